@@ -1,0 +1,1 @@
+"""RADAR inside the evaluation harnesses: data, images, checkpoints, scoring, results and reports."""

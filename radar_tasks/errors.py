@@ -1,0 +1,27 @@
+"""The errors that a user can act on.
+
+Every message says what was wrong, where (file, question, option) and what to do. The command line prints the message
+alone; any other exception is a bug of ours and keeps its traceback.
+"""
+
+from __future__ import annotations
+
+
+class RadarError(Exception):
+    """Base of all errors that come from a user's input, data, checkpoint or machine rather than from a bug."""
+
+
+class QuestionError(RadarError, ValueError):
+    """A question breaks a rule of the benchmark (see `radar_tasks.questions`)."""
+
+
+class DataError(RadarError):
+    """A data source is missing, damaged, or not what its manifest says."""
+
+
+class CheckpointError(RadarError):
+    """A checkpoint cannot be loaded or scored as it is."""
+
+
+class ResultsError(RadarError):
+    """A results folder or samples file is incomplete, damaged, or does not fit the others."""

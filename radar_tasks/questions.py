@@ -1,0 +1,130 @@
+"""`Question`: the one type that every source produces and every scorer takes.
+
+A question is checked once, when it is made; whatever holds a `Question` may rely on the rules in `problems_of`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+from radar_tasks.errors import QuestionError
+
+Ability = Literal["perception", "reasoning"]
+ABILITIES: tuple[Ability, ...] = get_args(Ability)
+
+MAX_IMAGES = 12
+"""Questions with more images are left out, as the official scripts do."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question about images with candidate answers, exactly one of which is right.
+
+    `text` holds the prompt as the pieces between images. One piece means that the images are not marked in the text:
+    the prompt format of the checkpoint's family puts them where it wants, usually in front. With `len(images) + 1`
+    pieces image k stands between `text[k]` and `text[k + 1]`. So a mark is never a string inside the text, and text
+    from data can hold any characters, `<image>` included, without becoming one.
+
+    Attributes:
+        q_id: unique within its source.
+        text: pieces of the prompt, see above.
+        images: encoded image files (PNG, JPEG, ...) in the order of the prompt; the same file may stand twice.
+        options: candidate answers, at least two, each different from the others.
+        answer: index of the right one in `options`.
+        ability: `perception` or `reasoning`.
+        task: the benchmark's task, e.g. `General VQA`.
+        source: the data set, e.g. `mmbench`; the leaf task of the harness is `radar_<source>`.
+        category: a part of the source that is reported on its own, or "" where there is none.
+        image_id: questions on the same picture share it; standard errors are clustered by it.
+        rule: how the distractors were made, "" where the release gives them.
+
+    Raises:
+        QuestionError: a rule is broken; the message names the q_id and every broken rule.
+    """
+
+    q_id: str
+    text: tuple[str, ...]
+    images: tuple[bytes, ...]
+    options: tuple[str, ...]
+    answer: int
+    ability: Ability
+    task: str
+    source: str
+    category: str
+    image_id: str
+    rule: str = ""
+
+    def __post_init__(self) -> None:
+        if problems := problems_of(self):
+            raise QuestionError(f"question {self.q_id!r} of {self.source!r}: " + "; ".join(problems))
+
+    @property
+    def images_are_marked(self) -> bool:
+        """Whether the text says where its images stand."""
+        return len(self.text) > 1
+
+    def to_row(self) -> dict[str, Any]:
+        """The question as plain Python values, one a column of the parquet store."""
+        row = dict(self.__dict__)
+        for column in ("text", "images", "options"):
+            row[column] = list(row[column])
+        return row
+
+    @classmethod
+    def from_row(cls, row: dict[str, Any]) -> Question:
+        """The inverse of `to_row`; raises `QuestionError` like the constructor, and for a missing column."""
+        try:
+            values = {name: row[name] for name in cls.__dataclass_fields__}
+        except KeyError as missing:
+            raise QuestionError(f"question {row.get('q_id')!r}: the column {missing} is missing") from None
+        for column in ("text", "images", "options"):
+            values[column] = tuple(values[column])
+        return cls(**values)
+
+
+def problems_of(question: Question) -> list[str]:
+    """Every rule of the benchmark that a question breaks, in words; an empty list for a sound one.
+
+    Pictures are not decoded here: that is slow, and the store does it once (`radar data prepare`, `radar data verify`).
+    """
+    problems: list[str] = []
+    if not isinstance(question.q_id, str) or not question.q_id:
+        problems.append("the q_id must be a text that is not empty")
+    if cast(str, question.ability) not in ABILITIES:
+        problems.append(f"the ability is {question.ability!r}, not one of {', '.join(ABILITIES)}")
+    return problems + _text_problems(question) + _image_problems(question) + _option_problems(question)
+
+
+def _text_problems(question: Question) -> list[str]:
+    if not all(isinstance(piece, str) for piece in question.text):
+        return ["the question's text is not a text"]
+    if not question.images and not "".join(question.text).strip():
+        return ["there is neither a text nor an image"]
+    return []
+
+
+def _image_problems(question: Question) -> list[str]:
+    problems = [f"image {k} is empty" for k, image in enumerate(question.images) if not image]
+    if len(question.images) > MAX_IMAGES:
+        problems.append(f"{len(question.images)} images, more than {MAX_IMAGES}")
+    if question.images_are_marked and len(question.text) != len(question.images) + 1:
+        problems.append(f"the text marks {len(question.text) - 1} images and there are {len(question.images)}")
+    return problems
+
+
+def _option_problems(question: Question) -> list[str]:
+    options = question.options
+    problems = [
+        f"option {k} is empty" for k, option in enumerate(options) if not isinstance(option, str) or not option.strip()
+    ]
+    if len(options) < 2:
+        problems.append(f"{len(options)} option(s), at least two are needed")
+    for k, option in enumerate(options):
+        if option in options[:k]:
+            problems.append(f"option {k} repeats option {options.index(option)}: {option!r}")
+    if isinstance(question.answer, bool) or not isinstance(question.answer, int):
+        problems.append(f"the answer is {question.answer!r}, not the index of an option")
+    elif not 0 <= question.answer < len(options):
+        problems.append(f"the answer is option {question.answer}, there are {len(options)}")
+    return problems

@@ -1,0 +1,67 @@
+"""What passes between the rooms of the scoring engine.
+
+    Question --encode--> EncodedQuestion --score--> OptionScore, one an option
+
+`encode` belongs to a checkpoint (its prompt, its processor, its tokenizer); scoring sees tokens and tensors only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class OptionScore:
+    """The score of one candidate answer after image(s) and question.
+
+    Attributes:
+        logprob: mean over the option's tokens of the natural log-probability, in nats a token, <= 0.
+        logit: mean over the option's tokens of the raw logit (the paper's F in Eq. 3); any finite number.
+        tokens: number of the option's tokens, >= 1.
+        bytes: length of the option's text in UTF-8 bytes, >= 1.
+    """
+
+    logprob: float
+    logit: float
+    tokens: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class EncodedQuestion:
+    """A question as one checkpoint sees it, on the CPU, not batched.
+
+        prefix_ids        continuations[j]
+        p0 p1 ... pP-1  | m0  c0  c1  c2      (m0: a token that belongs to the prompt but differs between options,
+                          `---`-----------'    because the tokenizer merged across the boundary; rarely there)
+                          context  scored[j] = 3: the last tokens of the continuation are the option's
+
+    The logits at pP-1 score the first token of a continuation; each token of a continuation scores the next.
+
+    Attributes:
+        q_id: the question's, for messages.
+        prefix_ids: (P,) int64, P >= 1, the tokens shared by all options, image placeholders expanded.
+        continuations: one (L_j,) int64 an option, L_j >= 1.
+        scored: how many tokens at the end of each continuation are the option's, 1 <= scored[j] <= L_j.
+        option_bytes: UTF-8 length of each option's text.
+        token_inputs: further inputs with one value a prefix token, each (P,): `mm_token_type_ids`, `token_type_ids`.
+        vision: further inputs that do not run along the tokens, as the processor gives them for this question alone
+            (`pixel_values`, `image_grid_thw`, ...); empty for a text-only question.
+        vision_key: equal keys mean equal `vision` tensors (same images, same preprocessing); "" without images.
+        visual_tokens: number of placeholder tokens in `prefix_ids` that image features replace.
+    """
+
+    q_id: str
+    prefix_ids: Tensor
+    continuations: tuple[Tensor, ...]
+    scored: tuple[int, ...]
+    option_bytes: tuple[int, ...]
+    token_inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    vision: Mapping[str, Tensor] = field(default_factory=dict)
+    vision_key: str = ""
+    visual_tokens: int = 0
