@@ -1,0 +1,26 @@
+"""Where the files that travel with the packages lie, in a wheel and in an editable install alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def task_configs(harness: str) -> Path:
+    """The folder of YAML that a harness reads: `lmms_eval` or `lm_eval`.
+
+    The folder stands beside the packages in the repository and inside this package in a wheel.
+    """
+    inside = _PACKAGE / "task_configs"
+    return (inside if inside.is_dir() else _PACKAGE.parent / "task_configs") / harness
+
+
+def sample() -> Path:
+    """The folder of the embedded sample, `radar_mini`."""
+    return _PACKAGE / "sample"
+
+
+def checkpoints() -> Path:
+    """The folder of the embedded checkpoints, one sub-folder a training step."""
+    return _PACKAGE / "checkpoints"
