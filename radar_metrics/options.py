@@ -76,6 +76,31 @@ def option_counts(scores: Sequence[ArrayLike], q_ids: Sequence[str] | None = Non
     return counts
 
 
+def positive_counts(
+    counts: Sequence[ArrayLike], options: IntArray, what: str, q_ids: Sequence[str] | None = None
+) -> FloatArray:
+    """Checks a positive count for each option, such as its tokens or bytes.
+
+    Args:
+        counts: one 1-D array a question, in option order.
+        options: (N,) number of options of each question.
+        what: name of the counts in error messages.
+        q_ids: (N,) names for error messages.
+
+    Returns:
+        (sum of `options`,) all counts, question after question.
+    """
+    if len(counts) != len(options):
+        raise MetricError(f"{what} counts of {len(counts)} questions for the scores of {len(options)}")
+    rows = [_row(row, i, q_ids) for i, row in enumerate(counts)]
+    for i, row in enumerate(rows):
+        if len(row) != options[i]:
+            raise MetricError(f"{question_name(i, q_ids)}: {len(row)} {what} counts for {options[i]} options")
+        if not (np.isfinite(row) & (row > 0)).all():
+            raise MetricError(f"{question_name(i, q_ids)}: {what} counts {row.tolist()}, each must be positive")
+    return np.concatenate(rows)
+
+
 def question_name(i: int, q_ids: Sequence[str] | None) -> str:
     """How error messages call question i: by its name, else by its position from 0."""
     return f"question {q_ids[i]!r}" if q_ids is not None else f"question at position {i}"
