@@ -1,0 +1,48 @@
+# Two commands do all: `make demo` and `make test`. Each makes its own environment first; a second run installs nothing.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV_VERSION := 0.13.9
+UV := .uv/bin/uv
+READY := $(VENV)/.ready
+SOURCES := radar_metrics radar_tasks tests benchmarks examples
+
+.PHONY: demo test check lock browser clean
+
+demo: $(READY)
+	$(BIN)/radar demo
+
+# Two workers, one thread each: the tests are many small models, which gain nothing from threads.
+test: $(READY) browser
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+check: $(READY)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+lock: $(UV)
+	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \
+	  --no-annotate --no-header --no-emit-index-url --upgrade --quiet -o requirements.lock
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python 3.10 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+$(READY): requirements.lock pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(VENV)
+	$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
+	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
+	touch $@
+
+# The page is tested in a real browser. Where Chromium is missing and cannot be installed, those tests say so.
+browser:
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	  { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+	    apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y chromium >/dev/null; } || \
+	  echo "Chromium is not installed and could not be: the tests of the page in a browser will be skipped."
+
+clean:
+	rm -rf $(VENV) .uv demo dist build
