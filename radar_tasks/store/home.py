@@ -1,0 +1,65 @@
+"""Where data lives, and what is there."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from radar_tasks import paths
+from radar_tasks.errors import DataError
+from radar_tasks.sources.catalogue import PUBLISHED
+from radar_tasks.store.manifest import SOURCE_NAME
+from radar_tasks.store.table import QuestionTable
+
+
+def data_home() -> Path:
+    """The folder of all data: `RADAR_HOME`, else `radar` in the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`)."""
+    if home := os.environ.get("RADAR_HOME"):
+        return Path(home).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radar"
+
+
+def store_folder() -> Path:
+    """The folder with one parquet file a source."""
+    return data_home() / "sources"
+
+
+def source_path(source: str) -> Path:
+    """The file of a source in the store, whether it is there or not. Raises `DataError` for a name that is none."""
+    if not re.fullmatch(SOURCE_NAME, source):
+        raise DataError(f"{source!r} is not a name of a source: small letters, digits and underscores, at most 64")
+    return store_folder() / f"{source}.parquet"
+
+
+def source_names() -> list[str]:
+    """The sources that can be opened: those in the store, then the embedded ones (`mini_*`)."""
+    return _names_in(store_folder()) + _names_in(paths.sample())
+
+
+def open_source(source: str) -> QuestionTable:
+    """The questions of a source.
+
+    Raises:
+        DataError: it is not there (the message has the command that brings it) or cannot be read.
+    """
+    for path in (source_path(source), paths.sample() / f"{source}.parquet"):
+        if path.is_file():
+            return QuestionTable(path)
+    raise DataError(_how_to_get(source))
+
+
+def _names_in(folder: Path) -> list[str]:
+    return sorted(path.stem for path in folder.glob("*.parquet") if re.fullmatch(SOURCE_NAME, path.stem))
+
+
+def _how_to_get(source: str) -> str:
+    lines = [f"the data of {source!r} is not in {store_folder()}."]
+    if source not in PUBLISHED:
+        lines.append(f"It is none of M3-Bench's sources; make it from a table:  radar data new {source} --table FILE")
+    else:
+        lines.append("From the official release:  radar data download  (once there: radar data prepare FOLDER_OR_ZIP)")
+        if PUBLISHED[source].public:
+            lines.append(f"From the public data set:  radar data rebuild {source}")
+    lines.append("The embedded sample, radar_mini, needs no data.")
+    return "\n".join(lines)
