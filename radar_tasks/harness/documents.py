@@ -23,7 +23,7 @@ class Documents(Sequence[dict[str, Any]]):
         headers = table.headers()
         self._order = document_order(headers)
         self._headers = [headers[row] for row in self._order]
-        self.provenance: dict[str, Any] = {"data": _data_of(table)}
+        self.provenance: dict[str, Any] = {"data": table.manifest.for_results()}
 
     def __len__(self) -> int:
         return len(self._headers)
@@ -37,16 +37,6 @@ class Documents(Sequence[dict[str, Any]]):
     def question(self, index: int) -> Question:
         """The question behind document `index`, pictures included."""
         return self._table[self._order[index]]
-
-
-def _data_of(table: QuestionTable) -> dict[str, Any]:
-    manifest = table.manifest
-    return {
-        "source": table.source,
-        "checksum": table.checksum,
-        "questions": len(table),
-        **{name: manifest[name] for name in ("origin", "stand_in", "skipped", "too_many_images") if name in manifest},
-    }
 
 
 class NoDocuments(Documents):
