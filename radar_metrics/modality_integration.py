@@ -30,10 +30,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from radar_metrics.errors import MetricError
-from radar_metrics.options import FloatArray
+from radar_metrics.options import BoolArray, FloatArray
 
 _SIGMAS = 3.0
 
@@ -95,7 +95,7 @@ class TokenNorms:
             raise MetricError("no tokens: their norms have no mean")
         return float(self.moments.mean[0])
 
-    def is_outlier(self, norms: FloatArray) -> NDArray[np.bool_]:
+    def is_outlier(self, norms: FloatArray) -> BoolArray:
         """(n,) True where a norm is more than three standard deviations from the mean."""
         if self.moments.count < 2:
             raise MetricError(f"{self.moments.count} token(s): a standard deviation needs two")

@@ -10,6 +10,7 @@ from radar_metrics.errors import MetricError
 
 FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class Options:
     answers: IntArray
 
     @property
-    def is_option(self) -> NDArray[np.bool_]:
+    def is_option(self) -> BoolArray:
         """(N, M) False where `padded` is padding."""
         return _filled(self.counts)
 
     @property
-    def is_distractor(self) -> NDArray[np.bool_]:
+    def is_distractor(self) -> BoolArray:
         """(N, M) True for the real options other than the right one."""
         distractor = self.is_option
         distractor[np.arange(len(self.answers)), self.answers] = False
@@ -106,7 +107,7 @@ def question_name(i: int, q_ids: Sequence[str] | None) -> str:
     return f"question {q_ids[i]!r}" if q_ids is not None else f"question at position {i}"
 
 
-def _filled(counts: IntArray) -> NDArray[np.bool_]:
+def _filled(counts: IntArray) -> BoolArray:
     return np.asarray(np.arange(counts.max()) < counts[:, None])
 
 
