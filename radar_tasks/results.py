@@ -1,0 +1,472 @@
+"""Results files of lmms-eval and lm-eval as one table: the bridge between scoring and every analysis.
+
+    results/                                   a folder that the user names
+      ckpts__step-00200/                       one a model (lmms-eval: the last two parts of its path)
+        20261123_101112_results.json           what was run, on what, and the averages
+        20261123_101112_samples_radar_x.jsonl  one line a question
+
+lm-eval calls the same two `results_{date}.json` and `samples_{task}_{date}.jsonl`. Everything is checked on reading;
+an error names the file and the line.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import numpy as np
+from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
+
+from radar_metrics.options import FloatArray, IntArray
+from radar_tasks.errors import ResultsError
+from radar_tasks.questions import Ability
+
+_LMMS_EVAL = re.compile(r"(?P<date>.+)_results\.json")
+_LM_EVAL = re.compile(r"results_(?P<date>.+)\.json")
+_STEP = re.compile(r"(?:step|checkpoint|ckpt|iter|iteration)[-_]?(\d+)|^(\d+)$|[-_](\d{3,})$", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class SourceSamples:
+    """What one run said about the questions of one source, in the order of their q_id.
+
+    Scores are one array (M_i,) a question, in option order. A stock model gives no `logit` and perhaps no `tokens`;
+    lm-eval gives sums over an option's tokens and neither their number nor a mean.
+
+    Attributes:
+        source, ability, task: the source and the benchmark's task it belongs to.
+        leaf: the harness's name of the task, e.g. `radar_mmbench`.
+        by_category: whether the headline is the mean over categories (MMBench, MMMU-Pro).
+        q_id, image_id, category: (N,) texts.
+        answer: (N,) index of the right option.
+        logprob: mean log-probability a token of each option, nats, or None.
+        logprob_sum: summed log-probability of each option, nats, or None.
+        logit: mean raw logit a token of each option, or None.
+        tokens: number of tokens of each option, or None.
+        bytes: UTF-8 length of each option.
+        options: the candidate answers.
+        prompts: the prompt text as the harness logged it.
+    """
+
+    source: str
+    ability: Ability
+    task: str
+    leaf: str
+    by_category: bool
+    q_id: np.ndarray
+    image_id: np.ndarray
+    category: np.ndarray
+    answer: IntArray
+    logprob: list[FloatArray] | None
+    logprob_sum: list[FloatArray] | None
+    logit: list[FloatArray] | None
+    tokens: list[IntArray] | None
+    bytes: list[IntArray]
+    options: list[list[str]]
+    prompts: list[str]
+
+    def __len__(self) -> int:
+        return len(self.q_id)
+
+    def take(self, rows: Sequence[int] | IntArray) -> SourceSamples:
+        """The questions at these positions, in this order."""
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        taken = {
+            name: column[np.asarray(rows, dtype=int)] if isinstance(column, np.ndarray) else [column[i] for i in rows]
+            for name, column in columns.items()
+            if column is not None
+        }
+        return replace(self, **taken)
+
+
+_COLUMNS = (
+    *("q_id", "image_id", "category", "answer"),
+    *("logprob", "logprob_sum", "logit", "tokens", "bytes", "options", "prompts"),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One checkpoint on one or more sources.
+
+    Attributes:
+        name: the checkpoint's name, the last part of its path (`step-00200`), with `@revision` where one was given.
+        experiment: the folder or model that the checkpoint belongs to, as written in the results; checkpoints of one
+            training run share it.
+        step: the training step that the name or revision ends with, or None.
+        file: the results file.
+        date: as in the file's name.
+        harness: `lmms-eval` or `lm-eval`.
+        config: the harness's `config` (model_args, limit, ...).
+        data: per source what the results say about the data (checksum, origin, stand_in, ...).
+        scoring: how it was scored (prompt_format, blind, dtype, ...); empty for a stock model.
+        sources: per source its samples.
+        metrics: per task or group and metric `(value, standard error or None)` as the harness printed them.
+        left_out: older or unfinished results of the same model and settings that this run stands for, in words.
+    """
+
+    name: str
+    experiment: str
+    step: int | None
+    file: Path
+    date: str
+    harness: str
+    config: dict[str, Any]
+    data: dict[str, dict[str, Any]]
+    scoring: dict[str, Any]
+    sources: dict[str, SourceSamples]
+    metrics: dict[str, dict[str, tuple[float, float | None]]]
+    left_out: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def folder(self) -> Path:
+        """Where the results file lies."""
+        return self.file.parent
+
+    @property
+    def withheld(self) -> str:
+        """How the images were kept from the model: "", `blind`, `blank` or `text only` (a language model)."""
+        if self.harness == "lm-eval":
+            return "text only"
+        blind = str(self.scoring.get("blind", False)).lower()
+        return {"false": "", "none": "", "true": "blind"}.get(blind, blind)
+
+    @property
+    def label(self) -> str:
+        """The name, with a word on withheld images."""
+        return f"{self.name} ({self.withheld})" if self.withheld else self.name
+
+
+def load_run(path: Path | str) -> Run:
+    """The run in a results folder or of one `*_results.json`.
+
+    Raises:
+        ResultsError: no run or several (with other models or settings) in the folder, a file missing, cut short or
+            damaged, a number that is not finite; names file and line.
+    """
+    runs = find_runs([path])
+    if len(runs) > 1:
+        listed = "\n  ".join(f"{run.label}: {run.file}" for run in runs)
+        raise ResultsError(f"{path} holds {len(runs)} runs, name one of the files:\n  {listed}")
+    return runs[0]
+
+
+def find_runs(paths: Iterable[Path | str]) -> list[Run]:
+    """All runs in results folders and files, sorted by step, then name.
+
+    Of several results of one model with the same arguments, tasks and limit the newest complete one counts, unless a
+    file is named itself; what is left out stands in `Run.left_out`.
+
+    Raises:
+        ResultsError: a path without any RADAR results, or see `load_run`.
+    """
+    runs: dict[Path, Run] = {}
+    for path in map(Path, paths):
+        for run in _runs_at(path):
+            runs.setdefault(run.file.resolve(), run)
+    return sorted(runs.values(), key=lambda r: (r.experiment, r.step is None, r.step or 0, r.name, r.withheld, r.date))
+
+
+def step_of(name: str) -> int | None:
+    """The training step in a checkpoint's name, or None: `step-00200`, `checkpoint-500`, `global_step1000`, `0400`.
+
+    A number of fewer than three digits needs one of these words before it: `Qwen2-VL-7B` and `Llama-3` are no steps.
+    """
+    matches = _STEP.findall(name)
+    return int(next(filter(None, matches[-1]))) if matches else None
+
+
+def _runs_at(path: Path) -> list[Run]:
+    if path.is_file():
+        return [_read_run(path, _read_results(path))]
+    if not path.is_dir():
+        raise ResultsError(f"{path} is neither a results folder nor a results file. Give the --output_path of a run.")
+    files = sorted(f for f in path.rglob("*.json") if _named(f))
+    if not files:
+        raise ResultsError(
+            f"no results in {path}: there is no *_results.json. Was the run given --output_path, and did it finish?"
+        )
+    attempts: dict[tuple[Any, ...], list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
+    damaged: list[ResultsError] = []
+    for file in files:
+        try:
+            results = _read_results(file)
+        except _NotRadarError:
+            continue
+        except ResultsError as error:
+            damaged.append(error)
+            continue
+        attempts[_identity(file, results)].append((file, results))
+    if not attempts:
+        raise damaged[0] if damaged else ResultsError(f"no RADAR task was run in any of the {len(files)} in {path}.")
+    unread = tuple(f"left out: {error}" for error in damaged)
+    return [_newest_complete(results, unread) for results in attempts.values()]
+
+
+def _newest_complete(attempts: list[tuple[Path, dict[str, Any]]], left_out: tuple[str, ...]) -> Run:
+    newest_first = sorted(attempts, key=lambda attempt: _named(attempt[0])[1], reverse=True)
+    errors: list[ResultsError] = []
+    for k, (file, results) in enumerate(newest_first):
+        try:
+            run = _read_run(file, results)
+        except ResultsError as error:
+            errors.append(error)
+            left_out += (f"left out, not complete: {error}",)
+            continue
+        older = tuple(f"left out, older: {other}" for other, _ in newest_first[k + 1 :])
+        return replace(run, left_out=left_out + older)
+    raise errors[0]
+
+
+class _NotRadarError(ResultsError):
+    """A results file of a harness, without a task of this project."""
+
+
+def _named(file: Path) -> tuple[str, str]:
+    """Harness and date by the file's name, or nothing."""
+    if match := _LMMS_EVAL.fullmatch(file.name):
+        return "lmms-eval", match["date"]
+    if match := _LM_EVAL.fullmatch(file.name):
+        return "lm-eval", match["date"]
+    return cast("tuple[str, str]", ())
+
+
+def _identity(file: Path, results: dict[str, Any]) -> tuple[Any, ...]:
+    config = results.get("config") or {}
+    return (
+        file.parent,
+        json.dumps(config.get("model_args"), sort_keys=True, default=str),
+        str(config.get("limit")),
+        tuple(sorted(_leaves(results))),
+    )
+
+
+def _leaves(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    configs = results.get("configs")
+    if not isinstance(configs, dict):
+        return {}
+    return {name: config for name, config in configs.items() if isinstance(config, dict) and "radar" in config}
+
+
+def _read_results(file: Path) -> dict[str, Any]:
+    if not _named(file):
+        raise ResultsError(f"{file} is not a results file: lmms-eval calls them <date>_results.json.")
+    try:
+        results = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ResultsError(f"{file} cannot be read, perhaps it was cut short: {error}") from None
+    if not isinstance(results, dict) or "results" not in results:
+        raise ResultsError(f"{file} is not a results file of lmms-eval or lm-eval: it has no `results`.")
+    if not _leaves(results):
+        raise _NotRadarError(f"{file} holds no RADAR task (it has {', '.join(results['results']) or 'none'}).")
+    return results
+
+
+class _Data(BaseModel):
+    """`configs[leaf]["radar"]["data"]`; further keys are kept."""
+
+    source: str
+    ability: Ability
+    task: str
+    checksum: str = ""
+
+
+_Scores = Annotated[list[FiniteFloat], Field(min_length=2)]
+_Counts = Annotated[list[PositiveInt], Field(min_length=2)]
+
+
+class _Record(BaseModel):
+    """The record under `sds` (lm-eval: `sds_bytes`) of a samples line."""
+
+    q_id: str
+    image_id: str
+    category: str = ""
+    options: Annotated[list[str], Field(min_length=2)]
+    answer: int
+    logprob: _Scores | None = None
+    logprob_sum: _Scores | None = None
+    logit: _Scores | None = None
+    tokens: _Counts | None = None
+    bytes: _Counts
+
+    @model_validator(mode="after")
+    def _one_value_an_option(self) -> _Record:
+        for name in ("logprob", "logprob_sum", "logit", "tokens", "bytes"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.options):
+                raise ValueError(f"{len(values)} values of {name} for {len(self.options)} options")
+        if not 0 <= self.answer < len(self.options):
+            raise ValueError(f"the answer is option {self.answer}, there are {len(self.options)}")
+        if self.logprob is None and self.logprob_sum is None:
+            raise ValueError("neither logprob nor logprob_sum")
+        return self
+
+
+class _Line(BaseModel):
+    sds: _Record | None = None
+    sds_bytes: _Record | FiniteFloat | None = None
+    input: Any = ""
+    arguments: Any = None
+
+    @property
+    def record(self) -> _Record | None:
+        return self.sds or (self.sds_bytes if isinstance(self.sds_bytes, _Record) else None)
+
+    @property
+    def prompt(self) -> str:
+        if isinstance(self.arguments, dict):  # lm-eval
+            return str(self.arguments.get("gen_args_0", {}).get("arg_0", ""))
+        return self.input if isinstance(self.input, str) else ""
+
+
+def _read_run(file: Path, results: dict[str, Any]) -> Run:
+    harness, date = _named(file)
+    data: dict[str, dict[str, Any]] = {}
+    sources: dict[str, SourceSamples] = {}
+    scoring: dict[str, Any] = {}
+    for leaf, config in _leaves(results).items():
+        radar = config["radar"]
+        if radar.get("data", {}).get("missing"):
+            continue
+        try:
+            about = _Data.model_validate(radar.get("data"))
+        except ValidationError as error:
+            raise ResultsError(f"{file}, configs.{leaf}.radar.data: {_first_problem(error)}") from None
+        data[about.source] = radar["data"]
+        scoring = radar.get("scoring") or scoring
+        name = f"{date}_samples_{leaf}.jsonl" if harness == "lmms-eval" else f"samples_{leaf}_{date}.jsonl"
+        sources[about.source] = _read_samples(
+            file.parent / name, about, leaf, (config.get("metadata") or {}).get("headline") == "categories",
+            _expected(results, leaf),
+        )  # fmt: skip
+    if not sources:
+        raise ResultsError(f"{file}: every source of this run was missing.")
+    config = results.get("config") or {}
+    checkpoint, revision = _checkpoint(results, scoring, file)
+    parts = checkpoint.rstrip("/").split("/")
+    name = parts[-1] + (f"@{revision}" if revision else "")
+    step = step_of(revision or parts[-1])
+    in_folder = step is not None and not revision and len(parts) > 1
+    return Run(
+        name=name,
+        experiment="/".join(parts[:-1]) if in_folder else checkpoint,
+        step=step,
+        file=file,
+        date=date,
+        harness=harness,
+        config=config,
+        data=data,
+        scoring=scoring,
+        sources=sources,
+        metrics=_metrics(results),
+    )
+
+
+def _checkpoint(results: dict[str, Any], scoring: dict[str, Any], file: Path) -> tuple[str, str | None]:
+    """The checkpoint as the user named it, and the revision."""
+    args = (results.get("config") or {}).get("model_args") or {}
+    if isinstance(args, str):
+        args = dict(pair.split("=", 1) for pair in args.split(",") if "=" in pair)
+    pretrained = scoring.get("pretrained") or args.get("pretrained") or results.get("model_name") or file.parent.name
+    revision = scoring.get("revision") or args.get("revision")
+    return str(pretrained), None if revision in (None, "", "main") else str(revision)
+
+
+def _expected(results: dict[str, Any], leaf: str) -> int | None:
+    """How many questions the harness says it asked; None where it does not say (a limit given as a share)."""
+    effective = (results.get("n-samples") or {}).get(leaf, {}).get("effective")
+    offset = (results.get("config") or {}).get("offset")
+    return effective if isinstance(effective, int) and not offset else None
+
+
+def _read_samples(file: Path, about: _Data, leaf: str, by_category: bool, expected: int | None) -> SourceSamples:
+    if not file.is_file():
+        raise ResultsError(f"{file} is missing: the run needs --log_samples, and both files must stay together.")
+    records: dict[str, tuple[_Record, str]] = {}
+    with file.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            record, prompt = _read_line(line, f"{file}, line {number}")
+            if record.q_id in records:
+                raise ResultsError(f"{file}, line {number}: question {record.q_id!r} was there before.")
+            records[record.q_id] = (record, prompt)
+    if expected is not None and len(records) < expected:
+        raise ResultsError(f"{file} was cut short: {len(records)} questions of {expected}.")
+    if not records:
+        raise ResultsError(f"{file} is empty.")
+    return _columns([records[q_id] for q_id in sorted(records)], about, leaf, by_category, file)
+
+
+def _read_line(line: bytes, where: str) -> tuple[_Record, str]:
+    try:
+        parsed = _Line.model_validate_json(line)
+    except ValidationError as error:
+        cut = "" if line.endswith(b"\n") else " (the file ends here: was it cut short?)"
+        raise ResultsError(f"{where}{cut}: {_first_problem(error)}") from None
+    if parsed.record is None:
+        raise ResultsError(f"{where}: there is no `sds` record; the line was not written by a RADAR task.")
+    return parsed.record, parsed.prompt
+
+
+def _columns(rows: list[tuple[_Record, str]], about: _Data, leaf: str, by_category: bool, file: Path) -> SourceSamples:
+    records = [record for record, _ in rows]
+    scores = {name: _column(records, name, file) for name in ("logprob", "logprob_sum", "logit", "tokens")}
+    if scores["logprob_sum"] is None and scores["logprob"] is not None and scores["tokens"] is not None:
+        scores["logprob_sum"] = [a * b for a, b in zip(scores["logprob"], scores["tokens"], strict=True)]
+    return SourceSamples(
+        source=about.source,
+        ability=about.ability,
+        task=about.task,
+        leaf=leaf,
+        by_category=by_category,
+        q_id=np.array([r.q_id for r in records]),
+        image_id=np.array([r.image_id for r in records]),
+        category=np.array([r.category for r in records]),
+        answer=np.array([r.answer for r in records]),
+        bytes=[np.array(r.bytes) for r in records],
+        options=[r.options for r in records],
+        prompts=[prompt for _, prompt in rows],
+        **scores,
+    )
+
+
+def _column(records: list[_Record], name: str, file: Path) -> list[np.ndarray] | None:
+    """A column that every question has, or none has."""
+    values = [getattr(record, name) for record in records]
+    missing = [record.q_id for record, value in zip(records, values, strict=True) if value is None]
+    if len(missing) == len(records):
+        return None
+    if missing:
+        raise ResultsError(
+            f"{file}: {name} is missing for {len(missing)} of {len(records)} questions, e.g. {missing[0]!r}."
+        )
+    return [np.array(value) for value in values]
+
+
+def _metrics(results: dict[str, Any]) -> dict[str, dict[str, tuple[float, float | None]]]:
+    tables: dict[str, dict[str, tuple[float, float | None]]] = {}
+    for task, row in {**results["results"], **(results.get("groups") or {})}.items():
+        names = [key.split(",")[0] for key in row]
+        values = {key.split(",")[0]: value for key, value in row.items()}
+        tables[task] = {
+            name: (float(values[name]), _number(values.get(f"{name}_stderr_clustered"), values.get(f"{name}_stderr")))
+            for name in names
+            if "_stderr" not in name and name != "samples" and _number(values[name]) is not None
+        }
+    return tables
+
+
+def _number(*candidates: Any) -> float | None:
+    """The first candidate that is a number; lmms-eval writes "N/A" where it has none."""
+    numbers = (float(c) for c in candidates if isinstance(c, (int, float)) and not isinstance(c, bool))
+    return next(numbers, None)
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    place = ".".join(map(str, problem["loc"]))
+    return f"{place}: {problem['msg']}" if place else problem["msg"]
