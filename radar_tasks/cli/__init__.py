@@ -1,0 +1,45 @@
+"""The command `radar`: parse, call, print. Everything slow is imported by the command that needs it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from radar_tasks.cli import agreement, analyze, checkpoint, compare, data, demo, export, leaderboard, mir, path, plot
+from radar_tasks.cli import report, samples, track
+from radar_tasks.errors import RadarError
+
+app = typer.Typer(
+    name="radar",
+    help="See what a multimodal checkpoint can and cannot do: perception and reasoning during pre-training.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+SCORE, LOOK, PREPARE = "Score checkpoints", "Look at results", "Prepare"
+
+app.command("demo", rich_help_panel=SCORE)(demo.command)
+app.command("track", rich_help_panel=SCORE)(track.command)
+app.command("mir", rich_help_panel=SCORE)(mir.command)
+app.command("report", rich_help_panel=LOOK)(report.command)
+app.command("analyze", rich_help_panel=LOOK)(analyze.command)
+app.command("compare", rich_help_panel=LOOK)(compare.command)
+app.command("samples", rich_help_panel=LOOK)(samples.command)
+app.command("leaderboard", rich_help_panel=LOOK)(leaderboard.command)
+app.command("agreement", rich_help_panel=LOOK)(agreement.command)
+app.command("plot", rich_help_panel=LOOK)(plot.command)
+app.command("export", rich_help_panel=LOOK)(export.command)
+app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
+app.add_typer(checkpoint.app, name="checkpoint", rich_help_panel=PREPARE)
+app.command("path", rich_help_panel=PREPARE)(path.command)
+
+
+def main() -> None:
+    """Entry point. An error that a user can act on is printed without a traceback, and the exit status is 1."""
+    try:
+        app()
+    except RadarError as error:
+        print(f"radar: {error}", file=sys.stderr)
+        raise SystemExit(1) from None

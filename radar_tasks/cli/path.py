@@ -1,0 +1,25 @@
+"""`radar path`: where the shipped files lie."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from radar_tasks import paths
+
+
+class Shipped(str, Enum):
+    """What travels with the packages."""
+
+    checkpoints = "checkpoints"
+    sample = "sample"
+    lmms_eval = "lmms_eval"
+    lm_eval = "lm_eval"
+
+
+def command(what: Annotated[Shipped, typer.Argument(help="Which of the shipped folders.")]) -> None:
+    """Print the folder of what is shipped, for use in other commands: `$(radar path checkpoints)/step-…`."""
+    folders = {Shipped.checkpoints: paths.checkpoints, Shipped.sample: paths.sample}
+    print(folders[what]() if what in folders else paths.task_configs(what.value))
