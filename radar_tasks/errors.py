@@ -6,13 +6,19 @@ alone; any other exception is a bug of ours and keeps its traceback.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class RadarError(Exception):
     """Base of all errors that come from a user's input, data, checkpoint or machine rather than from a bug."""
 
 
 class QuestionError(RadarError, ValueError):
-    """A question breaks a rule of the benchmark (see `radar_tasks.questions`)."""
+    """A question breaks rules of the benchmark (see `radar_tasks.questions`), each of them a text in `problems`."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
 
 
 class DataError(RadarError):

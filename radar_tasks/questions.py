@@ -57,7 +57,7 @@ class Question:
 
     def __post_init__(self) -> None:
         if problems := problems_of(self):
-            raise QuestionError(f"question {self.q_id!r} of {self.source!r}: " + "; ".join(problems))
+            raise QuestionError(f"question {self.q_id!r} of {self.source!r}: " + "; ".join(problems), problems)
 
     @property
     def images_are_marked(self) -> bool:
@@ -79,7 +79,7 @@ class Question:
         except KeyError as missing:
             raise QuestionError(f"question {row.get('q_id')!r}: the column {missing} is missing") from None
         for column in ("text", "images", "options"):
-            values[column] = tuple(values[column])
+            values[column] = tuple(values[column] or ())
         return cls(**values)
 
 
@@ -89,16 +89,19 @@ def problems_of(question: Question) -> list[str]:
     Pictures are not decoded here: that is slow, and the store does it once (`radar data prepare`, `radar data verify`).
     """
     problems: list[str] = []
-    if not isinstance(question.q_id, str) or not question.q_id:
-        problems.append("the q_id must be a text that is not empty")
+    if not question.q_id:
+        problems.append("the q_id is empty")
+    for name in ("q_id", "task", "source", "category", "image_id", "rule"):
+        if not _is_text(getattr(question, name)):
+            problems.append(f"the {name} is not a text (valid Unicode)")
     if cast(str, question.ability) not in ABILITIES:
         problems.append(f"the ability is {question.ability!r}, not one of {', '.join(ABILITIES)}")
     return problems + _text_problems(question) + _image_problems(question) + _option_problems(question)
 
 
 def _text_problems(question: Question) -> list[str]:
-    if not all(isinstance(piece, str) for piece in question.text):
-        return ["the question's text is not a text"]
+    if not all(map(_is_text, question.text)):
+        return ["the question's text is not a text (valid Unicode)"]
     if not question.images and not "".join(question.text).strip():
         return ["there is neither a text nor an image"]
     return []
@@ -115,16 +118,22 @@ def _image_problems(question: Question) -> list[str]:
 
 def _option_problems(question: Question) -> list[str]:
     options = question.options
-    problems = [
-        f"option {k} is empty" for k, option in enumerate(options) if not isinstance(option, str) or not option.strip()
-    ]
+    if not all(map(_is_text, options)):
+        return [f"option {k} is not a text (valid Unicode)" for k, option in enumerate(options) if not _is_text(option)]
+    problems = [f"option {k} is empty" for k, option in enumerate(options) if not option.strip()]
     if len(options) < 2:
         problems.append(f"{len(options)} option(s), at least two are needed")
+    first: dict[str, int] = {}
     for k, option in enumerate(options):
-        if option in options[:k]:
-            problems.append(f"option {k} repeats option {options.index(option)}: {option!r}")
+        if first.setdefault(option, k) != k:
+            problems.append(f"option {k} repeats option {first[option]}: {option!r}")
     if isinstance(question.answer, bool) or not isinstance(question.answer, int):
         problems.append(f"the answer is {question.answer!r}, not the index of an option")
     elif not 0 <= question.answer < len(options):
         problems.append(f"the answer is option {question.answer}, there are {len(options)}")
     return problems
+
+
+def _is_text(value: object) -> bool:
+    """Half a surrogate pair can come out of JSON's escapes; no file and no tokenizer takes it."""
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
