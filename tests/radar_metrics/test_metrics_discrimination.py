@@ -77,6 +77,11 @@ def test_calibration_error_agrees_with_a_loop(ragged):
     assert expected_calibration_error(scores, answers) == pytest.approx(expected, abs=1e-12)
 
 
+def test_a_confidence_on_the_edge_belongs_to_the_bin_below():
+    scores = [np.log([2.0, 1.0, 1.0]), np.log([3.0, 2.0])]  # confidence 0.5, wrong; confidence 0.6, right
+    assert expected_calibration_error(scores, [1, 0], bins=2) == pytest.approx((0.5 + 0.4) / 2)
+
+
 def test_calibrated_scores_have_a_small_calibration_error():
     rng = np.random.default_rng(1)
     logit = rng.normal(scale=2, size=20_000)

@@ -68,6 +68,15 @@ def test_close_to_the_published_variant_with_medians():
     assert mir(streamed(vision, 5), streamed(text, 5)) == pytest.approx(published, abs=0.01)
 
 
+@pytest.mark.parametrize(("spread", "is_outlier"), [(0.1, True), (0.25, False)])
+def test_outliers_lie_beyond_three_sample_deviations(spread, is_outlier):
+    """The longest of these tokens lies 3.004 and 2.944 deviations (n - 1) from the mean; 3.15 and 3.09 with n."""
+    lengths = np.array([1.0] * 5 + [1.0 + spread] * 5 + [3.0])
+    norms = TokenNorms()
+    norms.update(lengths[:, None])
+    assert_allclose(norms.is_outlier(lengths), [False] * 10 + [is_outlier])
+
+
 def test_parts_merge_to_the_whole():
     rows = features(4, 400)[0]
     first, second = TokenNorms(), TokenNorms()

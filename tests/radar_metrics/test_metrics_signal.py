@@ -88,6 +88,13 @@ def test_correlation_agrees_with_scipy():
     assert result.n == 60
 
 
+def test_spearman_interval_by_hand():
+    result = correlation([1, 2, 3, 4, 5, 6, 7], [2, 1, 3, 4, 5, 7, 6]).spearman
+    rho = 1 - 6 * 4 / (7 * 48)
+    half = 1.959964 * np.sqrt((1 + rho**2 / 2) / 4)
+    assert_allclose([result.low, result.high], np.tanh(np.arctanh(rho) + np.array([-half, half])), rtol=1e-6)
+
+
 def test_correlation_intervals_cover_the_truth():
     rng = np.random.default_rng(5)
     rho = 6 / np.pi * np.arcsin(0.6 / 2)  # Spearman's of a bivariate normal with r = 0.6

@@ -36,7 +36,25 @@ def test_intervals_cover_the_truth():
     assert 930 <= hits <= 970
 
 
-def test_intervals_of_few_skewed_strata_cover_the_truth():
+def test_intervals_of_few_clusters_are_widened():
+    rng = np.random.default_rng(11)
+    clusters = np.repeat(np.arange(8), 3)
+    hits = 0
+    for _ in range(1000):
+        values = rng.normal(size=8)[clusters] + rng.normal(scale=0.2, size=24)
+        interval = mean_interval(values, clusters, rng, n_resamples=1000)
+        hits += interval.low <= 0 <= interval.high
+    assert 930 <= hits <= 970
+
+
+def test_interval_of_many_clusters_is_as_wide_as_the_normal_one():
+    rng = np.random.default_rng(12)
+    values = rng.normal(size=2000)
+    interval = mean_interval(values, np.arange(2000), rng, n_resamples=20_000)
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * stats.sem(values), rel=0.03)
+
+
+def test_intervals_over_strata_cover_the_truth():
     """Paired differences, averaged unweighted over two sources of unequal size."""
     rng = np.random.default_rng(2)
     hits = 0
