@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from radar_tasks.harness.order import document_order
+from radar_tasks.order import document_order
 from radar_tasks.questions import Question
 from radar_tasks.store import QuestionTable
 
