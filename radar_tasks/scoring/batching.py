@@ -1,0 +1,122 @@
+"""Which questions are scored together, and how their tokens are laid side by side.
+
+A batch is the question that has waited longest and its nearest neighbours in length. Pictures are never padded: a
+family's own padding of pictures can change their features, so only inputs of equal shape share a batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from radar_tasks.scoring.types import EncodedQuestion
+
+PADDING_SHARE = 0.1
+"""Padding that batching adds may take this share of a batch's tokens."""
+
+
+@dataclass(frozen=True)
+class OptionRows:
+    """The continuations of a batch, one a row, right-padded; R rows of at most T tokens.
+
+    Attributes:
+        question: (R,) int64, which question of the batch a row belongs to; rows of one question are neighbours.
+        tokens: (R, T) int64, the continuations.
+        present: (R, T) bool, where a row has a token.
+        scored: (R, T) bool, where that token belongs to the option (and not to the prompt).
+    """
+
+    question: Tensor
+    tokens: Tensor
+    present: Tensor
+    scored: Tensor
+
+    @property
+    def lengths(self) -> Tensor:
+        """(R,) int64, tokens a row."""
+        return self.present.sum(1)
+
+
+def option_rows(batch: Sequence[EncodedQuestion]) -> OptionRows:
+    """Lays the continuations of a batch under each other."""
+    continuations = [tokens for question in batch for tokens in question.continuations]
+    lengths = torch.tensor([len(tokens) for tokens in continuations])
+    scored = torch.tensor([count for question in batch for count in question.scored])
+    place = torch.arange(int(lengths.max()))
+    present = place < lengths[:, None]
+    return OptionRows(
+        question=torch.tensor([k for k, question in enumerate(batch) for _ in question.continuations]),
+        tokens=pad(continuations, "right"),
+        present=present,
+        scored=present & (place >= (lengths - scored)[:, None]),
+    )
+
+
+def pad(rows: Sequence[Tensor], side: str) -> Tensor:
+    """(R, longest) from R one-dimensional tensors; zeros on `side` (`left` or `right`)."""
+    return pad_sequence(list(rows), batch_first=True, padding_side=side)
+
+
+def kind_of(question: EncodedQuestion) -> Hashable:
+    """What questions in a batch have in common: the names of their inputs and the shapes of their pictures."""
+    pictures = tuple(sorted((name, tuple(value.shape[1:])) for name, value in question.vision.items()))
+    return tuple(sorted(question.token_inputs)), pictures
+
+
+def next_batch(waiting: Sequence[EncodedQuestion], limit: int) -> list[int]:
+    """Picks the questions to score next.
+
+    The first of `waiting` is always taken, so none waits for ever. The others follow by closeness: same pictures
+    first (their features are made once), then prompts of nearly the same length, then options of nearly the same
+    length, as long as padding stays under `PADDING_SHARE`. What a question pads alone (options of different lengths)
+    no choice of batch can avoid, so it is not counted.
+
+    Args:
+        waiting: at least one question, in order of arrival.
+        limit: most questions in a batch, >= 1.
+
+    Returns:
+        Indices into `waiting`, ascending, the first of them 0.
+    """
+    oldest = waiting[0]
+
+    def distance(index: int) -> tuple[bool, int, int, int]:
+        question = waiting[index]
+        return (
+            question.vision_key != oldest.vision_key,
+            abs(len(question.prefix_ids) - len(oldest.prefix_ids)),
+            abs(_longest(question) - _longest(oldest)),
+            index,
+        )
+
+    kind = kind_of(oldest)
+    alike = sorted((k for k, question in enumerate(waiting) if kind_of(question) == kind), key=distance)
+    alike.remove(0)
+    batch = [0]
+    for index in alike:
+        if len(batch) >= limit:
+            break
+        if added_padding([waiting[k] for k in (*batch, index)]) <= PADDING_SHARE:
+            batch.append(index)
+    return sorted(batch)
+
+
+def added_padding(batch: Sequence[EncodedQuestion]) -> float:
+    """Share of a batch's tokens, in [0, 1), that are there only because these questions were put together."""
+    alone = sum(_tokens(question, len(question.prefix_ids), _longest(question)) for question in batch)
+    prefix, longest = max(len(question.prefix_ids) for question in batch), max(map(_longest, batch))
+    together = sum(_tokens(question, prefix, longest) for question in batch)
+    return 1 - alone / together
+
+
+def _tokens(question: EncodedQuestion, prefix: int, longest: int) -> int:
+    """Tokens that the model sees: the prompt, and of every continuation all but the last, which predicts nothing."""
+    return prefix + len(question.continuations) * (longest - 1)
+
+
+def _longest(question: EncodedQuestion) -> int:
+    return max(len(tokens) for tokens in question.continuations)

@@ -1,0 +1,128 @@
+"""`Scorer`: questions in, option scores out, whatever the memory and the checkpoint allow."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+import torch
+
+from radar_tasks.errors import CheckpointError
+from radar_tasks.questions import Question
+from radar_tasks.scoring.batching import next_batch
+from radar_tasks.scoring.independent import score_independently
+from radar_tasks.scoring.reading import default_workers, encoded_ahead, meeting_order
+from radar_tasks.scoring.running import RunningModel
+from radar_tasks.scoring.types import EncodedQuestion, OptionScore
+
+Scoring = Literal["auto", "shared", "independent"]
+
+logger = logging.getLogger("radar")
+
+FIRST_BATCH = {"cpu": 16}
+"""Questions a batch that `batch_size="auto"` starts with; 64 on any other device."""
+
+POOL_BATCHES = 8
+POOL_BYTES = 1 << 30
+"""Encoded questions to choose a batch from: as many as 8 batches, and at most 1 GiB of pictures."""
+
+
+class Scorer:
+    """Scores questions with a loaded checkpoint.
+
+    Args:
+        checkpoint: a `Checkpoint` (its `model`, `model_type` and `encode` are used).
+        scoring: `shared` pays for a prompt once and spreads its cache to the options; `independent` runs one full
+            forward an option; `auto` is `shared`, checked against `independent` on the first batch of each kind.
+        batch_size: most questions in a batch; halved when memory runs out, with a warning if it was a number.
+        workers: threads that decode and encode pictures; by default as many as there are cores to spare, at most 8.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Any,
+        *,
+        scoring: Scoring = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        workers: int | None = None,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._running = RunningModel(checkpoint.model, checkpoint.model_type)
+        self._limit = FIRST_BATCH.get(self._running.device.type, 64) if batch_size == "auto" else batch_size
+        self._fixed = batch_size != "auto"
+        self._workers = workers or default_workers()
+
+    def score(self, questions: Sequence[Question]) -> Iterator[tuple[int, tuple[OptionScore, ...]]]:
+        """Yields (index into `questions`, one score an option) as batches finish, in any order.
+
+        Each question is read once, by a worker, shortly before it is needed. The model is as before whenever the
+        caller has the word.
+
+        Raises:
+            CheckpointError: the model gives scores that are not finite, or a question does not fit into memory alone.
+            RadarError: a question cannot be read or encoded.
+        """
+        source = encoded_ahead(
+            questions, meeting_order(questions), self._checkpoint.encode, self._workers, lambda: 2 * self._limit
+        )
+        pool: list[tuple[int, EncodedQuestion]] = []
+        while self._fill(pool, source):
+            chosen = next_batch([question for _, question in pool], self._limit)
+            scores = self._score([pool[k][1] for k in chosen])
+            if scores is None:
+                continue
+            finished = [pool.pop(k)[0] for k in reversed(chosen)]
+            yield from zip(reversed(finished), scores, strict=True)
+
+    def describe(self) -> dict[str, Any]:
+        """How the scores were made, for the results: way, fallback, batch size reached, dtype, device."""
+        return {
+            "scoring": "independent",
+            "fallback": None,
+            "batch_size": self._limit,
+            "dtype": str(self._running.dtype).removeprefix("torch."),
+            "device": str(self._running.device),
+        }
+
+    def _fill(self, pool: list[tuple[int, EncodedQuestion]], source: Iterator[tuple[int, EncodedQuestion]]) -> bool:
+        """Tops the pool up; whether there is anything left to score."""
+        held = sum(map(_bytes_of, (question for _, question in pool)))
+        while len(pool) < POOL_BATCHES * self._limit and held < POOL_BYTES and (item := next(source, None)) is not None:
+            pool.append(item)
+            held += _bytes_of(item[1])
+        return bool(pool)
+
+    def _score(self, batch: Sequence[EncodedQuestion]) -> list[tuple[OptionScore, ...]] | None:
+        """The scores of a batch, or None when memory ran out and the limit was lowered."""
+        try:
+            with self._running.untouched():
+                return score_independently(self._running, batch)
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        self._halve(batch)
+        return None
+
+    def _halve(self, batch: Sequence[EncodedQuestion]) -> None:
+        if len(batch) == 1:
+            raise CheckpointError(
+                f"question {batch[0].q_id!r} does not fit into the memory of {self._running.device} alone "
+                f"({len(batch[0].prefix_ids)} prompt tokens, {len(batch[0].continuations)} options): use smaller "
+                "images (max_pixels, max_tiles), a smaller dtype, or device_map=auto."
+            )
+        if self._fixed:
+            logger.warning("batch_size=%d does not fit into memory; going on with smaller batches", self._limit)
+            self._fixed = False
+        self._limit = len(batch) // 2
+        if self._running.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _bytes_of(question: EncodedQuestion) -> int:
+    return sum(value.nbytes for value in question.vision.values())
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """CUDA has a type for it; the CPU allocator raises a RuntimeError with a message."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)

@@ -1,0 +1,100 @@
+"""A loaded model as the engine runs it: where its inputs go, what a family wants, and how to leave no trace in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from radar_tasks.scoring.types import EncodedQuestion
+
+FIRST_POSITION = {"paligemma": 1}
+"""Position of the first token, where a family does not count from 0."""
+
+CONTINUATION_TYPE = {"paligemma": {"token_type_ids": 1}}
+"""Value of a token input on option tokens, where it is not 0. PaliGemma: 0 marks the part that sees itself whole."""
+
+
+class RunningModel:
+    """A model with what the engine has to know to feed it.
+
+    Attributes:
+        model: the model; its mode, gradients and state are as before after every batch.
+        model_type: name of the family in transformers' configuration.
+        device: where its inputs go; with a device map the first device of the model.
+        dtype: type of its floating point inputs.
+        first_position: position of a sequence's first token.
+    """
+
+    def __init__(self, model: Any, model_type: str) -> None:
+        self.model = model
+        self.model_type = model_type
+        self.device = _input_device(model)
+        self.dtype: torch.dtype = model.dtype
+        self.first_position = FIRST_POSITION.get(model_type, 0)
+        self._rope = [module for module in model.modules() if hasattr(module, "rope_deltas")]
+
+    @contextmanager
+    def untouched(self) -> Iterator[None]:
+        """Scores without gradients in evaluation mode, and puts everything back.
+
+        `no_grad` and not `inference_mode`: a tensor that the model keeps must stay usable in training.
+        """
+        training = [module for module in self.model.modules() if module.training]
+        deltas = [module.rope_deltas for module in self._rope]
+        self.model.eval()
+        try:
+            with torch.no_grad():
+                yield
+        finally:
+            for module in training:
+                module.training = True
+            for module, delta in zip(self._rope, deltas, strict=True):
+                module.rope_deltas = delta
+
+    def forget_positions(self) -> None:
+        """Drops M-RoPE's offset of an earlier prompt: a stale one changes scores silently."""
+        for module in self._rope:
+            module.rope_deltas = None
+
+    def position_offset(self) -> Tensor | None:
+        """(B, 1) M-RoPE's offset of the prompts just prefilled, None where the family has none."""
+        return next((module.rope_deltas for module in self._rope if module.rope_deltas is not None), None)
+
+    def place(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The inputs on the model's device, floating point ones in its dtype."""
+        return {
+            name: value.to(self.device, self.dtype if value.is_floating_point() else None, non_blocking=True)
+            for name, value in inputs.items()
+        }
+
+    def logits_at(self, keep: Tensor, **inputs: Tensor) -> Tensor:
+        """(N, V) logits at the N places marked in `keep`, row by row; other columns never meet the vocabulary.
+
+        Args:
+            keep: (R, S) bool.
+            inputs: the model's inputs for R rows of S tokens.
+        """
+        columns = keep.any(0).nonzero().squeeze(1)
+        logits: Tensor = self.model(**inputs, logits_to_keep=columns, use_cache=False).logits
+        return logits[keep[:, columns].to(logits.device)]
+
+    def continuation_type(self, name: str) -> int:
+        """Value that the token input `name` takes on option tokens."""
+        return CONTINUATION_TYPE.get(self.model_type, {}).get(name, 0)
+
+
+def vision_of(questions: Sequence[EncodedQuestion]) -> dict[str, Tensor]:
+    """The vision inputs of several questions in one, in order; they agree in all sizes but the first."""
+    names = questions[0].vision
+    return {name: torch.cat([question.vision[name] for question in questions]) for name in names}
+
+
+def _input_device(model: nn.Module) -> torch.device:
+    """The device of a model's inputs; weights offloaded by a device map are on `meta` and say nothing."""
+    hook = getattr(model, "_hf_hook", None)
+    device = getattr(hook, "execution_device", None)
+    return torch.device(device if device is not None else next(model.parameters()).device)
