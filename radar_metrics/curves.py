@@ -66,6 +66,7 @@ def bootstrap_curve(
     scores: ArrayLike,
     clusters: ArrayLike,
     rng: np.random.Generator,
+    *,
     strata: ArrayLike | None = None,
     n_resamples: int = 10_000,
     weights: Mapping[str, float] | None = None,

@@ -32,6 +32,7 @@ def mean_interval(
     values: ArrayLike,
     clusters: ArrayLike,
     rng: np.random.Generator,
+    *,
     n_resamples: int = 10_000,
     level: float = 0.95,
     strata: ArrayLike | None = None,
@@ -80,6 +81,7 @@ def paired_bootstrap(
     clusters: ArrayLike,
     strata: ArrayLike | None,
     rng: np.random.Generator,
+    *,
     n_resamples: int = 10_000,
     level: float = 0.95,
     weights: Mapping[str, float] | None = None,
@@ -88,7 +90,9 @@ def paired_bootstrap(
 
     Pairing removes what the questions share and makes the interval much narrower than that of two separate runs.
     """
-    return mean_interval(_difference(a, b), clusters, rng, n_resamples, level, strata, weights)
+    return mean_interval(
+        _difference(a, b), clusters, rng, n_resamples=n_resamples, level=level, strata=strata, weights=weights
+    )
 
 
 def permutation_p_value(
@@ -96,6 +100,7 @@ def permutation_p_value(
     b: ArrayLike,
     clusters: ArrayLike,
     rng: np.random.Generator,
+    *,
     n_resamples: int = 10_000,
     strata: ArrayLike | None = None,
     weights: Mapping[str, float] | None = None,

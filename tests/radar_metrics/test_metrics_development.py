@@ -19,7 +19,7 @@ from radar_metrics.errors import MetricError
 STEPS = np.array([0.0, 100, 200, 400, 800, 1600, 3200, 6400])
 
 
-def simulate(truth, rng, n=1500, noise=0.15, steps=STEPS, n_resamples=1000, chance_spread=0.1):
+def simulate(truth, rng, *, n=1500, noise=0.15, steps=STEPS, n_resamples=1000, chance_spread=0.1):
     """Scores (S, n) around the true curve: each question has its own level, and each checkpoint its own noise."""
     level = rng.normal(scale=chance_spread, size=n)
     scores = np.asarray(truth)[:, None] + level + rng.normal(scale=noise, size=(len(truth), n))
@@ -155,7 +155,9 @@ def test_intervention_shows_from_its_onset():
 
 def test_abilities_average_their_sources():
     scores = np.concatenate([np.full((2, 30), 0.9), np.full((2, 10), 0.5)], axis=1)
-    curve = bootstrap_curve([1, 2], scores, np.arange(40), np.random.default_rng(0), ["a"] * 30 + ["b"] * 10, 20)
+    curve = bootstrap_curve(
+        [1, 2], scores, np.arange(40), np.random.default_rng(0), strata=["a"] * 30 + ["b"] * 10, n_resamples=20
+    )
     assert_allclose(curve.values, 0.7)
     assert_allclose(curve.replicates, 0.7)
 

@@ -122,7 +122,7 @@ def test_strata_are_averaged_unweighted_or_by_weight():
     clusters = [0, 1, 2, 3, 0, 1]
     assert stratified_mean(group(values, clusters, strata))[0] == 0.5
     assert stratified_mean(group(values, clusters, strata, {"a": 3, "b": 1}))[0] == 0.75
-    interval = mean_interval(values, clusters, np.random.default_rng(0), 100, strata=strata)
+    interval = mean_interval(values, clusters, np.random.default_rng(0), n_resamples=100, strata=strata)
     assert (interval.low, interval.estimate, interval.high) == (0.5, 0.5, 0.5)
 
 
@@ -148,7 +148,9 @@ def test_rows_share_their_resamples():
 
 def test_the_same_seed_gives_the_same_interval():
     values, clusters = clustered_data(np.random.default_rng(8), 30)
-    first, second, other = (mean_interval(values, clusters, np.random.default_rng(s), 500) for s in (1, 1, 2))
+    first, second, other = (
+        mean_interval(values, clusters, np.random.default_rng(s), n_resamples=500) for s in (1, 1, 2)
+    )
     assert first == second != other
 
 
@@ -190,7 +192,7 @@ def test_ten_thousand_resamples_of_the_whole_benchmark_take_seconds():
 )
 def test_bad_input_is_named(values, clusters, strata, message):
     with pytest.raises(MetricError, match=message):
-        mean_interval(values, clusters, np.random.default_rng(0), 10, strata=strata)
+        mean_interval(values, clusters, np.random.default_rng(0), n_resamples=10, strata=strata)
 
 
 def test_bad_arguments_are_named():
