@@ -135,5 +135,10 @@ def _option_problems(question: Question) -> list[str]:
 
 
 def _is_text(value: object) -> bool:
-    """Half a surrogate pair can come out of JSON's escapes; no file and no tokenizer takes it."""
-    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
+    if not isinstance(value, str):
+        return False
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a surrogate pair, out of JSON's escapes: no file and no tokenizer takes it
+        return False
+    return True

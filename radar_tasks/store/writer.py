@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import secrets
+import time
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -23,6 +25,9 @@ from radar_tasks.store.table import N_IMAGES
 GROUP_ROWS = 32
 GROUP_BYTES = 8 * 2**20
 """A row group is closed at whichever comes first; it is what a random access reads, and what lies in memory."""
+
+ABANDONED_AFTER = 3600
+"""Seconds without a write after which another run's unfinished file is removed."""
 
 _TEXTS = pa.list_(pa.string())
 SCHEMA = pa.schema(
@@ -63,6 +68,7 @@ class SourceWriter:
 
     def __enter__(self) -> SourceWriter:
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(self.path.parent)
         self._writer = pq.ParquetWriter(
             self._partial,
             SCHEMA,
@@ -75,8 +81,10 @@ class SourceWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._writer.close()
-        self._partial.unlink(missing_ok=True)
+        try:
+            self._writer.close()
+        finally:
+            self._partial.unlink(missing_ok=True)
 
     def __len__(self) -> int:
         return len(self._seen)
@@ -136,3 +144,11 @@ class SourceWriter:
     def _flush(self) -> None:
         self._writer.write_table(pa.Table.from_pylist(self._rows, SCHEMA))
         self._rows, self._bytes = [], 0
+
+
+def _remove_abandoned(folder: Path) -> None:
+    """What killed runs have left; a living one writes to its file all the time."""
+    for partial in folder.glob(".*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - partial.stat().st_mtime > ABANDONED_AFTER:
+                partial.unlink()

@@ -1,0 +1,113 @@
+"""From readers to the store: everything or nothing, going on where an interrupted run stopped."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from radar_tasks.errors import DataError
+from radar_tasks.sources.reading import STAND_IN, Rejected, SourceReader
+from radar_tasks.store.home import data_home, source_path
+from radar_tasks.store.manifest import Manifest, Origin, Skipped
+from radar_tasks.store.table import QuestionTable
+from radar_tasks.store.writer import SourceWriter
+
+SHOWN_PROBLEMS = 200
+"""So many are told in full; a release unpacked to the wrong place has thousands of one kind."""
+
+Progress = Callable[[str, int], None]
+"""Called with the source and the number of questions just read."""
+
+
+def prepare(readers: Sequence[SourceReader], skip_bad: bool, progress: Progress) -> list[Manifest]:
+    """Read, check and store sources; return their manifests.
+
+    Each source is first written to a staging folder. Only when all are there they take their places, one rename each,
+    so until then the store is what it was. A source that an interrupted run has staged is not read again if its files
+    are the same.
+
+    Args:
+        readers: the sources.
+        skip_bad: leave broken questions out and record them in the manifest, instead of refusing.
+        progress: see `Progress`.
+
+    Raises:
+        DataError: questions are broken; the message lists all of them, over all sources. The store is left as it was.
+    """
+    staging = data_home() / "staging"
+    staged: dict[Path, Manifest] = {}
+    problems: list[Rejected] = []
+    try:
+        for reader in readers:
+            path = staging / f"{reader.source}.parquet"
+            manifest = _staged_before(path, reader, skip_bad)
+            if manifest is None:
+                path.unlink(missing_ok=True)
+                manifest, bad = _stage(path, reader, skip_bad, progress)
+                problems += bad
+            else:
+                progress(reader.source, len(reader))
+            if manifest is not None:
+                staged[path] = manifest
+        if problems:
+            raise DataError(_all_problems(problems))
+        for path, manifest in staged.items():
+            destination = source_path(manifest.source)
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(destination)
+    except OSError as error:
+        raise DataError(f"the store in {data_home()} cannot be written: {error}. It is as it was.") from error
+    return list(staged.values())
+
+
+def _staged_before(path: Path, reader: SourceReader, skip_bad: bool) -> Manifest | None:
+    if not path.is_file():
+        return None
+    try:
+        manifest = QuestionTable(path).manifest
+    except DataError:
+        return None
+    same = (manifest.origin.fingerprint, manifest.version) == (reader.fingerprint(), _version())
+    return manifest if same and (skip_bad or not manifest.skipped) else None
+
+
+def _stage(
+    path: Path, reader: SourceReader, skip_bad: bool, progress: Progress
+) -> tuple[Manifest | None, list[Rejected]]:
+    rejected: list[Rejected] = []
+    too_many_images = 0
+    stand_in = False
+    with SourceWriter(path) as writer:
+        for item in reader.read():
+            if not isinstance(item, Rejected):
+                writer.add(item)
+                stand_in = stand_in or item.rule.startswith(STAND_IN)
+            elif item.too_many_images:
+                too_many_images += 1
+            else:
+                rejected.append(item)
+            progress(reader.source, 1)
+        if rejected and not (skip_bad and len(writer)):
+            return None, rejected
+        origin = Origin(kind=reader.kind, location=reader.location, fingerprint=reader.fingerprint())
+        skipped = [Skipped(q_id=bad.q_id, file=bad.file, reasons=bad.reasons) for bad in rejected]
+        return writer.finish(origin, skipped, too_many_images, stand_in), []
+
+
+def _all_problems(problems: Sequence[Rejected]) -> str:
+    lines = [
+        f"  {bad.file}" + (f", question {bad.q_id!r}" if bad.q_id else "") + ": " + "; ".join(bad.reasons)
+        for bad in problems[:SHOWN_PROBLEMS]
+    ]
+    if len(problems) > SHOWN_PROBLEMS:
+        lines.append(f"  … and {len(problems) - SHOWN_PROBLEMS} more")
+    return (
+        f"{len(problems)} of the questions are broken, and the store is left as it was:\n"
+        + "\n".join(lines)
+        + "\nRepair them, or leave them out with --skip-bad; the manifest then says which."
+    )
+
+
+def _version() -> str:
+    return importlib.metadata.version("lmms-eval-radar")

@@ -1,0 +1,62 @@
+"""Is the store what its manifests say, down to the last picture?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+
+from radar_tasks.errors import RadarError
+from radar_tasks.sources.pictures import picture_problem
+from radar_tasks.store.digest import ContentDigest
+from radar_tasks.store.home import open_source
+from radar_tasks.store.table import QuestionTable
+
+
+def problems_in(source: str, progress: Callable[[int], None]) -> Iterator[str]:
+    """Everything that is wrong with a source of the store, in words that name the question.
+
+    Reads all of it: every rule of `Question`, every picture to its end, the counts, and the checksum.
+
+    Args:
+        source: its name.
+        progress: called with the number of questions just read.
+    """
+    try:
+        table = open_source(source)
+        headers = table.headers()
+    except RadarError as error:
+        yield str(error)
+        return
+    if table.source != source:
+        yield f"{table.path} holds the source {table.source!r}"
+    for q_id, count in Counter(row["q_id"] for row in headers).items():
+        if count > 1:
+            yield f"question {q_id!r} comes {count} times"
+    yield from _content_problems(table, progress)
+
+
+def _content_problems(table: QuestionTable, progress: Callable[[int], None]) -> Iterator[str]:
+    digest = ContentDigest()
+    images = image_bytes = 0
+    broken = False
+    for index in range(len(table)):
+        progress(1)
+        try:
+            question = table[index]
+        except RadarError as error:
+            broken = True
+            yield str(error)
+            continue
+        digest.add(question)
+        images += len(question.images)
+        image_bytes += sum(map(len, question.images))
+        for k, image in enumerate(question.images):
+            if problem := picture_problem(image):
+                yield f"question {question.q_id!r}, image {k}: {problem}"
+    if broken:
+        return  # sums over what is left would only repeat that something is missing
+    manifest = table.manifest
+    if (images, image_bytes) != (manifest.images, manifest.image_bytes):
+        yield f"{images} images of {image_bytes} bytes; the manifest says {manifest.images} of {manifest.image_bytes}"
+    if digest.hexdigest() != manifest.checksum:
+        yield f"the content's checksum is {digest.hexdigest()}; the manifest says {manifest.checksum}"
