@@ -172,6 +172,21 @@ def find_runs(paths: Iterable[Path | str]) -> list[Run]:
     return sorted(runs.values(), key=lambda r: (r.experiment, r.step is None, r.step or 0, r.name, r.withheld, r.date))
 
 
+def samples_of(
+    records: Iterable[dict[str, Any]], data: dict[str, Any], leaf: str, by_category: bool
+) -> SourceSamples:
+    """The same table from the records of a run that is just finishing, before any file is written.
+
+    Args:
+        records: what stands under `sds` in the samples lines.
+        data: what the results say about the data.
+        leaf: the harness's name of the task.
+        by_category: whether the headline is the mean over categories.
+    """
+    rows = [(_Record.model_validate(record), "") for record in records]
+    return _columns(rows, _Data.model_validate(data), leaf, by_category, Path("this run"))
+
+
 def step_of(name: str) -> int | None:
     """The training step in a checkpoint's name, or None: `step-00200`, `checkpoint-500`, `global_step1000`, `0400`.
 

@@ -10,7 +10,9 @@ import numpy as np
 
 from radar_metrics.discrimination import rank_credit
 from radar_metrics.soft_discrimination import answer_probability
+from radar_tasks.analysis.metrics import METRICS, value
 from radar_tasks.harness.conventions import Response
+from radar_tasks.results import SourceSamples, samples_of
 
 Record = dict[str, Any]
 
@@ -55,6 +57,26 @@ def _probability(scores: Sequence[float], document: Mapping[str, Any]) -> float:
 
 def _credit(scores: Sequence[float], document: Mapping[str, Any]) -> float:
     return float(rank_credit([scores], [document["answer"]], [document["q_id"]])[0])
+
+
+def of_source(records: Sequence[Record], data: dict[str, Any], leaf: str, by_category: bool) -> dict[str, Any]:
+    """What the results file keeps of a source beside the printed numbers: `metrics`, all that can be had, and
+    `categories`, the same for each category where there are several."""
+    samples = samples_of(records, data, leaf, by_category)
+    summary: dict[str, Any] = {"metrics": _metrics(samples)}
+    names = sorted(set(samples.category.tolist()))
+    if len(names) > 1:
+        summary["categories"] = {name: _category(samples, name) for name in names}
+    return summary
+
+
+def _metrics(samples: SourceSamples) -> dict[str, float]:
+    return {name: number for name in METRICS if (number := value(samples, name)) is not None}
+
+
+def _category(samples: SourceSamples, name: str) -> dict[str, Any]:
+    rows = np.flatnonzero(samples.category == name)
+    return {"questions": len(rows), **_metrics(samples.take(rows))}
 
 
 def mean(records: Sequence[Record]) -> float:

@@ -20,7 +20,7 @@ from radar_tasks.errors import DataError, RadarError
 from radar_tasks.harness import summary
 from radar_tasks.harness.conventions import read_response
 from radar_tasks.harness.documents import Documents, NoDocuments
-from radar_tasks.images import decode
+from radar_tasks.scoring.images import decode
 from radar_tasks.store import open_source
 
 SPLIT = "test"
@@ -121,7 +121,8 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
         }
 
         def sds(records: list[dict[str, Any]]) -> float:
-            self.documents.provenance.update(summary.of_source(records))
+            about = self.documents.provenance
+            about.update(summary.of_source(records, about["data"], self.config.task, by_category))
             return printed["sds"](records)
 
         return {**printed, "sds": sds}
