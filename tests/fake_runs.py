@@ -72,7 +72,7 @@ def simulate(
         level = shared.normal(-8.0, 0.4, size=8)[:m]
         counts = shared.integers(1, 5, size=8)[:m]
         logprob = level + own.normal(0, noise / np.sqrt(2), size=8)[:m]
-        logprob[answer] = np.delete(logprob, answer).max() + skill + hardness
+        logprob[answer] = np.delete(logprob, answer).max() + skill + hardness + own.normal(0, noise)
         logprob = np.minimum(logprob, -1e-3)
         texts = [f"{source} answer {i} {'abcdefgh'[k] * int(counts[k])}" for k in range(m)]
         records.append(

@@ -1,0 +1,1 @@
+"""Tables made from runs: no model, no harness, no printing. Everything comes from the samples files."""

@@ -1,0 +1,280 @@
+"""Two runs on the same questions: differences with intervals, p-values, and what the questions could show at all.
+
+Questions are paired by q_id. Differences are "second minus first"; for a run and its blind twin they are the visual
+gain, what looking added. Questions on one image are one cluster; the categories of a source whose headline is the mean
+over categories, and the sources of an ability, are strata that are resampled within themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from radar_metrics.errors import MetricError
+from radar_metrics.options import FloatArray
+from radar_metrics.uncertainty import (
+    Interval,
+    clustered_standard_error,
+    holm,
+    paired_bootstrap,
+    permutation_p_value,
+    smallest_detectable_difference,
+)
+from radar_tasks.analysis.metrics import METRICS, available, per_question, question_weights
+from radar_tasks.analysis.settings import Setting, are_twins, may_differ, must_agree
+from radar_tasks.analysis.suites import averages_of
+from radar_tasks.errors import ResultsError
+from radar_tasks.questions import Ability
+from radar_tasks.results import Run, SourceSamples
+
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric on one source, or on the average of an ability.
+
+    Attributes:
+        name: the source, or the average's name.
+        ability: perception or reasoning.
+        is_average: whether it is an ability's average.
+        metric: a name of `METRICS`.
+        first, second: its value in both runs.
+        questions: number of pairs; 0 where single questions are not known.
+        interval: second minus first with its 95% interval; None where it cannot be had.
+        p_value: of a permutation test; None likewise.
+        p_holm: corrected across the sources of the table; None for averages.
+        detectable: the smallest true difference that so many questions would show with 80% probability.
+        note: why something is missing, or "".
+    """
+
+    name: str
+    ability: Ability
+    is_average: bool
+    metric: str
+    first: float
+    second: float
+    questions: int
+    interval: Interval | None = None
+    p_value: float | None = None
+    p_holm: float | None = None
+    detectable: float | None = None
+    note: str = ""
+
+    @property
+    def difference(self) -> float:
+        """Second minus first."""
+        return self.second - self.first
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs side by side.
+
+    Attributes:
+        first, second: their labels.
+        visual_gain: whether the first is the second's blind twin.
+        rows: per metric the sources, then the averages.
+        different: settings that differ and matter, allowed by the user or by the kind of comparison.
+        noted: settings that differ and need no leave.
+        unmatched: per source how many questions only the first and only the second has.
+        alone: sources that only one of the two has, with whose they are.
+    """
+
+    first: str
+    second: str
+    visual_gain: bool
+    rows: tuple[Difference, ...]
+    different: tuple[Setting, ...] = ()
+    noted: tuple[Setting, ...] = ()
+    unmatched: Mapping[str, tuple[int, int]] | None = None
+    alone: tuple[str, ...] = ()
+
+
+def compare(
+    first: Run,
+    second: Run,
+    rng: np.random.Generator,
+    *,
+    metrics: Sequence[str] = (),
+    allow_different: bool = False,
+    resamples: int = RESAMPLES,
+) -> Comparison:
+    """Compares two runs on the questions that both answered.
+
+    A run and its blind twin may come in either order: the twin is taken as the first.
+
+    Args:
+        first: the baseline.
+        second: the run compared with it.
+        rng: source of resamples and permutations.
+        metrics: names of metrics that are means over questions; `sds` and `acc`, or with a language model on one side
+            `sds_bytes` and `acc_bytes`, without them.
+        allow_different: compare in spite of other data, prompts or limits, on the questions that both have.
+        resamples: number of bootstrap resamples and permutations.
+
+    Raises:
+        ResultsError: the runs differ in what must not differ and this was not allowed, have no source in common, or
+            lack the scores of a metric; says what differs.
+    """
+    twins = are_twins(first, second)
+    if twins and second.withheld:
+        first, second = second, first
+    shared = [source for source in second.sources if source in first.sources]
+    if not shared:
+        raise ResultsError(
+            f"{first.label} and {second.label} have no source in common: "
+            f"{', '.join(first.sources)} against {', '.join(second.sources)}."
+        )
+    different = [s for s in must_agree(first, second, shared) if not (twins and s.name == "images")]
+    unmatched = {s: _unmatched(first.sources[s], second.sources[s]) for s in shared}
+    unmatched = {source: counts for source, counts in unmatched.items() if any(counts)}
+    if (different or unmatched) and not allow_different:
+        raise ResultsError(_refusal(first, second, different, unmatched))
+    pairs = {source: _paired(first.sources[source], second.sources[source]) for source in shared}
+    chosen = tuple(metrics) or _default_metrics(pairs)
+    labels = (first.label, second.label)
+    rows = [row for metric in chosen for row in _of_metric(_Measured.of(pairs, metric, labels), rng, resamples)]
+    return Comparison(
+        first=first.label,
+        second=second.label,
+        visual_gain=twins,
+        rows=tuple(rows),
+        different=tuple(different),
+        noted=tuple(may_differ(first, second)),
+        unmatched=unmatched,
+        alone=tuple(
+            f"{source} (only {run.label})"
+            for run, other in ((first, second), (second, first))
+            for source in run.sources
+            if source not in other.sources
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The questions that both runs answered, in the same order."""
+
+    first: SourceSamples
+    second: SourceSamples
+
+
+def _paired(first: SourceSamples, second: SourceSamples) -> _Pair:
+    _, rows, others = np.intersect1d(first.q_id, second.q_id, assume_unique=True, return_indices=True)
+    if len(rows) == 0:
+        raise ResultsError(f"{first.source}: the two runs have no question in common.")
+    return _Pair(first.take(rows), second.take(others))
+
+
+def _unmatched(first: SourceSamples, second: SourceSamples) -> tuple[int, int]:
+    both = len(np.intersect1d(first.q_id, second.q_id))
+    return len(first) - both, len(second) - both
+
+
+def _default_metrics(pairs: Mapping[str, _Pair]) -> tuple[str, ...]:
+    def everywhere(metric: str) -> bool:
+        return all(available(side, metric) for pair in pairs.values() for side in (pair.first, pair.second))
+
+    return ("sds", "acc") if everywhere("sds") else ("sds_bytes", "acc_bytes")
+
+
+@dataclass(frozen=True)
+class _Measured:
+    """One metric, question by question, on the pairs of all sources."""
+
+    metric: str
+    pairs: Mapping[str, _Pair]
+    values: Mapping[str, tuple[FloatArray, FloatArray]]
+
+    @classmethod
+    def of(cls, pairs: Mapping[str, _Pair], metric: str, labels: tuple[str, str]) -> _Measured:
+        if metric not in METRICS or METRICS[metric].per_question is None:
+            known = ", ".join(name for name, made in METRICS.items() if made.per_question)
+            raise ResultsError(f"{metric!r} cannot be compared question by question; these can: {known}.")
+        return cls(metric, pairs, {source: _values(pair, metric, labels) for source, pair in pairs.items()})
+
+    def join(self, sources: Sequence[str]) -> tuple[FloatArray, FloatArray]:
+        """(N,) values of both runs over these sources."""
+        first, second = (np.concatenate([self.values[source][side] for source in sources]) for side in (0, 1))
+        return first, second
+
+
+def _of_metric(measured: _Measured, rng: np.random.Generator, resamples: int) -> list[Difference]:
+    sources = [_difference(measured, [source], rng, resamples) for source in measured.pairs]
+    averages = [
+        replace(_difference(measured, average.sources, rng, resamples), name=average.name, is_average=True)
+        for average in averages_of(measured.pairs)
+    ]
+    return _with_holm(sources) + averages
+
+
+def _with_holm(rows: list[Difference]) -> list[Difference]:
+    """Rows with p-values corrected across those that have one."""
+    p_values = {row.name: row.p_value for row in rows if row.p_value is not None}
+    corrected = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    return [replace(row, p_holm=float(corrected[row.name])) if row.name in corrected else row for row in rows]
+
+
+def _values(pair: _Pair, metric: str, labels: tuple[str, str]) -> tuple[FloatArray, FloatArray]:
+    first, second = per_question(pair.first, metric), per_question(pair.second, metric)
+    if first is None or second is None:
+        lacking = labels[0] if first is None else labels[1]
+        raise ResultsError(
+            f"{lacking} holds no {metric} on {pair.first.source}: the scores it is made from are not in its samples. "
+            "A stock lmms-eval model has no raw logits, lm-eval no numbers of tokens; try --metric sds_bytes."
+        )
+    return first, second
+
+
+def _difference(measured: _Measured, sources: Sequence[str], rng: np.random.Generator, resamples: int) -> Difference:
+    first, second = measured.join(sources)
+    samples = [measured.pairs[source].first for source in sources]
+    weight = np.concatenate([question_weights(part) / len(sources) for part in samples])
+    made = Difference(
+        name=sources[0],
+        ability=samples[0].ability,
+        is_average=False,
+        metric=measured.metric,
+        first=float(first @ weight),
+        second=float(second @ weight),
+        questions=len(first),
+    )
+    clusters = np.concatenate([np.char.add(f"{part.source}/", part.image_id) for part in samples])
+    strata, weights = _strata(samples)
+    try:
+        error = clustered_standard_error(second - first, clusters, strata=strata, weights=weights)
+        grouping: dict[str, Any] = {"strata": strata, "weights": weights, "rng": rng, "n_resamples": resamples}
+        return replace(
+            made,
+            interval=paired_bootstrap(second, first, clusters, **grouping),
+            p_value=permutation_p_value(second, first, clusters, **grouping),
+            detectable=smallest_detectable_difference(error),
+        )
+    except MetricError as problem:
+        return replace(made, note=f"too few questions for an interval: {problem}")
+
+
+def _strata(parts: Sequence[SourceSamples]) -> tuple[np.ndarray, dict[str, float]]:
+    """A stratum a source, or a category where the headline is the mean over categories, and what each weighs."""
+    labels: list[np.ndarray] = []
+    weights: dict[str, float] = {}
+    for samples in parts:
+        categories = samples.category if samples.by_category else np.full(len(samples), "")
+        labels.append(np.char.add(f"{samples.source}/", categories))
+        names = np.unique(labels[-1])
+        weights |= dict.fromkeys(names.tolist(), 1.0 / (len(parts) * len(names)))
+    return np.concatenate(labels), weights
+
+
+def _refusal(first: Run, second: Run, different: Sequence[Setting], unmatched: Mapping[str, tuple[int, int]]) -> str:
+    lines = [f"{first.label} and {second.label} cannot be compared as they are:"]
+    lines += [f"  {setting}" for setting in different]
+    lines += [
+        f"  questions of {source}: {only_first} only in the first, {only_second} only in the second"
+        for source, (only_first, only_second) in unmatched.items()
+    ]
+    return "\n".join([*lines, "--allow-different compares the questions that both have, and says so."])

@@ -1,0 +1,42 @@
+"""How commands take runs: results folders and files, or rows of the paper."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from radar_tasks.published import PublishedModel
+    from radar_tasks.results import Run
+
+
+def console() -> Console:
+    """The terminal; a table that goes to a file or a pipe is not squeezed into 80 columns."""
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+
+
+def runs_of(paths: Sequence[str]) -> list[Run]:
+    """The runs in these folders and files; results that were left out for a newer one are named on stderr.
+
+    Raises:
+        ResultsError: as `radar_tasks.results.find_runs`.
+    """
+    from radar_tasks.results import find_runs
+
+    runs = find_runs(paths)
+    for message in dict.fromkeys(message for run in runs for message in run.left_out):
+        print(message, file=sys.stderr)
+    return runs
+
+
+def runs_or_published(names: Sequence[str]) -> list[Run | PublishedModel]:
+    """As `runs_of`, in the order given, with `published:NAME` for a model of the paper."""
+    from radar_tasks.published import PREFIX, published_model
+
+    sides: list[Run | PublishedModel] = []
+    for name in names:
+        sides += [published_model(name.removeprefix(PREFIX))] if name.startswith(PREFIX) else runs_of([name])
+    return sides
