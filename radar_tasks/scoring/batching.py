@@ -40,6 +40,16 @@ class OptionRows:
         """(R,) int64, tokens a row."""
         return self.present.sum(1)
 
+    @property
+    def goes_on(self) -> Tensor:
+        """(R,) bool, rows of more than one token: the logits at the prompt's end are not enough for them."""
+        return self.present[:, 1] if self.present.shape[1] > 1 else torch.zeros(len(self.present), dtype=torch.bool)
+
+    @property
+    def follows(self) -> Tensor:
+        """(R, T) bool, tokens that another token of the continuation predicts: all but the first."""
+        return self.present & (torch.arange(self.present.shape[1]) > 0)
+
 
 def option_rows(batch: Sequence[EncodedQuestion]) -> OptionRows:
     """Lays the continuations of a batch under each other."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Literal
 
 import torch
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.questions import Question
-from radar_tasks.scoring.batching import next_batch
+from radar_tasks.scoring.agreement import disagreement
+from radar_tasks.scoring.batching import kind_of, next_batch
+from radar_tasks.scoring.features import FeatureStore
 from radar_tasks.scoring.independent import score_independently
 from radar_tasks.scoring.reading import default_workers, encoded_ahead, meeting_order
 from radar_tasks.scoring.running import RunningModel
+from radar_tasks.scoring.shared import score_shared
 from radar_tasks.scoring.types import EncodedQuestion, OptionScore
 
 Scoring = Literal["auto", "shared", "independent"]
+Scores = list[tuple[OptionScore, ...]]
 
 logger = logging.getLogger("radar")
 
@@ -50,8 +54,12 @@ class Scorer:
         self._checkpoint = checkpoint
         self._running = RunningModel(checkpoint.model, checkpoint.model_type)
         self._limit = FIRST_BATCH.get(self._running.device.type, 64) if batch_size == "auto" else batch_size
-        self._fixed = batch_size != "auto"
+        self._warn_of_halving = batch_size != "auto"
         self._workers = workers or default_workers()
+        self._way = "independent" if scoring == "independent" else "shared"
+        self._checking = scoring == "auto"
+        self._checked: set[Hashable] = set()
+        self._fallback: str | None = None
 
     def score(self, questions: Sequence[Question]) -> Iterator[tuple[int, tuple[OptionScore, ...]]]:
         """Yields (index into `questions`, one score an option) as batches finish, in any order.
@@ -63,13 +71,13 @@ class Scorer:
             CheckpointError: the model gives scores that are not finite, or a question does not fit into memory alone.
             RadarError: a question cannot be read or encoded.
         """
-        source = encoded_ahead(
-            questions, meeting_order(questions), self._checkpoint.encode, self._workers, lambda: 2 * self._limit
-        )
+        order = meeting_order(questions)
+        source = encoded_ahead(questions, order, self._checkpoint.encode, self._workers, lambda: 2 * self._limit)
+        features = FeatureStore(self._running)
         pool: list[tuple[int, EncodedQuestion]] = []
         while self._fill(pool, source):
             chosen = next_batch([question for _, question in pool], self._limit)
-            scores = self._score([pool[k][1] for k in chosen])
+            scores = self._score([pool[k][1] for k in chosen], features)
             if scores is None:
                 continue
             finished = [pool.pop(k)[0] for k in reversed(chosen)]
@@ -78,8 +86,8 @@ class Scorer:
     def describe(self) -> dict[str, Any]:
         """How the scores were made, for the results: way, fallback, batch size reached, dtype, device."""
         return {
-            "scoring": "independent",
-            "fallback": None,
+            "scoring": self._way,
+            "fallback": self._fallback,
             "batch_size": self._limit,
             "dtype": str(self._running.dtype).removeprefix("torch."),
             "device": str(self._running.device),
@@ -87,22 +95,45 @@ class Scorer:
 
     def _fill(self, pool: list[tuple[int, EncodedQuestion]], source: Iterator[tuple[int, EncodedQuestion]]) -> bool:
         """Tops the pool up; whether there is anything left to score."""
-        held = sum(map(_bytes_of, (question for _, question in pool)))
+        held = sum(_bytes_of(question) for _, question in pool)
         while len(pool) < POOL_BATCHES * self._limit and held < POOL_BYTES and (item := next(source, None)) is not None:
             pool.append(item)
             held += _bytes_of(item[1])
         return bool(pool)
 
-    def _score(self, batch: Sequence[EncodedQuestion]) -> list[tuple[OptionScore, ...]] | None:
-        """The scores of a batch, or None when memory ran out and the limit was lowered."""
+    def _score(self, batch: Sequence[EncodedQuestion], features: FeatureStore) -> Scores | None:
+        """The scores of a batch, or None when memory ran out and the next batch will be smaller."""
         try:
             with self._running.untouched():
-                return score_independently(self._running, batch)
+                if self._way == "independent":
+                    return score_independently(self._running, batch)
+                return self._checked_scores(batch, lambda: score_shared(self._running, features, batch))
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
+        features.clear()
         self._halve(batch)
         return None
+
+    def _checked_scores(self, batch: Sequence[EncodedQuestion], shared: Callable[[], Scores]) -> Scores:
+        """With `auto`, a batch of a new kind is scored both ways; a difference ends the shared way for good."""
+        kind = kind_of(batch[0]), any(len(tokens) > 1 for question in batch for tokens in question.continuations)
+        if not self._checking or kind in self._checked:
+            return shared()
+        reference = [scores for question in batch for scores in score_independently(self._running, [question])]
+        try:
+            scores = shared()
+            reason = disagreement(batch, scores, reference, self._running.dtype)
+        except Exception as error:
+            if _is_out_of_memory(error):
+                raise
+            reason = f"{type(error).__name__}: {error}"
+        if reason is None:
+            self._checked.add(kind)
+            return scores
+        self._way, self._fallback = "independent", reason
+        logger.warning("scoring=shared does not fit this checkpoint, going on with independent: %s", reason)
+        return reference
 
     def _halve(self, batch: Sequence[EncodedQuestion]) -> None:
         if len(batch) == 1:
@@ -111,9 +142,9 @@ class Scorer:
                 f"({len(batch[0].prefix_ids)} prompt tokens, {len(batch[0].continuations)} options): use smaller "
                 "images (max_pixels, max_tiles), a smaller dtype, or device_map=auto."
             )
-        if self._fixed:
+        if self._warn_of_halving:
             logger.warning("batch_size=%d does not fit into memory; going on with smaller batches", self._limit)
-            self._fixed = False
+            self._warn_of_halving = False
         self._limit = len(batch) // 2
         if self._running.device.type == "cuda":
             torch.cuda.empty_cache()

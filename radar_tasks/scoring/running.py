@@ -71,15 +71,21 @@ class RunningModel:
             for name, value in inputs.items()
         }
 
-    def logits_at(self, keep: Tensor, **inputs: Tensor) -> Tensor:
+    @property
+    def places_images(self) -> bool:
+        """Whether the model makes position ids of its own for image tokens (M-RoPE)."""
+        return bool(self._rope)
+
+    def logits_at(self, keep: Tensor, **inputs: Any) -> Tensor:
         """(N, V) logits at the N places marked in `keep`, row by row; other columns never meet the vocabulary.
 
         Args:
             keep: (R, S) bool.
-            inputs: the model's inputs for R rows of S tokens.
+            inputs: the model's inputs for R rows of S tokens, a cache of what comes before them included.
         """
         columns = keep.any(0).nonzero().squeeze(1)
-        logits: Tensor = self.model(**inputs, logits_to_keep=columns, use_cache=False).logits
+        use_cache = "past_key_values" in inputs
+        logits: Tensor = self.model(**inputs, logits_to_keep=columns, use_cache=use_cache).logits
         return logits[keep[:, columns].to(logits.device)]
 
     def continuation_type(self, name: str) -> int:
