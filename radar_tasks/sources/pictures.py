@@ -7,10 +7,13 @@ import io
 import warnings
 from collections.abc import Iterator
 
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused: decoding one takes 0.3 GB and more, and no model sees a fraction of it."""
+
+FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+"""The formats of photographs and figures; Pillow has others that start programs (EPS) or are seldom whole."""
 
 MAX_FILE_BYTES = 64 * 2**20
 
@@ -25,12 +28,14 @@ def picture_problem(data: bytes) -> str | None:
     try:
         with _strict(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about size and metadata; the size is checked below
-            image = Image.open(io.BytesIO(data))
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
             if image.width * image.height > MAX_PIXELS:
                 return f"{image.width} x {image.height} pixels, more than {MAX_PIXELS:,}"
             # An eighth of the size, for JPEG only: all bytes are still read, but not all pixels computed.
             image.draft(None, (max(1, image.width // 8), max(1, image.height // 8)))
             image.load()
+    except UnidentifiedImageError:
+        return f"not a picture ({', '.join(FORMATS)})"
     except Image.DecompressionBombError as error:
         return f"too many pixels ({error})"
     except Exception as error:  # Pillow's decoders raise what they like on damaged input
