@@ -1,0 +1,161 @@
+"""`radar_mini`, the embedded sample: made here once, shipped as one parquet file a leaf.
+
+    python -m radar_tasks.sources.sample FOLDER
+
+makes the shipped questions again (their checksums are equal); it needs scikit-learn for the handwritten digits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from radar_tasks.questions import Ability, Question
+from radar_tasks.sources.sample_pictures import load_digits
+from radar_tasks.sources.sample_statements import (
+    Described,
+    Statement,
+    group_scene,
+    one_digit,
+    side_scene,
+    single_scene,
+    two_digits,
+)
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+    from numpy.typing import NDArray
+
+SEED = 20260213
+QUESTIONS = 200
+"""Questions a leaf."""
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A part of the sample.
+
+    Attributes:
+        subject: the statements it asks; its source is `mini_<subject>` and its task `radar_mini_<subject>`.
+        ability: perception or reasoning.
+        task: what is asked, in words.
+        options: candidate answers of each question.
+    """
+
+    subject: str
+    ability: Ability
+    task: str
+    options: int
+
+    @property
+    def source(self) -> str:
+        """The source's name in the store."""
+        return f"mini_{self.subject}"
+
+
+LEAVES = (
+    Leaf("digits", "perception", "Handwritten digits", 4),
+    Leaf("colour", "perception", "Drawn scenes", 3),
+    Leaf("shape", "perception", "Drawn scenes", 4),
+    Leaf("background", "perception", "Drawn scenes", 4),
+    Leaf("object", "perception", "Drawn scenes", 4),
+    Leaf("side", "reasoning", "Spatial relation", 2),
+    Leaf("count", "reasoning", "Counting under a condition", 3),
+    Leaf("most", "reasoning", "Comparison of groups", 2),
+    Leaf("larger", "reasoning", "Comparison of digits", 2),
+    Leaf("sum", "reasoning", "Arithmetic on digits", 3),
+)
+
+
+def make_sample() -> dict[str, list[Question]]:
+    """All questions by source, the same at every call. Raises `RadarError` without scikit-learn."""
+    asked: dict[str, list[tuple[Described, Statement]]] = {leaf.subject: [] for leaf in LEAVES}
+    for described in _describe():
+        for statement in described.statements:
+            if statement.subject and len(asked[statement.subject]) < QUESTIONS:
+                asked[statement.subject].append((described, statement))
+    return {leaf.source: _questions(leaf, asked[leaf.subject], index) for index, leaf in enumerate(LEAVES)}
+
+
+def _describe() -> Iterator[Described]:
+    """Enough pictures for every leaf; questions about one picture follow one another."""
+    digits = load_digits("test")
+    for at in _rng(0).permutation(len(digits.labels))[:QUESTIONS]:
+        yield one_digit(_rng(1), digits, int(at))
+    makers = (("scene", single_scene), ("sides", side_scene), ("groups", group_scene))
+    for stream, (name, make) in enumerate(makers, start=2):
+        for k in range(QUESTIONS):
+            described = make(_rng(stream, k))
+            yield Described(described.pictures, described.statements, f"{name}-{k:04d}")
+    for k in range(QUESTIONS):
+        yield two_digits(_rng(5, k), digits)
+
+
+def _rng(*stream: int) -> Generator:
+    return np.random.default_rng([SEED, *stream])
+
+
+def _questions(leaf: Leaf, asked: Iterable[tuple[Described, Statement]], stream: int) -> list[Question]:
+    questions = []
+    for k, (described, statement) in enumerate(asked):
+        answer = k % leaf.options
+        questions.append(
+            Question(
+                q_id=f"{leaf.subject}-{k:04d}",
+                text=(statement.question,),
+                images=tuple(_png(picture) for picture in described.pictures),
+                options=_options(_rng(6, stream, k), statement, leaf.options, answer),
+                answer=answer,
+                ability=leaf.ability,
+                task=leaf.task,
+                source=leaf.source,
+                category="",
+                image_id=described.name,
+                rule="other answers of the same question, at random",
+            )
+        )
+    return questions
+
+
+def _options(rng: Generator, statement: Statement, count: int, answer: int) -> tuple[str, ...]:
+    """`count` different choices in random order, with the right one at place `answer`."""
+    wrong = [choice for choice in statement.choices if choice != statement.answer]
+    options = [wrong[k] for k in rng.permutation(len(wrong))[: count - 1]]
+    options.insert(answer, statement.answer)
+    return tuple(options)
+
+
+def _png(picture: NDArray[np.uint8]) -> bytes:
+    from PIL import Image
+
+    file = io.BytesIO()
+    grey = (picture == picture[:, :, :1]).all()  # one channel says it all: half the bytes
+    Image.fromarray(picture[:, :, 0] if grey else picture).save(file, "PNG", optimize=True)
+    return file.getvalue()
+
+
+def write_sample(folder: Path) -> None:
+    """Write one parquet file a leaf into `folder`."""
+    from radar_tasks.store import Origin, SourceWriter
+
+    for source, questions in make_sample().items():
+        with SourceWriter(folder / f"{source}.parquet") as writer:
+            for question in questions:
+                writer.add(question)
+            writer.finish(Origin(kind="sample", location="radar_tasks.sources.sample", fingerprint=str(SEED)))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Make the embedded sample, radar_mini, again.")
+    parser.add_argument("folder", type=Path, help="where the parquet files go")
+    write_sample(parser.parse_args().folder)
+
+
+if __name__ == "__main__":
+    main()
