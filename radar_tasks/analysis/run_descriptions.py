@@ -1,0 +1,97 @@
+"""A small YAML or CSV file that says what runs were: their steps, data volume, parameters, group.
+
+    run,experiment,step,images,parameters,group
+    final,exp1,1000,,,
+    exp1,,,595000,1300000000,1B
+
+Each row is about one checkpoint or about one experiment, by its name or the end of its path. Columns other than `run`,
+`experiment`, `step` and `group` are amounts that abilities are drawn against; an empty cell says nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+
+from radar_tasks.errors import RadarError
+from radar_tasks.results import Run
+
+
+class RunDescription(BaseModel):
+    """One row of the file. Amounts are kept in `model_extra`."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, FiniteFloat] = Field(init=False)
+
+    run: str = Field(min_length=1)
+    experiment: str | None = None
+    step: int | None = Field(default=None, ge=0)
+    group: str | None = None
+
+    @property
+    def amounts(self) -> dict[str, float]:
+        """Amount by column."""
+        return dict(self.__pydantic_extra__ or {})
+
+    def is_about(self, name: str) -> bool:
+        """Whether it describes the checkpoint or experiment of this name or path."""
+        return name == self.run or name.endswith(f"/{self.run}")
+
+
+def read_descriptions(path: Path) -> list[RunDescription]:
+    """The rows of a `.csv`, `.yaml` or `.yml` file.
+
+    Raises:
+        RadarError: the file cannot be read, or a row is not as described; names the row.
+    """
+    rows = _rows(path)
+    described = []
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise RadarError(f"{path}, row {number}: {row!r} is not a row with the column `run`.")
+        try:
+            described.append(RunDescription(**{str(k): v for k, v in row.items() if v not in ("", None)}))
+        except ValidationError as error:
+            problem = error.errors()[0]
+            column = ".".join(map(str, problem["loc"]))
+            raise RadarError(f"{path}, row {number}, column {column!r}: {problem['msg']}") from None
+    return described
+
+
+def with_descriptions(runs: Sequence[Run], descriptions: Sequence[RunDescription]) -> list[Run]:
+    """Runs with the steps and experiments that the file gives them.
+
+    Raises:
+        RadarError: a row with a step is about no run.
+    """
+    for row in descriptions:
+        if row.step is not None and not any(row.is_about(run.name) for run in runs):
+            raise RadarError(f"no run is called {row.run!r}; there are {', '.join(run.name for run in runs)}.")
+    return [_described(run, descriptions) for run in runs]
+
+
+def _described(run: Run, descriptions: Sequence[RunDescription]) -> Run:
+    for row in descriptions:
+        if row.is_about(run.name) and (row.step is not None or row.experiment is not None):
+            step = run.step if row.step is None else row.step
+            return replace(run, step=step, experiment=row.experiment or run.experiment)
+    return run
+
+
+def _rows(path: Path) -> list[Any]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        if path.suffix.lower() == ".csv":
+            return list(csv.DictReader(text.splitlines()))
+        if path.suffix.lower() in (".yaml", ".yml"):
+            loaded = yaml.safe_load(text)
+            return loaded if isinstance(loaded, list) else [loaded]
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RadarError(f"{path} cannot be read: {error}") from None
+    raise RadarError(f"{path}: the file that describes runs is .csv or .yaml.")

@@ -1,0 +1,307 @@
+"""Runs of one experiment in order of training: the curves from which all of development is read.
+
+The sources of an experiment are resampled independently; the curve of an ability is the unweighted mean of its sources'
+curves, replicate by replicate, so that both agree.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import reduce
+
+import numpy as np
+
+from radar_metrics.curves import Curve, bootstrap_curve
+from radar_metrics.errors import MetricError
+from radar_metrics.options import FloatArray
+from radar_metrics.soft_discrimination import answer_probability
+from radar_tasks.analysis.metrics import METRICS, available, per_question, question_weights, value
+from radar_tasks.analysis.settings import are_twins, must_agree
+from radar_tasks.analysis.suites import averages_of
+from radar_tasks.errors import ResultsError
+from radar_tasks.questions import ABILITIES, Ability
+from radar_tasks.results import Run, SourceSamples
+
+RESAMPLES = 2_000
+HOW_TO_GIVE_STEPS = (
+    "Name checkpoints like step-00200 or checkpoint-500, or give the steps in a file: --runs FILE.csv with the columns "
+    "run and step."
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A source, or the mean of an ability's sources, over training.
+
+    Attributes:
+        name: the source, or the ability.
+        ability: perception or reasoning.
+        curve: the metric over steps with its replicates.
+        chance: the metric's value for a model that cannot tell the options apart; None where it has none (losses).
+        questions: number of questions that all checkpoints answered.
+        sources: what it is made from.
+    """
+
+    name: str
+    ability: Ability
+    curve: Curve
+    chance: float | None
+    questions: int
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One experiment over training.
+
+    Attributes:
+        name: of the experiment.
+        runs: its checkpoints by step.
+        metric: what the curves show, a name of `METRICS`.
+        sources: by source.
+        abilities: by ability.
+        visual_gain: per source, SDS minus that of the blind twin at the last step that has one.
+        notes: what was left out and why.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+    metric: str
+    sources: dict[str, Part]
+    abilities: dict[Ability, Part]
+    visual_gain: dict[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> list[int]:
+        """Training steps, increasing."""
+        return [run.step or 0 for run in self.runs]
+
+    def scores(self, ability: Ability, metric: str) -> FloatArray:
+        """(S, N) numbers of single questions, those of all the ability's sources side by side."""
+        parts = [
+            _table([run.sources[source] for run in self.runs], metric) for source in self.abilities[ability].sources
+        ]
+        return np.concatenate(parts, axis=1)
+
+    def values(self, ability: Ability, metric: str) -> FloatArray | None:
+        """(S,) another metric of the ability, without intervals; None where a checkpoint does not hold its scores."""
+        sources = self.abilities[ability].sources
+        if not all(available(run.sources[source], metric) for run in self.runs for source in sources):
+            return None
+        return np.array([np.mean([value(run.sources[source], metric) for source in sources]) for run in self.runs])
+
+
+def trajectories(
+    runs: Sequence[Run], rng: np.random.Generator, metric: str = "sds", resamples: int = RESAMPLES
+) -> tuple[list[Trajectory], list[str]]:
+    """The experiments among these runs, and notes on runs that belong to none.
+
+    Runs without images (blind) are no checkpoints of their own; they give the visual gain.
+
+    Args:
+        runs: from `radar_tasks.results.find_runs`.
+        rng: source of the resamples.
+        metric: a mean over questions.
+        resamples: bootstrap replicates of every curve.
+
+    Raises:
+        ResultsError: no run has a step, two have the same one, or they were scored on other data or in another way.
+    """
+    if metric not in METRICS or METRICS[metric].per_question is None:
+        known = ", ".join(name for name, made in METRICS.items() if made.per_question)
+        raise ResultsError(f"{metric!r} is no mean over questions; these are: {known}.")
+    groups: dict[str, list[Run]] = defaultdict(list)
+    notes = []
+    for run in runs:
+        if run.withheld:
+            continue
+        if run.step is None:
+            notes.append(f"{run.name}: no step in its name, it is on no curve. {HOW_TO_GIVE_STEPS}")
+        else:
+            groups[run.experiment].append(run)
+    if not groups:
+        names = ", ".join(run.label for run in runs)
+        raise ResultsError(f"the training steps cannot be told from the names ({names}). {HOW_TO_GIVE_STEPS}")
+    _require_same_data([run for group in groups.values() for run in group])
+    blind = [run for run in runs if run.withheld]
+    names = _short_names(list(groups))
+    made = [
+        _trajectory(names[experiment], sorted(group, key=lambda run: run.step or 0), blind, rng, metric, resamples)
+        for experiment, group in groups.items()
+    ]
+    return made, notes
+
+
+def chance_level(samples: SourceSamples, metric: str) -> float | None:
+    """What a metric is when all options score alike; None for losses and other metrics without such a level."""
+    if metric == "sds_centred" or metric == "margin":
+        return 0.0
+    if not metric.startswith(("sds", "acc", "ppl_acc")):
+        return None
+    alike = [np.zeros(len(options)) for options in samples.options]
+    return float(answer_probability(alike, samples.answer) @ question_weights(samples))
+
+
+def _trajectory(
+    name: str, runs: list[Run], blind: Sequence[Run], rng: np.random.Generator, metric: str, resamples: int
+) -> Trajectory:
+    _require_one_way(name, runs)
+    shared = [source for source in runs[0].sources if all(source in run.sources for run in runs)]
+    notes = [
+        f"{name}: {source} is left out, not every checkpoint has it."
+        for source in dict.fromkeys(source for run in runs for source in run.sources)
+        if source not in shared
+    ]
+    lacking = [s for s in shared if not all(available(run.sources[s], metric) for run in runs)]
+    if lacking:
+        raise ResultsError(
+            f"{name} holds no {metric} on {', '.join(lacking)}: the scores it is made from are not in its samples."
+        )
+    runs = [_on_common_questions(run, runs, shared) for run in runs]
+    sources: dict[str, Part] = {}
+    for source in shared:
+        try:
+            sources[source] = _source_part([run.sources[source] for run in runs], runs, rng, metric, resamples)
+        except MetricError as problem:
+            notes.append(f"{name}: {source} is left out, it has too few questions for an interval ({problem}).")
+    if not sources:
+        raise ResultsError(f"{name}: nothing to draw a curve of. {' '.join(notes)}")
+    abilities = _abilities(sources)
+    notes += [
+        f"{name}: {ability} is the mean of {', '.join(part.sources)} only."
+        for ability, part in abilities.items()
+        if not any(set(average.sources) == set(part.sources) for average in averages_of(sources))
+    ]
+    gain = _visual_gain(runs, blind, sources)
+    return Trajectory(name, tuple(runs), metric, sources, abilities, gain, tuple(notes))
+
+
+def _source_part(
+    samples: Sequence[SourceSamples], runs: Sequence[Run], rng: np.random.Generator, metric: str, resamples: int
+) -> Part:
+    first = samples[0]
+    table = _table(samples, metric)
+    strata, weights = _strata(first)
+    steps = [run.step or 0 for run in runs]
+    curve = bootstrap_curve(steps, table, first.image_id, rng, strata=strata, n_resamples=resamples, weights=weights)
+    exact = table @ question_weights(first)
+    centred = Curve(curve.steps, exact, curve.replicates + (exact - curve.values))
+    return Part(first.source, first.ability, centred, chance_level(first, metric), len(first), (first.source,))
+
+
+def _strata(samples: SourceSamples) -> tuple[np.ndarray | None, dict[str, float] | None]:
+    """Categories where the headline is their mean. Those with a single image are resampled together, as the spread of
+    one alone cannot be known."""
+    if not samples.by_category:
+        return None, None
+    labels = samples.category.astype(object)
+    names, of = np.unique(samples.category, return_inverse=True)
+    single = [len(np.unique(samples.image_id[of == k])) < 2 for k in range(len(names))]
+    weights = {str(name): 1.0 for name, alone in zip(names, single, strict=True) if not alone}
+    if any(single):
+        together = "categories of one image"
+        labels[np.isin(of, np.flatnonzero(single))] = together
+        weights[together] = float(sum(single))
+    return labels.astype(str), weights
+
+
+def _abilities(sources: Mapping[str, Part]) -> dict[Ability, Part]:
+    """The mean over a complete suite where there is one (M3-Bench before the sample), else over what is there."""
+    complete = {average.ability: average.sources for average in reversed(averages_of(sources))}
+    made: dict[Ability, Part] = {}
+    for ability in ABILITIES:
+        members = complete.get(ability) or tuple(s for s, part in sources.items() if part.ability == ability)
+        if members:
+            made[ability] = _mean_part(ability, [sources[s] for s in members])
+    return made
+
+
+def _mean_part(ability: Ability, parts: Sequence[Part]) -> Part:
+    curves = [part.curve for part in parts]
+    curve = Curve(
+        curves[0].steps,
+        np.mean([c.values for c in curves], axis=0),
+        reduce(np.add, (c.replicates for c in curves)) / len(curves),
+    )
+    levels = [part.chance for part in parts if part.chance is not None]
+    chance = float(np.mean(levels)) if len(levels) == len(parts) else None
+    return Part(
+        ability, ability, curve, chance, sum(p.questions for p in parts), tuple(s for p in parts for s in p.sources)
+    )
+
+
+def _table(samples: Sequence[SourceSamples], metric: str) -> FloatArray:
+    rows = [per_question(part, metric) for part in samples]
+    return np.array([row for row in rows if row is not None])
+
+
+def _on_common_questions(run: Run, runs: Sequence[Run], sources: Sequence[str]) -> Run:
+    """The run on the questions that all checkpoints answered, in the order of their q_id."""
+    from dataclasses import replace
+
+    kept = {}
+    for source in sources:
+        common = reduce(np.intersect1d, (other.sources[source].q_id for other in runs))
+        if len(common) == 0:
+            raise ResultsError(f"{source}: the checkpoints of {run.experiment} have no question in common.")
+        samples = run.sources[source]
+        kept[source] = samples.take(np.flatnonzero(np.isin(samples.q_id, common)))
+    return replace(run, sources=kept)
+
+
+def _visual_gain(runs: Sequence[Run], blind: Sequence[Run], sources: Mapping[str, Part]) -> dict[str, float]:
+    """SDS minus that of the blind twin, at the last checkpoint that has one."""
+    for run in reversed(runs):
+        for twin in blind:
+            if are_twins(run, twin):
+                pairs = {s: (value(run.sources[s], "sds"), twin.sources.get(s)) for s in sources}
+                without = {s: value(other, "sds") for s, (_, other) in pairs.items() if other is not None}
+                return {s: seen - b for s, (seen, _) in pairs.items() if seen is not None and (b := without.get(s))}
+    return {}
+
+
+def _require_same_data(runs: Sequence[Run]) -> None:
+    versions: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        for source, data in run.data.items():
+            versions[source][str(data.get("checksum"))].append(run.label)
+    mixed = {source: of for source, of in versions.items() if len(of) > 1}
+    if mixed:
+        lines = [
+            f"  {source}: " + "; ".join(f"{checksum[:12]} in {_some(names)}" for checksum, names in of.items())
+            for source, of in mixed.items()
+        ]
+        raise ResultsError(
+            "the runs were scored on other versions of the data and cannot be on one curve:\n"
+            + "\n".join(lines)
+            + "\nScore them again on one version, or give only results of one."
+        )
+
+
+def _require_one_way(name: str, runs: Sequence[Run]) -> None:
+    for former, later in zip(runs, runs[1:], strict=False):
+        if former.step == later.step:
+            raise ResultsError(
+                f"{name}: two results are of step {former.step}: {former.file} and {later.file}. Give one of them."
+            )
+    for run in runs[1:]:
+        shared = [source for source in runs[0].sources if source in run.sources]
+        if differ := must_agree(runs[0], run, shared):
+            listed = "\n".join(f"  {setting}" for setting in differ)
+            raise ResultsError(f"{runs[0].label} and {run.label} of {name} were not scored alike:\n{listed}")
+
+
+def _some(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _short_names(experiments: Sequence[str]) -> dict[str, str]:
+    """The last part of each path, or as many as tell all apart."""
+    for parts in range(1, 20):
+        short = {name: "/".join(name.rstrip("/").split("/")[-parts:]) for name in experiments}
+        if len(set(short.values())) == len(experiments):
+            return short
+    return {name: name for name in experiments}
