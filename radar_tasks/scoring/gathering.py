@@ -27,16 +27,18 @@ def token_scores(logits: Tensor, tokens: Tensor, row: Tensor | None = None) -> T
     Returns:
         (2, K) float32: natural log-probability from a log-softmax in float32, and the logit.
     """
-    row = torch.arange(len(tokens), device=logits.device) if row is None else row.to(logits.device)
-    tokens = tokens.to(logits.device)
-    scores = torch.empty(2, len(tokens), dtype=torch.float32, device=logits.device)
-    for start in range(0, len(logits), ROWS_AT_ONCE):
-        here = ((row >= start) & (row < start + ROWS_AT_ONCE)).nonzero().squeeze(1)
-        chunk = logits[start : start + ROWS_AT_ONCE].float()
-        place = row[here] - start, tokens[here]
-        scores[0, here] = chunk.log_softmax(-1)[place]
-        scores[1, here] = chunk[place]
-    return scores
+    row = torch.arange(len(tokens)) if row is None else row
+    row, tokens = row.to(logits.device), tokens.to(logits.device)
+    top, rest = map(torch.cat, zip(*map(_normaliser, logits.split(ROWS_AT_ONCE)), strict=True))
+    logit = logits[row, tokens].float()
+    return torch.stack([logit - top[row] - rest[row], logit])
+
+
+def _normaliser(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Two summands of log sum exp, kept apart: their sum would round away digits where logits are far from 0."""
+    logits = logits.float()
+    top = logits.amax(-1)
+    return top, (logits - top[:, None]).exp().sum(-1).log()
 
 
 def option_scores(batch: Sequence[EncodedQuestion], rows: OptionRows, table: Tensor) -> list[tuple[OptionScore, ...]]:
