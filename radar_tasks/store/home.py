@@ -13,6 +13,10 @@ from radar_tasks.store.manifest import SOURCE_NAME
 from radar_tasks.store.table import QuestionTable
 
 
+GROUPS = ("perception", "reasoning")
+"""What follows `radar_` in the names of groups."""
+
+
 def data_home() -> Path:
     """The folder of all data: `RADAR_HOME`, else `radar` in the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`)."""
     if home := os.environ.get("RADAR_HOME"):
@@ -32,9 +36,21 @@ def source_path(source: str) -> Path:
     return store_folder() / f"{source}.parquet"
 
 
+def stored_names() -> list[str]:
+    """The sources in the store, the embedded ones not counted."""
+    return _names_in(store_folder())
+
+
 def source_names() -> list[str]:
     """The sources that can be opened: those in the store, then the embedded ones (`mini_*`)."""
-    return _names_in(store_folder()) + _names_in(paths.sample())
+    return stored_names() + _names_in(paths.sample())
+
+
+def check_own_name(name: str) -> None:
+    """Raises `DataError` if a user's own source cannot be called this: no name at all, or one that is taken."""
+    source_path(name)
+    if name in PUBLISHED or name in GROUPS or name.split("_")[0] == "mini":
+        raise DataError(f"radar_{name} is a task of the benchmark already; choose another name")
 
 
 def open_source(source: str) -> QuestionTable:
