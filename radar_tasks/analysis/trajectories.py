@@ -6,9 +6,10 @@ curves, replicate by replicate, so that both agree.
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import reduce
 
 import numpy as np
@@ -53,6 +54,16 @@ class Part:
 
 
 @dataclass(frozen=True)
+class QuestionTable:
+    """Single questions at some steps: `q_id`, `image_id`, `weights` in the source's headline (N,), `values` (S, N)."""
+
+    q_id: np.ndarray
+    image_id: np.ndarray
+    weights: FloatArray
+    values: FloatArray
+
+
+@dataclass(frozen=True)
 class Trajectory:
     """One experiment over training.
 
@@ -85,6 +96,12 @@ class Trajectory:
             _table([run.sources[source] for run in self.runs], metric) for source in self.abilities[ability].sources
         ]
         return np.concatenate(parts, axis=1)
+
+    def question_table(self, source: str, steps: Sequence[int]) -> QuestionTable:
+        """Numbers of the single questions of a source at these steps."""
+        samples = [run.sources[source] for run in self.runs if run.step in steps]
+        first = samples[0]
+        return QuestionTable(first.q_id, first.image_id, question_weights(first), _table(samples, self.metric))
 
     def values(self, ability: Ability, metric: str) -> FloatArray | None:
         """(S,) another metric of the ability, without intervals; None where a checkpoint does not hold its scores."""
@@ -127,27 +144,29 @@ def trajectories(
         raise ResultsError(f"the training steps cannot be told from the names ({names}). {HOW_TO_GIVE_STEPS}")
     _require_same_data([run for group in groups.values() for run in group])
     blind = [run for run in runs if run.withheld]
-    names = _short_names(list(groups))
-    made = [
-        _trajectory(names[experiment], sorted(group, key=lambda run: run.step or 0), blind, rng, metric, resamples)
-        for experiment, group in groups.items()
-    ]
-    return made, notes
+    short = _short_names(list(groups))
+    bootstrap = _Bootstrap(rng, resamples)
+    ordered = {name: sorted(group, key=lambda run: run.step or 0) for name, group in groups.items()}
+    return [_trajectory(short[name], group, blind, metric, bootstrap) for name, group in ordered.items()], notes
 
 
 def chance_level(samples: SourceSamples, metric: str) -> float | None:
     """What a metric is when all options score alike; None for losses and other metrics without such a level."""
-    if metric == "sds_centred" or metric == "margin":
+    if metric in {"sds_centred", "margin"}:
         return 0.0
     if not metric.startswith(("sds", "acc", "ppl_acc")):
         return None
     alike = [np.zeros(len(options)) for options in samples.options]
-    return float(answer_probability(alike, samples.answer) @ question_weights(samples))
+    return round(float(answer_probability(alike, samples.answer) @ question_weights(samples)), 12)
 
 
-def _trajectory(
-    name: str, runs: list[Run], blind: Sequence[Run], rng: np.random.Generator, metric: str, resamples: int
-) -> Trajectory:
+@dataclass(frozen=True)
+class _Bootstrap:
+    rng: np.random.Generator
+    resamples: int
+
+
+def _trajectory(name: str, runs: list[Run], blind: Sequence[Run], metric: str, bootstrap: _Bootstrap) -> Trajectory:
     _require_one_way(name, runs)
     shared = [source for source in runs[0].sources if all(source in run.sources for run in runs)]
     notes = [
@@ -164,7 +183,7 @@ def _trajectory(
     sources: dict[str, Part] = {}
     for source in shared:
         try:
-            sources[source] = _source_part([run.sources[source] for run in runs], runs, rng, metric, resamples)
+            sources[source] = _source_part(runs, source, metric, bootstrap)
         except MetricError as problem:
             notes.append(f"{name}: {source} is left out, it has too few questions for an interval ({problem}).")
     if not sources:
@@ -179,14 +198,15 @@ def _trajectory(
     return Trajectory(name, tuple(runs), metric, sources, abilities, gain, tuple(notes))
 
 
-def _source_part(
-    samples: Sequence[SourceSamples], runs: Sequence[Run], rng: np.random.Generator, metric: str, resamples: int
-) -> Part:
+def _source_part(runs: Sequence[Run], source: str, metric: str, bootstrap: _Bootstrap) -> Part:
+    samples = [run.sources[source] for run in runs]
     first = samples[0]
     table = _table(samples, metric)
     strata, weights = _strata(first)
     steps = [run.step or 0 for run in runs]
-    curve = bootstrap_curve(steps, table, first.image_id, rng, strata=strata, n_resamples=resamples, weights=weights)
+    curve = bootstrap_curve(
+        steps, table, first.image_id, bootstrap.rng, strata=strata, n_resamples=bootstrap.resamples, weights=weights
+    )
     exact = table @ question_weights(first)
     centred = Curve(curve.steps, exact, curve.replicates + (exact - curve.values))
     return Part(first.source, first.ability, centred, chance_level(first, metric), len(first), (first.source,))
@@ -240,8 +260,6 @@ def _table(samples: Sequence[SourceSamples], metric: str) -> FloatArray:
 
 def _on_common_questions(run: Run, runs: Sequence[Run], sources: Sequence[str]) -> Run:
     """The run on the questions that all checkpoints answered, in the order of their q_id."""
-    from dataclasses import replace
-
     kept = {}
     for source in sources:
         common = reduce(np.intersect1d, (other.sources[source].q_id for other in runs))
@@ -282,7 +300,7 @@ def _require_same_data(runs: Sequence[Run]) -> None:
 
 
 def _require_one_way(name: str, runs: Sequence[Run]) -> None:
-    for former, later in zip(runs, runs[1:], strict=False):
+    for former, later in itertools.pairwise(runs):
         if former.step == later.step:
             raise ResultsError(
                 f"{name}: two results are of step {former.step}: {former.file} and {later.file}. Give one of them."
