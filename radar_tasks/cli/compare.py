@@ -17,6 +17,7 @@ def command(
     runs: Annotated[
         list[str], typer.Argument(help="Results folders or files, or published:NAME; the first is the baseline.")
     ],
+    *,
     metric: Annotated[
         list[str] | None, typer.Option(help="A metric to compare, sds and acc by default; may be repeated.")
     ] = None,

@@ -1,0 +1,110 @@
+"""Checkpoints of one training run in order: what every analysis of development starts from."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from radar_metrics.options import FloatArray
+from radar_tasks.analysis.metrics import METRICS, Row, available, metric_table, per_question
+from radar_tasks.analysis.settings import must_agree
+from radar_tasks.errors import ResultsError
+from radar_tasks.results import Run
+
+
+@dataclass(frozen=True)
+class Series:
+    """One training run.
+
+    Attributes:
+        name: the experiment's name, with a word on withheld images.
+        runs: its checkpoints by step, each step once.
+        sources: the sources that every checkpoint answered, with the same questions.
+        notes: what was left out, in words.
+    """
+
+    name: str
+    runs: tuple[Run, ...]
+    sources: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def steps(self) -> FloatArray:
+        """(S,) training steps, increasing."""
+        return np.array([run.step for run in self.runs], dtype=np.float64)
+
+    def tables(self) -> list[dict[str, Row]]:
+        """The metrics of each checkpoint by source and average."""
+        return [{row.name: row for row in metric_table(run)} for run in self.runs]
+
+    def questions(self, source: str, metric: str) -> FloatArray | None:
+        """(S, N) numbers of single questions; None for a pooled metric or where a checkpoint lacks the scores."""
+        samples = [run.sources[source] for run in self.runs]
+        if METRICS[metric].per_question is None or not all(available(part, metric) for part in samples):
+            return None
+        return np.stack([np.asarray(per_question(part, metric)) for part in samples])
+
+
+def series_of(runs: Sequence[Run], at_least: int = 2) -> tuple[list[Series], list[str]]:
+    """Training runs with enough checkpoints, and what was left out, in words.
+
+    Raises:
+        ResultsError: no training run has so many checkpoints, two results of the same step, or checkpoints of one run
+            that differ in data, prompt, questions or limit.
+    """
+    members: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    notes: list[str] = []
+    for run in runs:
+        if run.step is None:
+            notes.append(f"{run.label}: left out, its name holds no training step")
+        else:
+            members[run.experiment, run.withheld].append(run)
+    short = {key: part for key, part in members.items() if len(part) < at_least}
+    notes += [f"{part[0].experiment}: left out, {len(part)} checkpoint(s)" for part in short.values()]
+    long = {key: part for key, part in members.items() if key not in short}
+    if not long:
+        raise ResultsError(
+            f"{at_least} or more checkpoints of one training run are needed, with the step in their names "
+            f"(step-00200, checkpoint-500): {'; '.join(notes) or 'there is none'}."
+        )
+    names = short_names([experiment for experiment, _ in long])
+    return [
+        _series(names[experiment] + (f" ({withheld})" if withheld else ""), part)
+        for (experiment, withheld), part in long.items()
+    ], notes
+
+
+def _series(name: str, runs: list[Run]) -> Series:
+    ordered = sorted(runs, key=lambda run: run.step or 0)
+    for before, after in pairwise(ordered):
+        if before.step == after.step:
+            raise ResultsError(f"{name}: two results of step {after.step}: {before.file} and {after.file}.")
+    first = ordered[0]
+    everywhere = [s for s in first.sources if all(s in run.sources for run in ordered)]
+    for run in ordered[1:]:
+        problems = [str(setting) for setting in must_agree(first, run, everywhere)]
+        problems += [
+            f"other questions of {s}"
+            for s in everywhere
+            if not np.array_equal(first.sources[s].q_id, run.sources[s].q_id)
+        ]
+        if problems:
+            raise ResultsError(f"{name}: {first.name} and {run.name} make no curve: {'; '.join(problems)}.")
+    absent = sorted({source for run in ordered for source in run.sources} - set(everywhere))
+    notes = (f"{name}: {', '.join(absent)} left out, not at every checkpoint",) if absent else ()
+    if not everywhere:
+        raise ResultsError(f"{name}: its checkpoints have no source in common.")
+    return Series(name, tuple(ordered), tuple(everywhere), notes)
+
+
+def short_names(experiments: Sequence[str]) -> dict[str, str]:
+    """The last part of each path, or as many parts as tell all apart."""
+    for parts in range(1, 20):
+        short = {name: "/".join(name.rstrip("/").split("/")[-parts:]) for name in experiments}
+        if len(set(short.values())) == len(set(experiments)):
+            return short
+    return {name: name for name in experiments}

@@ -1,0 +1,141 @@
+"""`radar agreement`: which metric tells checkpoints apart."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from enum import Enum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from radar_tasks.cli.runs import console, runs_of
+
+if TYPE_CHECKING:
+    from radar_tasks.analysis.agreement import Judged
+
+
+Cell = Callable[["Judged"], str]
+NOTHING = "–"
+
+
+class Format(str, Enum):
+    """How tables are written."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    csv = "csv"
+
+
+def command(
+    runs: Annotated[list[str], typer.Argument(help="Results of the checkpoints of one or more training runs.")],
+    *,
+    outside: Annotated[
+        Path | None, typer.Option(help="CSV with `checkpoint` (and `source`) and numbers to correlate with.")
+    ] = None,
+    mir: Annotated[Path | None, typer.Option(help="CSV that `radar mir --output` wrote, to be judged as well.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="A metric, all by default; may be repeated.")] = None,
+    on: Annotated[list[str] | None, typer.Option(help="A source or average, all by default; may be repeated.")] = None,
+    format: Annotated[Format, typer.Option(help="How to write the tables.")] = Format.terminal,  # noqa: A002
+    seed: Annotated[int, typer.Option(help="Of the subsets of questions.")] = 0,
+) -> None:
+    """For every metric: order over training, noise between checkpoints, signal to noise, how early it decides."""
+    import numpy as np
+
+    from radar_tasks.analysis.agreement import agreement, judge_column
+    from radar_tasks.analysis.outside import read_outside
+    from radar_tasks.analysis.series import series_of
+
+    found = runs_of(runs)
+    series, notes = series_of(found)
+    notes += [note for part in series for note in part.notes]
+    columns = read_outside(outside, found) if outside else None
+    mirs = read_outside(mir, found) if mir else None
+    for file in (columns, mirs):
+        notes += [f"no results of {name!r}, left out" for name in (file.unknown if file else ())]
+    judged = agreement(series, np.random.default_rng(seed), metrics=metric or (), outside=columns)
+    judged += judge_column("mir", series, mirs) if mirs else []
+    for note in notes:
+        print(note, file=sys.stderr)
+    _show(_chosen(judged, on or ()), len(series), format)
+
+
+def _chosen(judged: list[Judged], names: Sequence[str]) -> list[Judged]:
+    from radar_tasks.errors import ResultsError
+
+    known = list(dict.fromkeys(row.name for row in judged))
+    if unknown := [name for name in names if name not in known]:
+        raise ResultsError(f"nothing was measured on {', '.join(unknown)}; there is {', '.join(known)}.")
+    return [row for row in judged if not names or row.name in names]
+
+
+def _show(judged: list[Judged], training_runs: int, format: Format) -> None:  # noqa: A002
+    from radar_tasks.analysis.tables import comma_separated, markdown
+
+    if format is Format.csv:
+        columns = _yardsticks(judged) | _sizes(judged)
+        body = [[row.name, row.metric, *(cell(row) for cell in columns.values())] for row in judged]
+        print(comma_separated(["source", "metric", *columns], body), end="")
+        return
+    for name in dict.fromkeys(row.name for row in judged):
+        rows = [row for row in judged if row.name == name]
+        by_size = f"{name}: order of checkpoints on so many questions against that on all (tau)"
+        for title, columns in ((name, _yardsticks(rows)), (by_size, _sizes(rows))):
+            used = {c: cell for c, cell in columns.items() if any(cell(row) != NOTHING for row in rows)}
+            body = [[row.metric, *(cell(row) for cell in used.values())] for row in rows]
+            if used and format is Format.markdown:
+                print(f"**{title}** ({training_runs} training run(s))\n\n{markdown(['metric', *used], body)}")
+            elif used:
+                _print(title, ["metric", *used], body)
+
+
+def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    for k, column in enumerate(header):
+        table.add_column(column, justify="left" if k == 0 else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console().print(table)
+
+
+def _yardsticks(judged: list[Judged]) -> dict[str, Cell]:
+    """Columns of the first table, each with how a row's cell is made."""
+    outside = list(dict.fromkeys(column for row in judged for column in row.correlations))
+    return {
+        "tau with step": partial(_number, "monotonicity", "{:+.3f}"),
+        "noise": partial(_number, "noise", "{:.4g}"),
+        "growth / noise": partial(_number, "growth_to_noise", "{:.1f}"),
+        "signal / noise": partial(_number, "signal_to_noise", "{:.1f}"),
+        "decided half-way": partial(_number, "decided_half_way", "{:.2f}"),
+        "decided from step": partial(_number, "decided_from", "{:g}"),
+        **{f"r with {column}": partial(_correlation, column, "pearson") for column in outside},
+        **{f"rho with {column}": partial(_correlation, column, "spearman") for column in outside},
+    }
+
+
+def _sizes(judged: list[Judged]) -> dict[str, Cell]:
+    """Columns of the table of numbers of questions."""
+    sizes = sorted({subset.size for row in judged for subset in row.subsets})
+    return {**{str(size): partial(_of_size, size) for size in sizes}, "enough": partial(_number, "enough", "{:d}")}
+
+
+def _number(name: str, form: str, row: Judged) -> str:
+    value = getattr(row, name)
+    return NOTHING if value is None else form.format(value)
+
+
+def _correlation(column: str, kind: str, row: Judged) -> str:
+    value = row.correlations.get(column)
+    if value is None:
+        return NOTHING
+    interval = getattr(value, kind)
+    return f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
+
+
+def _of_size(size: int, row: Judged) -> str:
+    return next((f"{subset.agreement:.2f}" for subset in row.subsets if subset.size == size), NOTHING)
