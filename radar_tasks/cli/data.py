@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
+from rich import progress
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from radar_tasks.cli.runs import console
 
 if TYPE_CHECKING:
-    from rich.progress import Progress
-
     from radar_tasks.sources.reading import SourceReader
     from radar_tasks.store import Manifest
 
@@ -181,7 +182,7 @@ def verify(
     with _progress() as bar:
         for name in names:
             row = bar.add_task(name, total=_count_of(name))
-            problems += [(name, problem) for problem in problems_in(name, lambda n, row=row: bar.advance(row, n))]
+            problems += [(name, problem) for problem in problems_in(name, partial(bar.advance, row))]
     for name, problem in problems:
         print(f"{name}: {problem}")
     print(f"{len(names)} sources checked, {len(problems)} problems.")
@@ -233,15 +234,20 @@ def _count_of(source: str) -> int | None:
         return None  # `verify` will say what is wrong with it
 
 
-@contextlib.contextmanager
-def _progress(of_bytes: bool = False) -> Iterator[Progress]:
-    """A bar a source with its rate and the time left, on stderr; nothing where that is no terminal."""
-    from rich import progress
+class _Rate(progress.ProgressColumn):
+    """Questions a second, once there is a rate."""
 
+    def render(self, task: progress.Task) -> Text:
+        return Text("" if task.speed is None else f"{task.speed:,.0f} questions/s")
+
+
+@contextlib.contextmanager
+def _progress(of_bytes: bool = False) -> Iterator[progress.Progress]:
+    """A bar a source with its rate and the time left, on stderr; nothing where that is no terminal."""
     rate: list[progress.ProgressColumn] = (
         [progress.DownloadColumn(), progress.TransferSpeedColumn()]
         if of_bytes
-        else [progress.MofNCompleteColumn(), progress.TextColumn("{task.speed:.0f} questions/s")]
+        else [progress.MofNCompleteColumn(), _Rate()]
     )
     screen = Console(stderr=True)
     with progress.Progress(

@@ -37,8 +37,11 @@ class SourceReader(Protocol):
     """
 
     source: str
-    kind: Literal["release", "public", "table"]
     location: str
+
+    @property
+    def kind(self) -> Literal["release", "public", "table"]:
+        """See above."""
 
     def fingerprint(self) -> str:
         """Digest of names, sizes and dates of what would be read: equal means that nothing has changed."""

@@ -12,7 +12,6 @@ from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.manifest import SOURCE_NAME
 from radar_tasks.store.table import QuestionTable
 
-
 GROUPS = ("perception", "reasoning")
 """What follows `radar_` in the names of groups."""
 
@@ -49,7 +48,7 @@ def source_names() -> list[str]:
 def check_own_name(name: str) -> None:
     """Raises `DataError` if a user's own source cannot be called this: no name at all, or one that is taken."""
     source_path(name)
-    if name in PUBLISHED or name in GROUPS or name.split("_")[0] == "mini":
+    if name in PUBLISHED or name in GROUPS or name == "mini" or name.startswith("mini_"):
         raise DataError(f"radar_{name} is a task of the benchmark already; choose another name")
 
 
