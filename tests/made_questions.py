@@ -4,7 +4,7 @@ Made without tokenizer or image processor, so that lengths, pictures and boundar
 Weights are drawn wide enough for scores to depend visibly on picture and prompt.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 import torch
@@ -16,20 +16,39 @@ from radar_tasks.scoring.types import EncodedQuestion
 IMAGE = 290
 WORDS = 280
 TEXT = {
-    "vocab_size": 300, "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, "num_attention_heads": 4,
-    "num_key_value_heads": 2, "initializer_range": 0.15, "max_position_embeddings": 1024, "pad_token_id": 0,
-    "bos_token_id": 1, "eos_token_id": 2,
-}  # fmt: skip
+    "vocab_size": 300,
+    "hidden_size": 64,
+    "intermediate_size": 96,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "initializer_range": 0.15,
+    "max_position_embeddings": 1024,
+    "pad_token_id": 0,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+}
 MROPE = {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}
 SPECIAL = {"vision_start_token_id": 291, "vision_end_token_id": 292, "video_token_id": 293}
 SIGLIP = {
-    "hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 2, "image_size": 28,
-    "patch_size": 7, "initializer_range": 0.15,
-}  # fmt: skip
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "image_size": 28,
+    "patch_size": 7,
+    "initializer_range": 0.15,
+}
 QWEN3_VISION = {
-    "depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "patch_size": 8, "out_hidden_size": 64,
-    "num_position_embeddings": 64, "initializer_range": 0.15,
-}  # fmt: skip
+    "depth": 2,
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_heads": 2,
+    "patch_size": 8,
+    "out_hidden_size": 64,
+    "num_position_embeddings": 64,
+    "initializer_range": 0.15,
+}
 
 
 def grids(generator, count, patch_values):
@@ -84,9 +103,18 @@ FAMILIES = {
         "Qwen2VL",
         {
             "text_config": TEXT | {"rope_parameters": MROPE},
-            "vision_config": {"depth": 2, "embed_dim": 32, "hidden_size": 64, "num_heads": 2, "mlp_ratio": 2, "patch_size": 7, "initializer_range": 0.15},
+            "vision_config": {
+                "depth": 2,
+                "embed_dim": 32,
+                "hidden_size": 64,
+                "num_heads": 2,
+                "mlp_ratio": 2,
+                "patch_size": 7,
+                "initializer_range": 0.15,
+            },
             "image_token_id": IMAGE,
-        } | SPECIAL,
+        }
+        | SPECIAL,
         qwen_grids(3 * 2 * 7 * 7),
         ("mm_token_type_ids",),
     ),
@@ -94,9 +122,20 @@ FAMILIES = {
         "Qwen2_5_VL",
         {
             "text_config": TEXT | {"rope_parameters": MROPE},
-            "vision_config": {"depth": 2, "hidden_size": 32, "intermediate_size": 48, "num_heads": 2, "patch_size": 7, "out_hidden_size": 64, "window_size": 28, "fullatt_block_indexes": [1], "initializer_range": 0.15},
+            "vision_config": {
+                "depth": 2,
+                "hidden_size": 32,
+                "intermediate_size": 48,
+                "num_heads": 2,
+                "patch_size": 7,
+                "out_hidden_size": 64,
+                "window_size": 28,
+                "fullatt_block_indexes": [1],
+                "initializer_range": 0.15,
+            },
             "image_token_id": IMAGE,
-        } | SPECIAL,
+        }
+        | SPECIAL,
         qwen_grids(3 * 2 * 7 * 7),
         ("mm_token_type_ids",),
     ),
@@ -106,21 +145,35 @@ FAMILIES = {
             "text_config": TEXT | {"head_dim": 16, "rope_parameters": MROPE | {"mrope_interleaved": True}},
             "vision_config": QWEN3_VISION | {"deepstack_visual_indexes": [0]},
             "image_token_id": IMAGE,
-        } | SPECIAL,
+        }
+        | SPECIAL,
         qwen_grids(3 * 2 * 8 * 8),
         ("mm_token_type_ids",),
     ),
     "qwen3_5": Family(
         "Qwen3_5",
         {
-            "text_config": TEXT | {
-                "head_dim": 32, "layer_types": ["linear_attention", "full_attention", "linear_attention"], "num_hidden_layers": 3,
-                "linear_key_head_dim": 16, "linear_value_head_dim": 16, "linear_num_key_heads": 2, "linear_num_value_heads": 4,
-                "rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "partial_rotary_factor": 0.5, "mrope_section": [2, 3, 3], "mrope_interleaved": True},
+            "text_config": TEXT
+            | {
+                "head_dim": 32,
+                "layer_types": ["linear_attention", "full_attention", "linear_attention"],
+                "num_hidden_layers": 3,
+                "linear_key_head_dim": 16,
+                "linear_value_head_dim": 16,
+                "linear_num_key_heads": 2,
+                "linear_num_value_heads": 4,
+                "rope_parameters": {
+                    "rope_type": "default",
+                    "rope_theta": 1e4,
+                    "partial_rotary_factor": 0.5,
+                    "mrope_section": [2, 3, 3],
+                    "mrope_interleaved": True,
+                },
             },
             "vision_config": QWEN3_VISION,
             "image_token_id": IMAGE,
-        } | SPECIAL,
+        }
+        | SPECIAL,
         qwen_grids(3 * 2 * 8 * 8),
         ("mm_token_type_ids",),
     ),
@@ -138,7 +191,9 @@ FAMILIES = {
         {
             "text_config": TEXT | {"model_type": "qwen2"},
             "vision_config": SIGLIP | {"model_type": "siglip_vision_model"},
-            "image_token_index": IMAGE, "video_token_index": 293, "image_grid_pinpoints": [[28, 56]],
+            "image_token_index": IMAGE,
+            "video_token_index": 293,
+            "image_grid_pinpoints": [[28, 56]],
         },
         views,
         most_pictures=1,
@@ -148,7 +203,8 @@ FAMILIES = {
         {
             "text_config": TEXT | {"model_type": "qwen2"},
             "vision_config": SIGLIP | {"image_size": [28, 28], "patch_size": [7, 7]},
-            "image_token_id": IMAGE, "image_seq_length": 4,
+            "image_token_id": IMAGE,
+            "image_seq_length": 4,
         },
         squares(4),
     ),
@@ -167,7 +223,8 @@ FAMILIES = {
         {
             "text_config": TEXT | {"model_type": "gemma", "head_dim": 16},
             "vision_config": SIGLIP | {"model_type": "siglip_vision_model"},
-            "image_token_index": IMAGE, "projection_dim": 64,
+            "image_token_index": IMAGE,
+            "projection_dim": 64,
         },
         squares(16),
         ("token_type_ids",),
@@ -175,17 +232,24 @@ FAMILIES = {
     "gemma3": Family(
         "Gemma3",
         {
-            "text_config": TEXT | {
-                "head_dim": 16, "sliding_window": 16, "num_hidden_layers": 4, "query_pre_attn_scalar": 16,
+            "text_config": TEXT
+            | {
+                "head_dim": 16,
+                "sliding_window": 16,
+                "num_hidden_layers": 4,
+                "query_pre_attn_scalar": 16,
                 "layer_types": ["sliding_attention", "full_attention"] * 2,
             },
-            "vision_config": SIGLIP, "image_token_index": IMAGE, "mm_tokens_per_image": 4,
-            "boi_token_index": 291, "eoi_token_index": 292,
+            "vision_config": SIGLIP,
+            "image_token_index": IMAGE,
+            "mm_tokens_per_image": 4,
+            "boi_token_index": 291,
+            "eoi_token_index": 292,
         },
         squares(4),
         ("token_type_ids",),
     ),
-}  # fmt: skip
+}
 """Gemma3's window is 16 tokens: most made prompts are longer."""
 
 
@@ -215,10 +279,19 @@ def questions(count, first=0, images=True):
     """Questions of 2 to 6 options; `q_id` is the seed of the encoded form."""
     return [
         Question(
-            str(k), ("image" if images else "text",), (), tuple("abcdef"[: 2 + k % 5]), 0, "perception", "made", "made", "", f"image-{k}"
+            str(k),
+            ("image" if images else "text",),
+            (),
+            tuple("abcdef"[: 2 + k % 5]),
+            0,
+            "perception",
+            "made",
+            "made",
+            "",
+            f"image-{k}",
         )
         for k in range(first, first + count)
-    ]  # fmt: skip
+    ]
 
 
 def made_question(model_type, seed, options, kind="image"):
@@ -247,22 +320,13 @@ def made_question(model_type, seed, options, kind="image"):
         continuations=continuations,
         scored=scored,
         option_bytes=tuple(len(c) for c in continuations),
-        token_inputs=dict.fromkeys(family.token_inputs, _types(model_type, prefix)) if vision else _text_inputs(family, prefix),
+        token_inputs=dict.fromkeys(family.token_inputs, _types(model_type, prefix)),
         vision=vision,
         vision_key=f"picture-{seed}" if vision else "",
         visual_tokens=sum(tokens),
-    )  # fmt: skip
+    )
 
 
 def _types(model_type, prefix):
     """PaliGemma types all of the prompt 0; the others mark image tokens."""
     return torch.zeros_like(prefix) if model_type == "paligemma" else (prefix == IMAGE).long()
-
-
-def _text_inputs(family, prefix):
-    return dict.fromkeys(family.token_inputs, torch.zeros_like(prefix))
-
-
-def with_picture_of(question, other):
-    """`question` asked about the picture of `other`, which has as many image tokens."""
-    return replace(question, vision=other.vision, vision_key=other.vision_key)

@@ -29,7 +29,7 @@ def token_scores(logits: Tensor, tokens: Tensor, row: Tensor | None = None) -> T
     """
     row = torch.arange(len(tokens)) if row is None else row
     row, tokens = row.to(logits.device), tokens.to(logits.device)
-    top, rest = map(torch.cat, zip(*map(_normaliser, logits.split(ROWS_AT_ONCE)), strict=True))
+    top, rest = map(torch.cat, zip(*map(_normaliser, torch.split(logits, ROWS_AT_ONCE)), strict=True))
     logit = logits[row, tokens].float()
     return torch.stack([logit - top[row] - rest[row], logit])
 
