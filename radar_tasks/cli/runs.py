@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def console() -> Console:
     """The terminal; a table that goes to a file or a pipe is not squeezed into 80 columns."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=160)
+    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=240)
 
 
 def runs_of(paths: Sequence[str]) -> list[Run]:

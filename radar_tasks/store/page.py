@@ -37,7 +37,7 @@ _TEMPLATE = """<!doctype html>
   small { opacity: .75; }
 </style>
 <h1>{{ source }}</h1>
-<p>{{ task }}, {{ ability }}. {{ shown }} of {{ count }} questions. The options are never shown to a model; each is
+<p>{{ task }}, {{ ability }}. {{ shown }} of {{ count }} questions. Each option is
 scored as the text that follows the prompt.</p>
 <main{% if shown == 1 %} class="one"{% endif %}>
 {%- for card in cards %}
@@ -114,10 +114,10 @@ def _cards(table: QuestionTable, places: list[int]) -> Iterator[_Card]:
 
 
 def _addresses(question: Question, longest: int | None) -> tuple[str, ...]:
-    return tuple(_data_address(image, longest) for image in question.images)
+    return tuple(data_address(image, longest) for image in question.images)
 
 
-def _data_address(data: bytes, longest: int | None) -> str:
+def data_address(data: bytes, longest: int | None) -> str:
     """The picture as PNG or JPEG, which all browsers show, turned as its EXIF says."""
     with Image.open(io.BytesIO(data)) as opened:
         image = ImageOps.exif_transpose(opened)
