@@ -172,9 +172,7 @@ def find_runs(paths: Iterable[Path | str]) -> list[Run]:
     return sorted(runs.values(), key=lambda r: (r.experiment, r.step is None, r.step or 0, r.name, r.withheld, r.date))
 
 
-def samples_of(
-    records: Iterable[dict[str, Any]], data: dict[str, Any], leaf: str, by_category: bool
-) -> SourceSamples:
+def samples_of(records: Iterable[dict[str, Any]], data: dict[str, Any], leaf: str, by_category: bool) -> SourceSamples:
     """The same table from the records of a run that is just finishing, before any file is written.
 
     Args:

@@ -24,7 +24,8 @@ from radar_metrics.uncertainty import (
     smallest_detectable_difference,
 )
 from radar_tasks.analysis.metrics import METRICS, available, per_question, question_weights
-from radar_tasks.analysis.settings import Setting, are_twins, may_differ, must_agree
+from radar_tasks.analysis.pairs import differing, paired, refuse_unless_comparable, unmatched
+from radar_tasks.analysis.settings import Setting, are_twins, may_differ
 from radar_tasks.analysis.suites import averages_of
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
@@ -123,18 +124,8 @@ def compare(
     twins = are_twins(first, second)
     if twins and second.withheld:
         first, second = second, first
-    shared = [source for source in second.sources if source in first.sources]
-    if not shared:
-        raise ResultsError(
-            f"{first.label} and {second.label} have no source in common: "
-            f"{', '.join(first.sources)} against {', '.join(second.sources)}."
-        )
-    different = [s for s in must_agree(first, second, shared) if not (twins and s.name == "images")]
-    unmatched = {s: _unmatched(first.sources[s], second.sources[s]) for s in shared}
-    unmatched = {source: counts for source, counts in unmatched.items() if any(counts)}
-    if (different or unmatched) and not allow_different:
-        raise ResultsError(_refusal(first, second, different, unmatched))
-    pairs = {source: _paired(first.sources[source], second.sources[source]) for source in shared}
+    shared = refuse_unless_comparable(first, second, allow_different)
+    pairs = {source: paired(first.sources[source], second.sources[source]) for source in shared}
     chosen = tuple(metrics) or _default_metrics(pairs)
     labels = (first.label, second.label)
     rows = [row for metric in chosen for row in _of_metric(_Measured.of(pairs, metric, labels), rng, resamples)]
@@ -143,9 +134,9 @@ def compare(
         second=second.label,
         visual_gain=twins,
         rows=tuple(rows),
-        different=tuple(different),
+        different=tuple(differing(first, second, shared)),
         noted=tuple(may_differ(first, second)),
-        unmatched=unmatched,
+        unmatched=unmatched(first, second, shared),
         alone=tuple(
             f"{source} (only {run.label})"
             for run, other in ((first, second), (second, first))
@@ -155,29 +146,12 @@ def compare(
     )
 
 
-@dataclass(frozen=True)
-class _Pair:
-    """The questions that both runs answered, in the same order."""
-
-    first: SourceSamples
-    second: SourceSamples
-
-
-def _paired(first: SourceSamples, second: SourceSamples) -> _Pair:
-    _, rows, others = np.intersect1d(first.q_id, second.q_id, assume_unique=True, return_indices=True)
-    if len(rows) == 0:
-        raise ResultsError(f"{first.source}: the two runs have no question in common.")
-    return _Pair(first.take(rows), second.take(others))
-
-
-def _unmatched(first: SourceSamples, second: SourceSamples) -> tuple[int, int]:
-    both = len(np.intersect1d(first.q_id, second.q_id))
-    return len(first) - both, len(second) - both
+_Pair = tuple[SourceSamples, SourceSamples]
 
 
 def _default_metrics(pairs: Mapping[str, _Pair]) -> tuple[str, ...]:
     def everywhere(metric: str) -> bool:
-        return all(available(side, metric) for pair in pairs.values() for side in (pair.first, pair.second))
+        return all(available(side, metric) for pair in pairs.values() for side in pair)
 
     return ("sds", "acc") if everywhere("sds") else ("sds_bytes", "acc_bytes")
 
@@ -220,11 +194,11 @@ def _with_holm(rows: list[Difference]) -> list[Difference]:
 
 
 def _values(pair: _Pair, metric: str, labels: tuple[str, str]) -> tuple[FloatArray, FloatArray]:
-    first, second = per_question(pair.first, metric), per_question(pair.second, metric)
+    first, second = per_question(pair[0], metric), per_question(pair[1], metric)
     if first is None or second is None:
         lacking = labels[0] if first is None else labels[1]
         raise ResultsError(
-            f"{lacking} holds no {metric} on {pair.first.source}: the scores it is made from are not in its samples. "
+            f"{lacking} holds no {metric} on {pair[0].source}: the scores it is made from are not in its samples. "
             "A stock lmms-eval model has no raw logits, lm-eval no numbers of tokens; try --metric sds_bytes."
         )
     return first, second
@@ -232,7 +206,7 @@ def _values(pair: _Pair, metric: str, labels: tuple[str, str]) -> tuple[FloatArr
 
 def _difference(measured: _Measured, sources: Sequence[str], rng: np.random.Generator, resamples: int) -> Difference:
     first, second = measured.join(sources)
-    samples = [measured.pairs[source].first for source in sources]
+    samples = [measured.pairs[source][0] for source in sources]
     weight = np.concatenate([question_weights(part) / len(sources) for part in samples])
     made = Difference(
         name=sources[0],
@@ -268,13 +242,3 @@ def _strata(parts: Sequence[SourceSamples]) -> tuple[np.ndarray, dict[str, float
         names = np.unique(labels[-1])
         weights |= dict.fromkeys(names.tolist(), 1.0 / (len(parts) * len(names)))
     return np.concatenate(labels), weights
-
-
-def _refusal(first: Run, second: Run, different: Sequence[Setting], unmatched: Mapping[str, tuple[int, int]]) -> str:
-    lines = [f"{first.label} and {second.label} cannot be compared as they are:"]
-    lines += [f"  {setting}" for setting in different]
-    lines += [
-        f"  questions of {source}: {only_first} only in the first, {only_second} only in the second"
-        for source, (only_first, only_second) in unmatched.items()
-    ]
-    return "\n".join([*lines, "--allow-different compares the questions that both have, and says so."])

@@ -125,12 +125,11 @@ def available(samples: SourceSamples, metric: str) -> bool:
     return all(getattr(samples, name) is not None for name in METRICS[metric].scores)
 
 
-def option_probabilities(samples: SourceSamples) -> tuple[str, list[FloatArray]]:
-    """The options' probabilities under the first of `sds` and `sds_bytes` that the run has, and which it is."""
-    metric = "sds" if samples.logprob is not None else "sds_bytes"
-    scores = samples.logprob if samples.logprob is not None else _bytes_scores(samples)
+def option_probabilities(samples: SourceSamples, by_bytes: bool = False) -> list[FloatArray]:
+    """(M,) probability of each option of each question as in `sds`, or as in `sds_bytes`."""
+    scores = _bytes_scores(samples) if by_bytes else samples.logprob or []
     weights = [np.exp(row - row.max()) for row in scores]
-    return metric, [weight / weight.sum() for weight in weights]
+    return [weight / weight.sum() for weight in weights]
 
 
 def _source_row(samples: SourceSamples) -> Row:
