@@ -1,0 +1,56 @@
+"""`CheckpointOptions`: what a user says about a checkpoint, `--model_args` of the harness. Imports nothing slow."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PromptFormatName = Literal["auto", "plain", "qwen2_vl", "internvl_chat", "llava_onevision", "paligemma", "official"]
+
+
+class CheckpointOptions(BaseModel):
+    """Which checkpoint, and how it is loaded and asked.
+
+    Attributes:
+        pretrained: folder of the checkpoint, or `owner/name` on the Hub.
+        revision: branch, tag or commit on the Hub.
+        dtype: of the weights in memory; `auto` is the checkpoint's own.
+        device: e.g. `cuda:1`; by default the first GPU, else the CPU. Not together with `device_map`.
+        device_map: accelerate's way to spread a model over devices, e.g. `auto`.
+        attn_implementation: transformers' name, e.g. `sdpa`, `eager`, `flash_attention_2`.
+        trust_remote_code: whether code that comes with a checkpoint may run.
+        prompt_format: see `docs/prompts.md`; `auto` follows the family.
+        min_pixels, max_pixels: limits of an image's area for families with images of any size (Qwen2-VL and kin).
+        max_tiles: most tiles an image is cut into (InternVL and kin), thumbnail not counted.
+        model_base: language model of a LLaVA projector, or the base of a PEFT adapter if not the one it names.
+        vision_tower: vision tower of a LLaVA projector.
+        processor: folder or Hub name to take processor and tokenizer from, where a checkpoint has none.
+        blind: True leaves images out of the prompt, `blank` puts grey ones of the same size in their place.
+    """
+
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True, frozen=True)
+
+    pretrained: str = Field(min_length=1)
+    revision: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
+    device: str | None = None
+    device_map: str | None = None
+    attn_implementation: str | None = None
+    trust_remote_code: bool = False
+    prompt_format: PromptFormatName = "auto"
+    min_pixels: Annotated[int, Field(ge=1)] | None = None
+    max_pixels: Annotated[int, Field(ge=1)] | None = None
+    max_tiles: Annotated[int, Field(ge=1, le=64)] | None = None
+    model_base: str | None = None
+    vision_tower: str | None = None
+    processor: str | None = None
+    blind: bool | Literal["blank"] = False
+
+    @model_validator(mode="after")
+    def _fit_together(self) -> CheckpointOptions:
+        if self.min_pixels is not None and self.max_pixels is not None and self.min_pixels > self.max_pixels:
+            raise ValueError(f"min_pixels={self.min_pixels} is more than max_pixels={self.max_pixels}")
+        if self.device is not None and self.device_map is not None:
+            raise ValueError("give device or device_map, not both")
+        return self

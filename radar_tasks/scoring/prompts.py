@@ -1,0 +1,199 @@
+"""A question as a family's prompt: parts in order, and how the option follows. Formats: `docs/prompts.md`.
+
+A prompt is made of parts and not of one string, so that text from data can never become a control token or an image:
+only `Control` and `Image` parts give such tokens.
+
+The wording of each family's prompt follows the evaluation scripts of Nieysh/RADAR, restated in our own code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from radar_tasks.errors import CheckpointError
+from radar_tasks.questions import Question
+
+
+@dataclass(frozen=True)
+class Text:
+    """Text, from data or from the format; whatever it looks like, it is tokenised as text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """One token of the tokenizer by its name, e.g. `<|im_end|>`."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class Image:
+    """The placeholder tokens of image `index` of the question."""
+
+    index: int
+
+
+Part = Text | Control | Image
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What stands before an option, and how the option follows.
+
+    Attributes:
+        parts: in the order of the prompt.
+        joiner: between the prompt and an option; it belongs to the prompt, a token that crosses into the option does not.
+        scored: which tokens are the option's: those that hold any of its `text`, or those behind as many tokens as the
+            prompt has alone (`length`, as the official scripts count; it differs where the tokenizer merges across).
+    """
+
+    parts: tuple[Part, ...]
+    joiner: str
+    scored: Literal["text", "length"] = "text"
+
+
+@dataclass(frozen=True)
+class PromptFormat:
+    """A way to ask, resolved for a checkpoint.
+
+    Attributes:
+        name: as in `prompt_format`, never `auto`.
+        family: the format whose wording is used; differs from the name only for `official`.
+        official: whether to reproduce the oddities of the family's official script that change a score.
+        system_message: of a chat format.
+    """
+
+    name: str
+    family: str
+    official: bool = False
+    system_message: str = ""
+
+    def prompt(self, question: Question) -> Prompt:
+        """The question as a prompt of this format."""
+        return _BUILDERS[self.family](question, self)
+
+
+INTERNVL_SYSTEM = (
+    "你是书生·万象，英文名是InternVL，是由上海人工智能实验室、清华大学及多家合作单位联合开发的多模态大语言模型。"
+)
+"""The system message that the publisher's template `internvl2_5` falls back on."""
+
+OFFICIAL_FAMILIES = ("qwen2_vl", "internvl_chat", "llava_onevision")
+
+_FAMILY_OF_MODEL = {
+    "qwen2_vl": "qwen2_vl",
+    "internvl": "internvl_chat",
+    "llava_onevision": "llava_onevision",
+    "paligemma": "paligemma",
+}
+
+_NEWLINE_AFTER_IMAGE = {
+    "internvl_chat": ("mmbench", "mmmu_pro", "mathvista"),
+    "llava_onevision": ("mmbench", "mathvista"),
+}
+"""Sources whose prompts have a newline instead of a space between image and question."""
+
+
+def resolve_format(name: str, model_type: str, kind: str, system_message: str | None = "") -> PromptFormat:
+    """The format that `prompt_format` names for a checkpoint.
+
+    Args:
+        name: one of `options.PromptFormatName`.
+        model_type: the model's type in transformers.
+        kind: `native`, `internvl_chat` or `llava_projector`.
+        system_message: the checkpoint's own; "" where it says nothing and None where it says null.
+
+    Raises:
+        CheckpointError: `official` for a family that has no official script.
+    """
+    family = "llava_onevision" if kind == "llava_projector" else _FAMILY_OF_MODEL.get(model_type, "plain")
+    if name == "official" and family not in OFFICIAL_FAMILIES:
+        raise CheckpointError(
+            f"prompt_format=official: the paper has no script for {model_type} checkpoints, only for Qwen2-VL, "
+            "InternVL and LLaVA-OneVision. Use prompt_format=auto."
+        )
+    official = name == "official"
+    if name not in ("auto", "official"):
+        family = name
+    system = system_message or INTERNVL_SYSTEM
+    if official and system_message is None:
+        system = "None"  # the script formats a null into the prompt
+    return PromptFormat("official" if official else family, family, official, system)
+
+
+def _plain(question: Question, form: PromptFormat) -> Prompt:
+    """Images where the question marks them or in front, the question, one space, the option."""
+    parts = _in_place(question) if question.images_are_marked else [*_images(question), Text(question.text[0])]
+    if form.official:
+        return Prompt(tuple(parts), joiner=" ", scored="length")
+    if isinstance(parts[-1], Text):
+        parts[-1] = Text(parts[-1].text.rstrip())
+    return Prompt(tuple(parts), joiner=" ")
+
+
+def _paligemma(question: Question, form: PromptFormat) -> Prompt:
+    """Images in front, wherever the question marks them, then `<bos>`, the question and a newline."""
+    text = " ".join(piece.strip() for piece in question.text).strip()
+    return Prompt((*_images(question), Control("<bos>"), Text(text + "\n")), joiner="")
+
+
+def _llava_onevision(question: Question, form: PromptFormat) -> Prompt:
+    """`<image> question newline`; the projector stage saw captions in this shape."""
+    parts = _in_place(question)
+    if not question.images_are_marked:
+        parts = [*_images(question), Text(_separator(question, form) * bool(question.images) + question.text[0])]
+    return Prompt((*parts, Text("\n")), joiner="", scored="length" if form.official else "text")
+
+
+def _internvl_chat(question: Question, form: PromptFormat) -> Prompt:
+    """The chat template `internvl2_5`; the option is the start of the assistant's turn."""
+    parts = _in_place(question)
+    if not question.images_are_marked:
+        images: Sequence[Image] = _images(question)
+        # The script looks for "<image>" in the text once an image, finds none as it has just been expanded, and
+        # prepends: the last image's block comes first while the pixels stay in order.
+        images = images[::-1] if form.official else images
+        parts = [part for image in images for part in (image, Text(_separator(question, form)))]
+        parts.append(Text(question.text[0]))
+    return Prompt(
+        (
+            *_turn("system", [Text(form.system_message)]),
+            *_turn("user", parts),
+            *_turn("assistant", [])[:2],
+        ),
+        joiner="",
+        scored="length" if form.official else "text",
+    )
+
+
+def _turn(role: str, parts: Sequence[Part]) -> tuple[Part, ...]:
+    return (Control("<|im_start|>"), Text(role + "\n"), *parts, Control("<|im_end|>"), Text("\n"))
+
+
+def _separator(question: Question, form: PromptFormat) -> str:
+    return "\n" if question.source in _NEWLINE_AFTER_IMAGE[form.family] else " "
+
+
+def _images(question: Question) -> list[Image]:
+    return [Image(index) for index in range(len(question.images))]
+
+
+def _in_place(question: Question) -> list[Part]:
+    """Pieces of text with the images between them."""
+    parts: list[Part] = [Text(question.text[0])]
+    for index, piece in enumerate(question.text[1:]):
+        parts += [Image(index), Text(piece)]
+    return parts
+
+
+_BUILDERS: dict[str, Callable[[Question, PromptFormat], Prompt]] = {
+    "plain": _plain,
+    "qwen2_vl": _plain,
+    "paligemma": _paligemma,
+    "llava_onevision": _llava_onevision,
+    "internvl_chat": _internvl_chat,
+}

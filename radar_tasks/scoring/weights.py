@@ -1,0 +1,116 @@
+"""Weights as named tensors: reading them from files, renaming, and looking for what is wrong with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from radar_tasks.errors import CheckpointError
+
+SHOWN_NAMES = 8
+
+Rename = Callable[[str, Tensor], Iterable[tuple[str, Tensor]]]
+"""From a weight's name and value in a file to those of the model: one, several (a fused weight) or none (not used)."""
+
+
+def read_weights(files: Sequence[Path]) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors of weights files, one after the other; `.bin` files are read without running code in them.
+
+    Raises:
+        CheckpointError: a file cannot be read, or holds other things than tensors.
+    """
+    for file in files:
+        try:
+            yield from _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch_file(file)
+        except CheckpointError:
+            raise
+        except Exception as error:  # the readers raise many types on damaged files
+            raise CheckpointError(f"{file} cannot be read ({type(error).__name__}: {error}).") from error
+
+
+def renamed(files: Sequence[Path], rename: Rename) -> dict[str, Tensor]:
+    """A model's weights out of files in a foreign format."""
+    return {new: value for name, tensor in read_weights(files) for new, value in rename(name, tensor)}
+
+
+def build(model_class: Any, config: Any, weights: dict[str, Tensor], where: Path, **loading: Any) -> Any:
+    """A model of transformers with exactly these weights.
+
+    Args:
+        model_class: of transformers.
+        config: its configuration.
+        weights: by the model's names.
+        where: the checkpoint, for messages.
+        loading: further arguments of `from_pretrained` (dtype, device_map, ...).
+
+    Raises:
+        CheckpointError: a weight is left over, missing or of another shape; lists the names.
+    """
+    model, info = model_class.from_pretrained(
+        None, config=config, state_dict=weights, output_loading_info=True, ignore_mismatched_sizes=True, **loading
+    )
+    check_loading(info, where)
+    return model
+
+
+def check_loading(info: dict[str, Any], where: Path, unexpected: bool = True) -> None:
+    """Raises `CheckpointError` for what transformers found wrong while loading; it would only print a table."""
+    problems = []
+    if missing := sorted(info["missing_keys"]):
+        problems.append(f"weights are missing: {_some(missing)}")
+    if mismatched := sorted(str(item[0]) for item in info["mismatched_keys"]):
+        problems.append(f"weights have another shape than the configuration says: {_some(mismatched)}")
+    if unexpected and (left := sorted(info["unexpected_keys"])):
+        problems.append(f"weights are left over: {_some(left)}")
+    if problems:
+        raise CheckpointError(f"{where}: " + "; ".join(problems) + ".")
+
+
+def check_finite(model: nn.Module, where: object) -> None:
+    """Raises `CheckpointError` with the name of the first weight that holds NaN or infinite values."""
+    for name, parameter in model.named_parameters():
+        if parameter.device.type == "meta" or not parameter.is_floating_point():
+            continue  # offloaded by a device map, or quantised
+        # A sum is one pass without a copy; it can overflow where no value is infinite, so then look again.
+        if not torch.isfinite(parameter.detach().sum()) and not torch.isfinite(parameter.detach()).all():
+            bad = int((~torch.isfinite(parameter.detach())).sum())
+            raise CheckpointError(
+                f"{where}: the weight {name} holds {bad} NaN or infinite value(s) of {parameter.numel()}; "
+                "training has diverged, or the file was damaged."
+            )
+
+
+def check_vocabulary(model: Any, tokenizer: Any, where: object) -> None:
+    """Raises `CheckpointError` if the tokenizer can give a token that the model has no embedding for."""
+    rows = model.get_input_embeddings().weight.shape[0]
+    largest = max(tokenizer.get_vocab().values(), default=-1)
+    if largest >= rows:
+        raise CheckpointError(
+            f"{where}: the tokenizer's largest token is {largest} ({tokenizer.convert_ids_to_tokens(largest)!r}) and the "
+            f"model's vocabulary has {rows} rows (0 to {rows - 1}): the tokenizer belongs to another checkpoint, or the "
+            "embeddings were not resized. Give the right one with processor=…"
+        )
+
+
+def _read_safetensors(file: Path) -> Iterator[tuple[str, Tensor]]:
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as stored:
+        for name in stored.keys():  # noqa: SIM118 - no mapping
+            yield name, stored.get_tensor(name)
+
+
+def _read_torch_file(file: Path) -> Iterator[tuple[str, Tensor]]:
+    content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise CheckpointError(f"{file} holds something else than named tensors.")
+    yield from content.items()
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN_NAMES} more" if len(names) > SHOWN_NAMES else ""
+    return ", ".join(names[:SHOWN_NAMES]) + more
