@@ -28,11 +28,13 @@ from radar_metrics.scaling import equal_slopes, fit_line
 from radar_metrics.signal import curve_signal_to_noise, monotonicity
 from radar_metrics.stability import enough_questions, subset_curves
 from radar_metrics.uncertainty import Interval
+from radar_tasks.analysis.leaderboard import leaderboard
 from radar_tasks.analysis.metrics import METRICS
 from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.analysis.trajectories import Part, Trajectory
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
+from radar_tasks.results import Run
 
 Row = dict[str, Any]
 
@@ -56,6 +58,7 @@ class Development:
         stability: `run`, `ability`, `size`, `subset`, `step`, `value`, `whole`; `stability_summary` a row a size.
         scaling: `column`, `ability`, `group`, `run`, `x`, `value`; `scaling_lines` the fits, `scaling_tests` the tests.
         intervention: `ability`, `step`, `value`, `low`, `high`; `intervention_summary` a row an ability.
+        leaderboard: `model`, `ability`, `value`, `published`: averages by raw logits, of last checkpoints.
         notes: what was left out and why.
     """
 
@@ -74,11 +77,13 @@ class Development:
     scaling_tests: list[Row] = field(default_factory=list)
     intervention: list[Row] = field(default_factory=list)
     intervention_summary: list[Row] = field(default_factory=list)
+    leaderboard: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
-def development(
+def development(  # noqa: PLR0917
     experiments: Sequence[Trajectory],
+    runs: Sequence[Run],
     rng: np.random.Generator,
     descriptions: Sequence[RunDescription] = (),
     parting: int | None = None,
@@ -87,7 +92,8 @@ def development(
     """Every table that these experiments allow.
 
     Args:
-        experiments: from `radar_tasks.analysis.trajectories`.
+        experiments: from `radar_tasks.analysis.trajectories`, perhaps none.
+        runs: all runs, those without a step as well.
         rng: source of the resamples and subsets.
         descriptions: amounts of the runs, for scaling.
         parting: the last step that two experiments share: the second is the changed run.
@@ -96,7 +102,9 @@ def development(
     Raises:
         ResultsError: a parting step without two experiments, or no checkpoint after it.
     """
-    made = Development(experiments[0].metric, notes=[*notes, *(note for e in experiments for note in e.notes)])
+    metric = experiments[0].metric if experiments else "sds"
+    made = Development(metric, notes=[*notes, *(note for e in experiments for note in e.notes)])
+    made.leaderboard.extend(leaderboard_rows(last_of_each(runs)))
     for experiment in experiments:
         made.abilities.extend(curve_rows(experiment, list(experiment.abilities.values())))
         made.sources.extend(curve_rows(experiment, list(experiment.sources.values())))
@@ -111,6 +119,37 @@ def development(
     if parting is not None:
         _add_intervention(made, experiments, parting, rng)
     return made
+
+
+def last_of_each(runs: Sequence[Run]) -> list[Run]:
+    """The last checkpoint of each experiment that saw its images."""
+    last: dict[str, Run] = {}
+    for run in sorted(runs, key=lambda run: run.step or 0):
+        if not run.withheld:
+            last[run.experiment] = run
+    return list(last.values())
+
+
+def leaderboard_rows(runs: Sequence[Run]) -> list[Row]:
+    """Averages of the leaderboard's tables; empty where no run has a complete ability with raw logits."""
+    try:
+        boards = leaderboard(runs)
+    except ResultsError:
+        return []
+    return [
+        {
+            "model": entry.name,
+            "ability": board.title.removeprefix("mini "),
+            "value": entry.cells["average"][1],
+            "low": None,
+            "high": None,
+            "published": entry.published,
+            "chance": 0.5,
+        }
+        for board in boards
+        for entry in board.entries
+        if "average" in entry.cells
+    ]
 
 
 def curve_rows(experiment: Trajectory, parts: Sequence[Part]) -> list[Row]:

@@ -6,11 +6,11 @@ curves, replicate by replicate, so that both agree.
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +19,8 @@ from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.analysis.metrics import METRICS, available, per_question, question_weights, value
-from radar_tasks.analysis.settings import are_twins, must_agree
+from radar_tasks.analysis.series import Series, series_of
+from radar_tasks.analysis.settings import are_twins
 from radar_tasks.analysis.suites import averages_of
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
@@ -114,7 +115,7 @@ class Trajectory:
 def trajectories(
     runs: Sequence[Run], rng: np.random.Generator, metric: str = "sds", resamples: int = RESAMPLES
 ) -> tuple[list[Trajectory], list[str]]:
-    """The experiments among these runs, and notes on runs that belong to none.
+    """The experiments among these runs (none where no run has a step), and notes on runs that belong to none.
 
     Runs without images (blind) are no checkpoints of their own; they give the visual gain.
 
@@ -125,29 +126,21 @@ def trajectories(
         resamples: bootstrap replicates of every curve.
 
     Raises:
-        ResultsError: no run has a step, two have the same one, or they were scored on other data or in another way.
+        ResultsError: two runs of an experiment have the same one, or they were scored on other data or
+            in another way.
     """
     if metric not in METRICS or METRICS[metric].per_question is None:
         known = ", ".join(name for name, made in METRICS.items() if made.per_question)
         raise ResultsError(f"{metric!r} is no mean over questions; these are: {known}.")
-    groups: dict[str, list[Run]] = defaultdict(list)
-    notes = []
-    for run in runs:
-        if run.withheld:
-            continue
-        if run.step is None:
-            notes.append(f"{run.name}: no step in its name, it is on no curve. {HOW_TO_GIVE_STEPS}")
-        else:
-            groups[run.experiment].append(run)
-    if not groups:
+    seen = [run for run in runs if not run.withheld]
+    if not any(run.step is not None for run in seen):
         names = ", ".join(run.label for run in runs)
-        raise ResultsError(f"the training steps cannot be told from the names ({names}). {HOW_TO_GIVE_STEPS}")
-    _require_same_data([run for group in groups.values() for run in group])
+        return [], [f"the training steps cannot be told from the names ({names}). {HOW_TO_GIVE_STEPS}"]
+    every, notes = series_of(seen, at_least=1)
+    _require_same_data([run for series in every for run in series.runs])
     blind = [run for run in runs if run.withheld]
-    short = _short_names(list(groups))
     bootstrap = _Bootstrap(rng, resamples)
-    ordered = {name: sorted(group, key=lambda run: run.step or 0) for name, group in groups.items()}
-    return [_trajectory(short[name], group, blind, metric, bootstrap) for name, group in ordered.items()], notes
+    return [_trajectory(series, blind, metric, bootstrap) for series in every], notes
 
 
 def chance_level(samples: SourceSamples, metric: str) -> float | None:
@@ -166,22 +159,15 @@ class _Bootstrap:
     resamples: int
 
 
-def _trajectory(name: str, runs: list[Run], blind: Sequence[Run], metric: str, bootstrap: _Bootstrap) -> Trajectory:
-    _require_one_way(name, runs)
-    shared = [source for source in runs[0].sources if all(source in run.sources for run in runs)]
-    notes = [
-        f"{name}: {source} is left out, not every checkpoint has it."
-        for source in dict.fromkeys(source for run in runs for source in run.sources)
-        if source not in shared
-    ]
-    lacking = [s for s in shared if not all(available(run.sources[s], metric) for run in runs)]
+def _trajectory(series: Series, blind: Sequence[Run], metric: str, bootstrap: _Bootstrap) -> Trajectory:
+    name, runs, notes = series.name, series.runs, list(series.notes)
+    lacking = [s for s in series.sources if not all(available(run.sources[s], metric) for run in runs)]
     if lacking:
         raise ResultsError(
             f"{name} holds no {metric} on {', '.join(lacking)}: the scores it is made from are not in its samples."
         )
-    runs = [_on_common_questions(run, runs, shared) for run in runs]
     sources: dict[str, Part] = {}
-    for source in shared:
+    for source in series.sources:
         try:
             sources[source] = _source_part(runs, source, metric, bootstrap)
         except MetricError as problem:
@@ -195,7 +181,7 @@ def _trajectory(name: str, runs: list[Run], blind: Sequence[Run], metric: str, b
         if not any(set(average.sources) == set(part.sources) for average in averages_of(sources))
     ]
     gain = _visual_gain(runs, blind, sources)
-    return Trajectory(name, tuple(runs), metric, sources, abilities, gain, tuple(notes))
+    return Trajectory(name, runs, metric, sources, abilities, gain, tuple(notes))
 
 
 def _source_part(runs: Sequence[Run], source: str, metric: str, bootstrap: _Bootstrap) -> Part:
@@ -204,9 +190,8 @@ def _source_part(runs: Sequence[Run], source: str, metric: str, bootstrap: _Boot
     table = _table(samples, metric)
     strata, weights = _strata(first)
     steps = [run.step or 0 for run in runs]
-    curve = bootstrap_curve(
-        steps, table, first.image_id, bootstrap.rng, strata=strata, n_resamples=bootstrap.resamples, weights=weights
-    )
+    spread: dict[str, Any] = {"strata": strata, "weights": weights, "n_resamples": bootstrap.resamples}
+    curve = bootstrap_curve(steps, table, first.image_id, bootstrap.rng, **spread)
     exact = table @ question_weights(first)
     centred = Curve(curve.steps, exact, curve.replicates + (exact - curve.values))
     return Part(first.source, first.ability, centred, chance_level(first, metric), len(first), (first.source,))
@@ -258,18 +243,6 @@ def _table(samples: Sequence[SourceSamples], metric: str) -> FloatArray:
     return np.array([row for row in rows if row is not None])
 
 
-def _on_common_questions(run: Run, runs: Sequence[Run], sources: Sequence[str]) -> Run:
-    """The run on the questions that all checkpoints answered, in the order of their q_id."""
-    kept = {}
-    for source in sources:
-        common = reduce(np.intersect1d, (other.sources[source].q_id for other in runs))
-        if len(common) == 0:
-            raise ResultsError(f"{source}: the checkpoints of {run.experiment} have no question in common.")
-        samples = run.sources[source]
-        kept[source] = samples.take(np.flatnonzero(np.isin(samples.q_id, common)))
-    return replace(run, sources=kept)
-
-
 def _visual_gain(runs: Sequence[Run], blind: Sequence[Run], sources: Mapping[str, Part]) -> dict[str, float]:
     """SDS minus that of the blind twin, at the last checkpoint that has one."""
     for run in reversed(runs):
@@ -299,27 +272,5 @@ def _require_same_data(runs: Sequence[Run]) -> None:
         )
 
 
-def _require_one_way(name: str, runs: Sequence[Run]) -> None:
-    for former, later in itertools.pairwise(runs):
-        if former.step == later.step:
-            raise ResultsError(
-                f"{name}: two results are of step {former.step}: {former.file} and {later.file}. Give one of them."
-            )
-    for run in runs[1:]:
-        shared = [source for source in runs[0].sources if source in run.sources]
-        if differ := must_agree(runs[0], run, shared):
-            listed = "\n".join(f"  {setting}" for setting in differ)
-            raise ResultsError(f"{runs[0].label} and {run.label} of {name} were not scored alike:\n{listed}")
-
-
 def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _short_names(experiments: Sequence[str]) -> dict[str, str]:
-    """The last part of each path, or as many as tell all apart."""
-    for parts in range(1, 20):
-        short = {name: "/".join(name.rstrip("/").split("/")[-parts:]) for name in experiments}
-        if len(set(short.values())) == len(experiments):
-            return short
-    return {name: name for name in experiments}

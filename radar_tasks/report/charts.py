@@ -32,6 +32,7 @@ _LABEL_PIXELS = 19
 """Least distance between two labels at the ends of curves."""
 
 _LOG_AXIS = alt.Axis(format="~s", tickCount=5)
+_ABILITIES = ["Perception", "Reasoning"]
 ALL = "all questions"
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left"]
 
@@ -94,7 +95,7 @@ def abilities_over_steps(rows: Sequence[Row], metric: str = "sds") -> Figure:
     runs = _distinct(rows, "run")
     if len(runs) == 1:
         named = [{**row, "series": row["ability"].capitalize()} for row in rows]
-        panels = [_curves("", named, ["Perception", "Reasoning"], _metric_title(metric))]
+        panels = [_curves("", named, _ABILITIES, _metric_title(metric))]
     else:
         panels = [
             _curves(ability.capitalize(), [{**row, "series": row["run"]} for row in part], runs, _metric_title(metric))
@@ -112,7 +113,7 @@ def sources_grid(rows: Sequence[Row], metric: str = "sds") -> Figure:
     for source, part in _groups(rows, "source"):
         if len(runs) == 1:
             named = [{**row, "series": row["ability"].capitalize()} for row in part]
-            series = ["Perception", "Reasoning"]
+            series = _ABILITIES
         else:
             named, series = [{**row, "series": row["run"]} for row in part], runs
         panel = _curves(
@@ -138,7 +139,7 @@ def intervention(rows: Sequence[Row], changed: str, unchanged: str) -> Figure:
         _curves(
             ability.capitalize(),
             [{**row, "series": ability.capitalize(), "chance": 0.0} for row in part],
-            ["Perception", "Reasoning"],
+            _ABILITIES,
             "Difference in SDS",
             reference="no difference",
             signed=True,
@@ -183,12 +184,23 @@ def leaderboard(rows: Sequence[Row], metric: str) -> Figure:
 def bottleneck(rows: Sequence[Row]) -> Figure:
     """What each source still lacks. Rows: `run`, `ability`, `source`, `value`, `low`, `high` (chance-centred)."""
     panels = []
+    runs = _distinct(rows, "run")
+    series = runs if len(runs) > 1 else _ABILITIES
     for ability, part in _groups(rows, "ability"):
-        named = [{**row, "series": ability.capitalize()} for row in part]
+        named = [{**row, "series": row["run"] if len(runs) > 1 else ability.capitalize()} for row in part]
         order = [row["source"] for row in sorted(part, key=lambda row: row["value"])]
         x = "SDS, chance-centred (0: chance, 1: perfect)"
         panels.append(
-            _dots(ability.capitalize(), named, list(dict.fromkeys(order)), "value", x, y="source", chance=0.0)
+            _dots(
+                ability.capitalize(),
+                named,
+                list(dict.fromkeys(order)),
+                "value",
+                x,
+                y="source",
+                chance=0.0,
+                series=series,
+            )
         )
     subtitle = "Sources at the last checkpoint, the lowest first: what holds its ability back. Lines: 95 % intervals."
     return Figure("bottleneck", "Bottlenecks", subtitle, panels, columns=2)
@@ -198,24 +210,47 @@ def scaling(rows: Sequence[Row], lines: Sequence[Row], column: str, metric: str 
     """Points against a column that describes the runs, with fitted lines on a log axis.
 
     Args:
-        rows: `ability`, `run`, `x`, `value`.
-        lines: `ability`, `x`, `value`, two or more points a line.
+        rows: `ability`, `group`, `run`, `x`, `value`.
+        lines: `ability`, `group`, `x`, `value`, two points a line.
         column: what `x` is.
         metric: what `value` is.
     """
-    series = ["Perception", "Reasoning"]
-    points = [{**row, "series": row["ability"].capitalize()} for row in rows]
-    ends = [{**row, "series": row["ability"].capitalize()} for row in lines]
+    groups = _distinct(rows, "group")
+    if len(groups) == 1:
+        panels = [_scaling_panel("", _by_ability(rows), _by_ability(lines), _ABILITIES, column, metric)]
+    else:
+        panels = [
+            _scaling_panel(
+                ability.capitalize(),
+                [{**row, "series": row["group"]} for row in part],
+                [{**row, "series": row["group"]} for row in lines if row["ability"] == ability],
+                groups,
+                column,
+                metric,
+            )
+            for ability, part in _groups(rows, "ability")
+        ]
+    subtitle = "Each point is a run at its last checkpoint; lines: least squares on the logarithmic axis."
+    return Figure("scaling", f"Abilities against {column}", subtitle, panels, columns=2)
+
+
+def _by_ability(rows: Sequence[Row]) -> list[Row]:
+    return [{**row, "series": row["ability"].capitalize()} for row in rows]
+
+
+def _scaling_panel(  # noqa: PLR0917
+    title: str, points: list[Row], ends: list[Row], series: list[str], column: str, metric: str
+) -> Panel:
     color, shape = _color(series), _shape(series)
     x = alt.X("x:Q", title=f"{column} (log scale)", scale=alt.Scale(type="log", nice=False, padding=24), axis=_LOG_AXIS)
     y = alt.Y("value:Q", title=_metric_title(metric), scale=alt.Scale(zero=False, padding=14))
     tooltip = [alt.Tooltip("run:N"), alt.Tooltip("x:Q", title=column), alt.Tooltip("value:Q", format=".4f")]
-    fitted = alt.Chart(_data(ends)).mark_line().encode(x=x, y=y, color=color)
     measured = alt.Chart(_data(points)).mark_point(size=95).encode(x=x, y=y, color=color, shape=shape, tooltip=tooltip)
-    labels = _ends(ends, "x", "value", series)
+    fitted = alt.Chart(_data(ends)).mark_line().encode(x=x, y=y, color=color)
+    labels = _ends(ends or points, "x", "value", series)
     _push_apart(labels, "value", _LABEL_PIXELS / PANEL_HEIGHT * _span(points, "value"))
-    panel = Panel("", alt.layer(fitted, measured, *_end_labels(labels, "x", "value", color)), points, _right(labels))
-    return Figure("scaling", f"Abilities against {column}", "Lines: least squares on the logarithmic axis.", [panel])
+    layers: list[Any] = [fitted, measured, *_end_labels(labels, "x", "value", color)]
+    return Panel(title, alt.layer(*layers), points, _right(labels))
 
 
 def stability(rows: Sequence[Row]) -> Figure:
@@ -277,7 +312,7 @@ def _curves(
 
 
 def _chances(rows: Sequence[Row]) -> list[float]:
-    return [float(at) for at in _distinct(rows, "chance")]
+    return [float(at) for at in _distinct(rows, "chance") if at is not None]
 
 
 def _dots(
@@ -290,9 +325,9 @@ def _dots(
     domain: tuple[float, float] | None = None,
     y: str = "metric",
     chance: float | None = None,
+    series: list[str] = _ABILITIES,
 ) -> Panel:
-    """A dot for each name and ability on one axis, with its interval where there is one."""
-    series = ["Perception", "Reasoning"]
+    """A dot for each name and series on one axis, with its interval where there is one."""
     offset = alt.YOffset("series:N", sort=series) if len(_distinct(rows, "series")) > 1 else alt.Undefined
     scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=False, padding=18)
     axis = alt.Axis(labelLimit=210, labelFontSize=13, domain=False, ticks=False, grid=True)
@@ -380,10 +415,8 @@ def _shape(series: list[str], legend: bool = False) -> alt.Shape:
 
 
 def _domain(rows: Sequence[Row]) -> tuple[float, float]:
-    return _padded(
-        min(min(row["low"], row["chance"], row["value"]) for row in rows),
-        max(max(row["high"], row["chance"], row["value"]) for row in rows),
-    )
+    values = [value for row in rows for value in (row["low"], row["high"], row["value"])] + _chances(rows)
+    return _padded(min(values), max(values))
 
 
 def _padded(low: float, high: float) -> tuple[float, float]:
