@@ -19,7 +19,8 @@ from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.errors import CheckpointError, RadarError
 from radar_tasks.order import document_order
 from radar_tasks.questions import ABILITIES, Question
-from radar_tasks.scoring import Scorer, from_model
+from radar_tasks.scoring import Scorer
+from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.store import open_source
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class RadarCallback(TrainerCallback):
         sources: sources of the store or the embedded sample, e.g. `["mini_digits", "mini_sums"]`.
         every: steps between two measurements; there is one before the first step, too.
         questions: questions a source, a stratified part; None for all.
-        options: further arguments of `radar_tasks.scoring.from_model`, e.g. `prompt_format`.
+        options: further arguments of `radar_tasks.scoring.checkpoints.from_model`, e.g. `prompt_format`.
 
     Raises:
         DataError: a source is missing.
@@ -100,7 +101,9 @@ class RadarCallback(TrainerCallback):
         model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
         _require_whole(trainer)
         with _untouched(model):
-            mine = list(range(trainer.accelerator.process_index, len(self._questions), trainer.accelerator.num_processes))
+            mine = list(
+                range(trainer.accelerator.process_index, len(self._questions), trainer.accelerator.num_processes)
+            )
             probabilities = gather_object(list(self._score(model, mine)))
         self._seconds += time.perf_counter() - started
         self._measurements += 1
@@ -137,7 +140,9 @@ def _averages(questions: Sequence[Question], probabilities: Mapping[int, float])
 
 
 def _require_whole(trainer: Trainer) -> None:
-    if trainer.is_fsdp_enabled or (trainer.is_deepspeed_enabled and trainer.accelerator.state.deepspeed_plugin.zero_stage == 3):
+    if trainer.is_fsdp_enabled or (
+        trainer.is_deepspeed_enabled and trainer.accelerator.state.deepspeed_plugin.zero_stage == 3
+    ):
         raise CheckpointError(
             "RadarCallback cannot score a model whose weights are spread over ranks (FSDP, ZeRO-3). "
             "Save checkpoints and follow them with `radar track`."

@@ -6,8 +6,23 @@ import sys
 
 import typer
 
-from radar_tasks.cli import agreement, analyze, checkpoint, compare, data, demo, export, leaderboard, mir, path, plot
-from radar_tasks.cli import report, samples, track
+from radar_metrics.errors import MetricError
+from radar_tasks.cli import (
+    agreement,
+    analyze,
+    checkpoint,
+    compare,
+    data,
+    demo,
+    export,
+    leaderboard,
+    mir,
+    path,
+    plot,
+    report,
+    samples,
+    track,
+)
 from radar_tasks.errors import RadarError
 
 app = typer.Typer(
@@ -40,6 +55,6 @@ def main() -> None:
     """Entry point. An error that a user can act on is printed without a traceback, and the exit status is 1."""
     try:
         app()
-    except RadarError as error:
+    except (RadarError, MetricError) as error:
         print(f"radar: {error}", file=sys.stderr)
         raise SystemExit(1) from None

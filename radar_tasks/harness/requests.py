@@ -54,7 +54,6 @@ class QuestionRequests(Sequence[Question]):
         """One response a request, in the order of the requests."""
         return [self._responses[_document_of(request)][request.idx] for request in self._requests]
 
-
     def _is_ours(self, key: _Key) -> bool:
         task, split, _ = key
         return isinstance(self._task_dict[task][split], Documents)

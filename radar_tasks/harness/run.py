@@ -38,7 +38,9 @@ class Harness:
         )
         if unknown := [task for task in tasks if task not in self._manager.all_tasks]:
             known = ", ".join(sorted(self._manager.all_groups))
-            raise RadarError(f"There is no task {', '.join(unknown)}. Groups: {known}; `lmms-eval tasks list` shows all.")
+            raise RadarError(
+                f"There is no task {', '.join(unknown)}. Groups: {known}; `lmms-eval tasks list` shows all."
+            )
         self.tasks = list(tasks)
 
     def data(self) -> dict[str, str]:
@@ -50,7 +52,9 @@ class Harness:
         from lmms_eval.evaluator_utils import get_task_list
         from lmms_eval.tasks import get_task_dict
 
-        sources = [output.task_config["radar"]["data"] for output in get_task_list(get_task_dict(self.tasks, self._manager))]
+        sources = [
+            output.task_config["radar"]["data"] for output in get_task_list(get_task_dict(self.tasks, self._manager))
+        ]
         return {data["source"]: data["checksum"] for data in sources}
 
     def evaluate(
@@ -118,7 +122,9 @@ def save(results: dict[str, Any], output: Path) -> None:
         raise ResultsError(f"Cannot write results under {output.parent}: {error}") from error
     try:
         tracker = EvaluationTracker(output_path=str(scratch))
-        tracker.general_config_tracker.log_experiment_args("radar_hf", results["config"]["model_args"], None, None, False)
+        tracker.general_config_tracker.log_experiment_args(
+            "radar_hf", results["config"]["model_args"], None, None, False
+        )
         samples = results.pop("samples")
         tracker.save_results_aggregated(results=results, samples=samples, datetime_str=get_datetime_str())
         for task in results["configs"]:

@@ -20,7 +20,7 @@ from radar_tasks.errors import DataError, RadarError
 from radar_tasks.harness import summary
 from radar_tasks.harness.conventions import read_response
 from radar_tasks.harness.documents import Documents, NoDocuments
-from radar_tasks.scoring.images import decode
+from radar_tasks.scoring.images import read_image
 from radar_tasks.store import open_source
 
 SPLIT = "test"
@@ -56,10 +56,10 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
         self.OUTPUT_TYPE = self.config.output_type
         self.VERSION = self.config.metadata["version"]
         self.model_name = model_name
-        self._prepare_metric_and_aggregation()
+        self._printed = {metric["metric"]: metric["higher_is_better"] for metric in self.config.metric_list}
         self._filters = [build_filter_ensemble("none", [["take_first", None]])]
         self._instances: list[Instance] = []
-        self.documents = _documents(self.config.dataset_name)
+        self.documents = self.task_docs = _documents(self.config.dataset_name)
         self.documents.provenance["scoring"] = dict(model_in_use)
         self.dataset = self.dataset_no_image = {SPLIT: self.documents}
 
@@ -110,14 +110,14 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
             for k, result in enumerate(results)
         ]
         records = summary.of_question(doc, responses)
-        return {name: records[name] for name in self._aggregation_list if name in records}
+        return {name: records[name] for name in self._printed if name in records}
 
     def aggregation(self) -> dict[str, Callable[[list[Any]], float]]:
         """How each printed metric is reduced; `sds`, which every question has, also brings all further metrics home."""
         by_category = self.config.metadata.get("headline") == "categories"
         printed: dict[str, Callable[[list[Any]], float]] = {
             name: summary.mean_over_categories if by_category and not name.endswith("_by_question") else summary.mean
-            for name in self._aggregation_list
+            for name in self._printed
         }
 
         def sds(records: list[dict[str, Any]]) -> float:
@@ -126,6 +126,28 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
             return printed["sds"](records)
 
         return {**printed, "sds": sds}
+
+    def higher_is_better(self) -> dict[str, bool]:
+        """The direction of each printed metric."""
+        return self._printed
+
+    def has_training_docs(self) -> bool:
+        """No: nothing is learnt from examples here."""
+        return False
+
+    def has_validation_docs(self) -> bool:
+        """No."""
+        return False
+
+    def has_test_docs(self) -> bool:
+        """Yes, all questions."""
+        return True
+
+    def test_docs(self) -> Documents:
+        """The questions, without pictures."""
+        return self.documents
+
+    test_docs_no_media = test_docs
 
     def doc_to_text(self, doc: dict[str, Any]) -> str:
         """The prompt as a stock model takes it: `<image>` where the question marks an image, else no mark."""
@@ -140,7 +162,8 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
         return list(doc["options"])
 
     def _pictures(self, doc_id: int) -> list[Any]:
-        return [decode(image) for image in self.documents.question(doc_id).images]
+        question = self.documents.question(doc_id)
+        return [read_image(image, question.q_id, k) for k, image in enumerate(question.images)]
 
 
 def _documents(source: str) -> Documents:

@@ -62,7 +62,9 @@ class Tracker:
         """Score what is there and what comes, until interrupted; a folder still being written is left alone so far."""
         while True:
             try:
-                settled = [c for c in find_checkpoints(self.patterns, self.every) if is_settled(c.folder, QUIET_SECONDS)]
+                settled = [
+                    c for c in find_checkpoints(self.patterns, self.every) if is_settled(c.folder, QUIET_SECONDS)
+                ]
             except RadarError:
                 settled = []  # the run has not written its first checkpoint yet
             self._score([c for c in settled if c.name not in self._failed])
@@ -80,7 +82,9 @@ class Tracker:
             passed = time.perf_counter() - started
             left = passed / number * (len(todo) - number)
             outcome = "done" if reason is None else f"FAILED: {reason}"
-            self.say(f"[{number}/{len(todo)}] {checkpoint.name}: {outcome} ({_clock(passed)} so far, {_clock(left)} left)")
+            self.say(
+                f"[{number}/{len(todo)}] {checkpoint.name}: {outcome} ({_clock(passed)} so far, {_clock(left)} left)"
+            )
 
     def _score_one(self, checkpoint: TrackedCheckpoint) -> str | None:
         try:

@@ -22,7 +22,9 @@ def test_a_stock_models_mean_loss_becomes_a_log_probability(response):
     assert read_response(response, "here") == {"logprob": -3.25}
 
 
-@pytest.mark.parametrize("response", ["(nan, False)", "(inf, False)", '{"logprob": NaN}', '{"logprob": -1, "logit": Infinity}'])
+@pytest.mark.parametrize(
+    "response", ["(nan, False)", "(inf, False)", '{"logprob": NaN}', '{"logprob": -1, "logit": Infinity}']
+)
 def test_a_score_that_is_no_number_names_the_question(response):
     with pytest.raises(RadarError, match="question 'q7', option 1.*(nan|inf)"):
         read_response(response, "question 'q7', option 1")
