@@ -6,7 +6,7 @@ import os
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
@@ -15,7 +15,8 @@ from radar_tasks.errors import DataError
 MAX_RATIO = 250
 """A zip's file larger than a megabyte and compressed more than this is taken for a bomb."""
 
-MAX_ZIP_FILES = 1_000_000
+MAX_FILES = 1_000_000
+"""Fifty times as many as the release holds; a folder or zip with more is something else."""
 
 
 class Files(Protocol):
@@ -54,11 +55,7 @@ class FolderFiles:
     def __init__(self, folder: Path) -> None:
         self.location = str(folder)
         self._folder = folder
-        self._names = {
-            (Path(parent).relative_to(folder) / name).as_posix()
-            for parent, _, names in os.walk(folder, followlinks=True, onerror=_unreadable)
-            for name in names
-        }
+        self._names = set(_files_below(folder))
 
     def names(self) -> Iterable[str]:
         return self._names
@@ -98,8 +95,8 @@ class ZipFiles:
             raise DataError(f"{path} is not a whole zip file: {error}") from error
         entries = self._zip.infolist()
         problems = [f"{entry.filename!r}: {problem}" for entry in entries for problem in _entry_problems(entry)]
-        if len(entries) > MAX_ZIP_FILES:
-            problems.append(f"{len(entries):,} files, more than {MAX_ZIP_FILES:,}")
+        if len(entries) > MAX_FILES:
+            problems.append(f"{len(entries):,} files, more than {MAX_FILES:,}")
         self._entries = {entry.filename: entry for entry in entries if not entry.is_dir()}
         if len(self._entries) < sum(not entry.is_dir() for entry in entries):
             problems.append("several files of one name")
@@ -128,6 +125,22 @@ class ZipFiles:
         except Exception as error:  # bz2 and lzma have errors of their own
             raise DataError(f"{where} is damaged: {type(error).__name__}: {error}") from error
         return _within(data, max_bytes, where)
+
+
+def _files_below(folder: Path) -> Iterator[str]:
+    seen: set[tuple[int, int]] = set()
+    count = 0
+    for parent, folders, names in os.walk(folder, followlinks=True, onerror=_unreadable):
+        status = Path(parent).stat()
+        if (status.st_dev, status.st_ino) in seen:  # a link back to where we have been
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        count += len(names)
+        if count > MAX_FILES:
+            raise DataError(f"{folder} holds more than {MAX_FILES:,} files: give the folder of the release itself")
+        for name in names:
+            yield (Path(parent).relative_to(folder) / name).as_posix()
 
 
 def _entry_problems(entry: zipfile.ZipInfo) -> list[str]:

@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, UnidentifiedImageError
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused: decoding one takes 0.3 GB and more, and no model sees a fraction of it."""
 
-FORMATS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
 """The formats of photographs and figures; Pillow has others that start programs (EPS) or are seldom whole."""
 
 MAX_FILE_BYTES = 64 * 2**20

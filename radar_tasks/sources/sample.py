@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import argparse
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -31,6 +31,8 @@ from radar_tasks.sources.sample_statements import (
 if TYPE_CHECKING:
     from numpy.random import Generator
     from numpy.typing import NDArray
+
+T = TypeVar("T")
 
 SEED = 20260213
 QUESTIONS = 200
@@ -76,8 +78,9 @@ LEAVES = (
 def make_sample() -> dict[str, list[Question]]:
     """All questions by source, the same at every call. Raises `RadarError` without scikit-learn."""
     asked: dict[str, list[tuple[Described, Statement]]] = {leaf.subject: [] for leaf in LEAVES}
-    for described in _describe():
-        for statement in described.statements:
+    for k, described in enumerate(_describe()):
+        # In random order: what a maker says first is not to be the first question about every picture.
+        for statement in _shuffled(_rng(7, k), described.statements):
             if statement.subject and len(asked[statement.subject]) < QUESTIONS:
                 asked[statement.subject].append((described, statement))
     return {leaf.source: _questions(leaf, asked[leaf.subject], index) for index, leaf in enumerate(LEAVES)}
@@ -103,8 +106,9 @@ def _rng(*stream: int) -> Generator:
 
 def _questions(leaf: Leaf, asked: Iterable[tuple[Described, Statement]], stream: int) -> list[Question]:
     questions = []
+    places = _rng(8, stream).permutation(np.arange(QUESTIONS) % leaf.options)
     for k, (described, statement) in enumerate(asked):
-        answer = k % leaf.options
+        answer = int(places[k])
         questions.append(
             Question(
                 q_id=f"{leaf.subject}-{k:04d}",
@@ -126,9 +130,13 @@ def _questions(leaf: Leaf, asked: Iterable[tuple[Described, Statement]], stream:
 def _options(rng: Generator, statement: Statement, count: int, answer: int) -> tuple[str, ...]:
     """`count` different choices in random order, with the right one at place `answer`."""
     wrong = [choice for choice in statement.choices if choice != statement.answer]
-    options = [wrong[k] for k in rng.permutation(len(wrong))[: count - 1]]
+    options = _shuffled(rng, wrong)[: count - 1]
     options.insert(answer, statement.answer)
     return tuple(options)
+
+
+def _shuffled(rng: Generator, values: Sequence[T]) -> list[T]:
+    return [values[k] for k in rng.permutation(len(values))]
 
 
 def _png(picture: NDArray[np.uint8]) -> bytes:
