@@ -107,6 +107,7 @@ class Run:
         scoring: how it was scored (prompt_format, blind, dtype, ...); empty for a stock model.
         sources: per source its samples.
         metrics: per task or group and metric `(value, standard error or None)` as the harness printed them.
+        harness_version: as the harness wrote it, or `unknown`.
         left_out: older or unfinished results of the same model and settings that this run stands for, in words.
     """
 
@@ -121,6 +122,7 @@ class Run:
     scoring: dict[str, Any]
     sources: dict[str, SourceSamples]
     metrics: dict[str, dict[str, tuple[float, float | None]]]
+    harness_version: str = "unknown"
     left_out: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -377,6 +379,7 @@ def _read_run(file: Path, results: dict[str, Any]) -> Run:
         scoring=scoring,
         sources=sources,
         metrics=_metrics(results),
+        harness_version=str(results.get("lmms_eval_version") or results.get("lm_eval_version") or "unknown"),
     )
 
 
