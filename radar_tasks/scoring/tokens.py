@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -113,7 +114,7 @@ class TextTokenizer:
                 cuts.add(place + 1)
                 place = text.find(name, place + 1)
         places = sorted(cuts)
-        return [(a, text[a:b]) for a, b in zip(places, places[1:], strict=False)]
+        return [(a, text[a:b]) for a, b in itertools.pairwise(places)]
 
 
 def _text_backends(tokenizer: Any, control_names: set[str]) -> dict[bool, Any] | None:

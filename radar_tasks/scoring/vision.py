@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -117,7 +118,7 @@ class TiledVision:
     """InternVL's tiles as its publisher's scripts cut them.
 
     Args:
-        start, context, end: tokens of an image block; `context` is repeated for every feature.
+        tokens: start, context and end of an image block; `context` is repeated for every feature.
         tokens_per_tile: features a tile.
         size: side of a tile in pixels.
         max_tiles: most tiles an image, thumbnail not counted.
@@ -125,9 +126,9 @@ class TiledVision:
 
     MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-    def __init__(self, start: int, context: int, end: int, tokens_per_tile: int, size: int, max_tiles: int) -> None:
-        self.image_token_ids = frozenset({context})
-        self._start, self._context, self._end = start, context, end
+    def __init__(self, tokens: tuple[int, int, int], tokens_per_tile: int, size: int, max_tiles: int) -> None:
+        self._start, self._context, self._end = tokens
+        self.image_token_ids = frozenset({self._context})
         self._tokens_per_tile = tokens_per_tile
         self._size, self._max_tiles = size, max_tiles
 
@@ -187,7 +188,7 @@ def _cut(ids: Sequence[int], types: Mapping[str, Sequence[int]], between: int) -
     places = [-1, *(k for k, id_ in enumerate(ids) if id_ == between), len(ids)]
     return [
         ImageBlock(tuple(ids[a + 1 : b]), {name: tuple(values[a + 1 : b]) for name, values in types.items()})
-        for a, b in zip(places, places[1:], strict=False)
+        for a, b in itertools.pairwise(places)
     ]
 
 
