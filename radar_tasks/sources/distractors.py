@@ -73,10 +73,12 @@ def changed_expression(q_id: str, answer: str, other_answers: Sequence[str]) -> 
     raise ValueError(f"no rule makes a wrong option of the answer {answer!r}")
 
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_NUMBER = re.compile(r"[-+]?(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?")
 # A quantity: not part of a word, an exponent (x^2, 10^{-3}, 6e-34), an index (m_1), or the (1) of a list.
 _QUANTITY = re.compile(
-    r"(?<![\w.^_])(?<![\^_]\{)(?<![\^_]\{-)(?<![\^_]-)(?<![eE][-+])(?!(?<=\()\d+\))(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+    r"(?<![\w.^_])(?<![\^_]\{)(?<![\^_]\{-)(?<![\^_]-)(?<![eE][-+])"
+    r"(?!(?<=\()[0-9]+\))"
+    r"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?"
 )
 
 _OPPOSITES = (

@@ -107,10 +107,12 @@ def _load(location: str, recipe: Recipe) -> Any:
 
     try:
         if (Path(location) / "dataset_dict.json").is_file() or (Path(location) / "state.json").is_file():
-            data = datasets.load_from_disk(location)
-            rows = data[recipe.split] if isinstance(data, datasets.DatasetDict) else data
+            rows = _split_of(datasets.load_from_disk(location), recipe)
         elif Path(location).is_dir():
-            rows = datasets.load_dataset(location, split=recipe.split)
+            configs = datasets.get_dataset_config_names(location)
+            rows = _split_of(
+                datasets.load_dataset(location, recipe.config if recipe.config in configs else None), recipe
+            )
         else:
             rows = datasets.load_dataset(location, recipe.config, split=recipe.split)
     except Exception as error:  # the Hub's client has a hundred ways to say that something is not there
@@ -123,6 +125,13 @@ def _load(location: str, recipe: Recipe) -> Any:
             f"{location} has no columns {', '.join(sorted(missing))}; it has {', '.join(rows.column_names)}"
         )
     return _undecoded(rows, recipe.picture_columns)
+
+
+def _split_of(data: Any, recipe: Recipe) -> Any:
+    """Of a local copy the recipe's split or, as `datasets` does not find every name in files, the only one."""
+    if not isinstance(data, dict):
+        return data
+    return data[recipe.split] if recipe.split in data or len(data) != 1 else next(iter(data.values()))
 
 
 def _undecoded(rows: Any, columns: tuple[str, ...]) -> Any:
