@@ -471,7 +471,9 @@ def _metrics(results: dict[str, Any]) -> dict[str, dict[str, tuple[float, float 
         tables[task] = {
             name: (float(values[name]), _number(values.get(f"{name}_stderr_clustered"), values.get(f"{name}_stderr")))
             for name in names
-            if "_stderr" not in name and name != "samples" and _number(values[name]) is not None
+            if "_stderr" not in name
+            and name not in ("samples", "sample_len", "sample_count")
+            and _number(values[name]) is not None
         }
     return tables
 

@@ -39,7 +39,7 @@ def must_agree(first: Run, second: Run, sources: Sequence[str]) -> list[Setting]
         for source in sources
         if first.data[source].get("checksum") != second.data[source].get("checksum")
     ]
-    names = {"limit": (first.config.get("limit"), second.config.get("limit"))}
+    names = {"limit": (_limit(first), _limit(second))}
     if "text only" not in (first.withheld, second.withheld):
         prompts = (first.scoring.get("prompt_format"), second.scoring.get("prompt_format"))
         names |= {"images": (first.withheld or "shown", second.withheld or "shown"), "prompt_format": prompts}
@@ -52,6 +52,12 @@ def may_differ(first: Run, second: Run) -> list[Setting]:
     pairs = [(name, first.scoring.get(name), second.scoring.get(name)) for name in names]
     pairs.append(("harness", first.harness, second.harness))
     return [_setting(name, a, b) for name, a, b in pairs if a != b]
+
+
+def _limit(run: Run) -> float | None:
+    """lmms-eval writes 6, lm-eval 6.0, and -1 is no limit."""
+    limit = run.config.get("limit")
+    return None if limit is None or float(limit) < 0 else float(limit)
 
 
 def _setting(name: str, first: Any, second: Any) -> Setting:
