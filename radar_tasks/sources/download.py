@@ -94,7 +94,8 @@ def _fetch(url: str, part: Path, progress: Progress) -> int | None:
                 raise httpx.ReadError(f"asked for byte {have} on, the server sends from {start} on")
             tag_file.write_text(_version_tag(response), encoding="utf-8")
             with part.open("ab" if start else "wb") as file:
-                for chunk in response.iter_raw(CHUNK):
+                # As it comes: with a chunk size httpx holds back what does not fill one, and a break loses it.
+                for chunk in response.iter_raw():
                     file.write(chunk)
                     progress(file.tell(), total)
             return total
