@@ -8,7 +8,7 @@ None in a row is a "never" by the rule of its definition, or a number that so fe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +31,8 @@ from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.leaderboard import leaderboard
 from radar_tasks.analysis.metrics import METRICS
 from radar_tasks.analysis.run_descriptions import RunDescription
-from radar_tasks.analysis.trajectories import Part, Trajectory
+from radar_tasks.analysis.series import short_names
+from radar_tasks.analysis.trajectories import Part, Trajectory, chance_level
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results import Run
@@ -122,12 +123,17 @@ def development(  # noqa: PLR0917
 
 
 def last_of_each(runs: Sequence[Run]) -> list[Run]:
-    """The last checkpoint of each experiment that saw its images."""
+    """The last checkpoint of each experiment that saw its images, called by its experiment where names repeat."""
     last: dict[str, Run] = {}
     for run in sorted(runs, key=lambda run: run.step or 0):
         if not run.withheld:
             last[run.experiment] = run
-    return list(last.values())
+    names = [run.name for run in last.values()]
+    short = short_names(list(last))
+    return [
+        replace(run, name=f"{short[run.experiment]}/{run.name}") if names.count(run.name) > 1 else run
+        for run in last.values()
+    ]
 
 
 def leaderboard_rows(runs: Sequence[Run]) -> list[Row]:
@@ -141,15 +147,19 @@ def leaderboard_rows(runs: Sequence[Run]) -> list[Row]:
             "model": entry.name,
             "ability": board.title.removeprefix("mini "),
             "value": entry.cells["average"][1],
-            "low": None,
-            "high": None,
             "published": entry.published,
-            "chance": 0.5,
+            "chance": _chance_of(board.columns, runs),
         }
         for board in boards
         for entry in board.entries
         if "average" in entry.cells
     ]
+
+
+def _chance_of(sources: Sequence[str], runs: Sequence[Run]) -> float | None:
+    levels = {s: chance_level(run.sources[s], "sds") for run in runs for s in sources if s in run.sources}
+    known = [level for level in levels.values() if level is not None]
+    return round(float(np.mean(known)), 6) if known else None
 
 
 def curve_rows(experiment: Trajectory, parts: Sequence[Part]) -> list[Row]:

@@ -26,7 +26,7 @@ METRIC_TITLES = {
     "nll": "Answer loss (nats per token)",
 }
 
-PANEL_HEIGHT = 300
+PANEL_HEIGHT = 320
 SMALL_HEIGHT = 170
 _LABEL_PIXELS = 19
 """Least distance between two labels at the ends of curves."""
@@ -170,14 +170,13 @@ def metric_comparison(rows: Sequence[Row]) -> Figure:
 
 
 def leaderboard(rows: Sequence[Row], metric: str) -> Figure:
-    """Models beside the published ones. Rows: `model`, `ability`, `value`, `low`, `high`, `published`, `chance`."""
+    """Models beside the published ones. Rows: `model`, `ability`, `value`, `published`, `chance`."""
     models = _distinct(sorted(rows, key=lambda row: -_mean_of(rows, row["model"])), "model")
-    named = [
-        {**row, "series": row["ability"].capitalize(), "origin": "published" if row["published"] else "measured here"}
-        for row in rows
-    ]
-    panel = _dots("", named, models, "value", _metric_title(metric), y="model", chance=rows[0]["chance"])
-    subtitle = "Filled: measured here; hollow: from the RADAR paper (its averages, no intervals)."
+    named = [{**row, "series": row["ability"].capitalize()} for row in rows]
+    panel = _dots("", named, models, "value", _metric_title(metric), y="model", chances=_chances(rows))
+    if not any(row["published"] for row in rows):
+        return Figure("leaderboard", "Models side by side", "Last checkpoints. Dashed: chance.", [panel])
+    subtitle = "Filled: measured here; hollow: from the RADAR paper (its averages, no intervals). Dashed: chance."
     return Figure("leaderboard", "Beside the published models", subtitle, [panel])
 
 
@@ -198,7 +197,7 @@ def bottleneck(rows: Sequence[Row]) -> Figure:
                 "value",
                 x,
                 y="source",
-                chance=0.0,
+                chances=[0.0],
                 series=series,
             )
         )
@@ -294,12 +293,16 @@ def _curves(
     low, high = domain or _domain(rows)
     color, shape = _color(series), _shape(series)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)
-    y = alt.Y("value:Q", title=y_title, scale=scale, axis=alt.Axis(format="+.2f" if signed else ".2f"))
+    number = ("+" if signed else "") + (".2f" if high - low > 0.08 else ".3f")
+    y = alt.Y("value:Q", title=y_title, scale=scale, axis=alt.Axis(format=number))
     base = alt.Chart(_data(rows)).encode(x=_steps_axis(rows, small=height < PANEL_HEIGHT), color=color)
     single = len(_distinct(rows, "step")) == 1
     band = base.mark_rule(style="whisker") if single else base.mark_area(style="band")
-    ends = _ends(rows, "step", "value", series, number="+.2f" if signed else ".2f", named=named_labels)
-    ends += [{"series": None, "step": ends[0]["step"], "value": at, "label": reference} for at in _chances(rows)]
+    ends = _ends(rows, "step", "value", series, number=number, named=named_labels)
+    ends += [
+        {"series": None, "step": max(row["step"] for row in rows), "value": at, "label": label}
+        for at, label in _references(rows, reference)
+    ]
     _push_apart(ends, "value", _LABEL_PIXELS / height * (high - low))
     layers: list[Any] = [
         alt.Chart(_data([{"chance": at} for at in _chances(rows)])).mark_rule(style="chance").encode(y="chance:Q"),
@@ -309,6 +312,15 @@ def _curves(
         *_end_labels(ends, "step", "value", color),
     ]
     return Panel(title, alt.layer(*layers), rows, _right(ends), height)
+
+
+def _references(rows: Sequence[Row], name: str) -> list[tuple[float, str]]:
+    """Reference levels with their labels, which say whose they are where there are several."""
+    levels = _chances(rows)
+    if len(levels) == 1:
+        return [(levels[0], name)]
+    whose = {at: _distinct([row for row in rows if row["chance"] == at], "series") for at in levels}
+    return [(at, f"{name}, {' and '.join(whose[at]).lower()}") for at in levels]
 
 
 def _chances(rows: Sequence[Row]) -> list[float]:
@@ -324,30 +336,31 @@ def _dots(
     *,
     domain: tuple[float, float] | None = None,
     y: str = "metric",
-    chance: float | None = None,
+    chances: Sequence[float] = (),
     series: list[str] = _ABILITIES,
 ) -> Panel:
     """A dot for each name and series on one axis, with its interval where there is one."""
-    offset = alt.YOffset("series:N", sort=series) if len(_distinct(rows, "series")) > 1 else alt.Undefined
+    legend = len(_distinct(rows, "series")) > 1
+    offset = alt.YOffset("series:N", sort=series) if legend else alt.Undefined
     scale = alt.Scale(domain=list(domain)) if domain else alt.Scale(zero=False, padding=18)
     axis = alt.Axis(labelLimit=210, labelFontSize=13, domain=False, ticks=False, grid=True)
     base = alt.Chart(_data(rows)).encode(
-        y=alt.Y(f"{y}:N", sort=order, title=None, axis=axis), yOffset=offset, color=_color(series, legend=True)
+        y=alt.Y(f"{y}:N", sort=order, title=None, axis=axis), yOffset=offset, color=_color(series, legend=legend)
     )
     x = alt.X(f"{value}:Q", title=x_title, scale=scale)
     layers: list[Any] = []
-    if chance is not None:
-        line = alt.Chart(_data([{"at": chance}])).mark_rule(style="chance")
+    if chances:
+        line = alt.Chart(_data([{"at": at} for at in chances])).mark_rule(style="chance")
         layers.append(line.encode(x=alt.X("at:Q", scale=scale, title=x_title)))
-    if any(row.get("low") is not None for row in rows):
+    if "low" in rows[0]:
         layers.append(base.mark_rule(style="whisker").encode(x=alt.X("low:Q", scale=scale, title=x_title), x2="high:Q"))
-    fields = [f for f in (y, "run", "series", "origin") if f in rows[0]]
+    fields = [f for f in (y, "run", "series", "published") if f in rows[0]]
     tooltip = [alt.Tooltip(f"{f}:N") for f in fields] + [alt.Tooltip(f"{value}:Q", format=".4f")]
-    shape = _shape(series, legend=True)
-    points = base.mark_point(size=95, strokeWidth=2.25).encode(x=x, shape=shape, tooltip=tooltip)
-    if "origin" in rows[0]:
-        hollow = alt.condition("datum.published", alt.value(0), alt.value(1))
-        points = points.encode(fillOpacity=hollow, stroke=_color(series))
+    points = base.encode(x=x, shape=_shape(series, legend=legend), tooltip=tooltip)
+    if "published" in rows[0]:
+        layers.append(points.transform_filter("datum.published").mark_point(size=90, strokeWidth=2.25, filled=False))
+        points = points.transform_filter("!datum.published")
+    points = points.mark_point(size=95)
     layers.append(points)
     return Panel(title, alt.layer(*layers), rows, 24, max(34 * len(order), 80))
 
@@ -397,7 +410,8 @@ def _steps_axis(rows: Sequence[Row], small: bool = False) -> alt.X:
     steps = sorted(_distinct(rows, "step"))
     form = "~s" if steps[-1] >= 10_000 else ",d"
     few = len(steps) < (5 if small else 8)
-    axis = alt.Axis(format=form, values=steps) if few else alt.Axis(format=form, tickCount=4 if small else 7)
+    ticks: dict[str, Any] = {"values": steps} if few else {"tickCount": 4 if small else 7}
+    axis = alt.Axis(format=form, labelOverlap="greedy", labelSeparation=6, **ticks)
     pad = (steps[-1] - steps[0]) * 0.02 or 1
     scale = alt.Scale(domain=[steps[0] - pad, steps[-1] + pad], nice=False)
     return alt.X("step:Q", title="Training step", scale=scale, axis=axis)

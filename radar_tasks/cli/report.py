@@ -1,0 +1,32 @@
+"""`radar report`: one page to look at, from results folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from radar_tasks.cli.development import Descriptions, Metric, Parting, Results, Seed, develop
+
+
+def command(  # noqa: PLR0917
+    results: Results,
+    output: Annotated[Path, typer.Option(help="The page, one HTML file that needs no network.")] = Path("report.html"),
+    title: Annotated[str, typer.Option(help="Above the page; the experiments' names by default.")] = "",
+    runs: Descriptions = None,
+    metric: Metric = "sds",
+    parting: Parting = None,
+    seed: Seed = 0,
+) -> None:
+    """Make one offline page: curves, asymmetry, bottlenecks, leaderboard, every question, and what was run."""
+    import numpy as np
+
+    from radar_tasks.report.gallery import gallery
+    from radar_tasks.report.page import write_page
+
+    made, found = develop(results, runs, metric, parting, seed)
+    questions = gallery([run for run in found if not run.withheld], np.random.default_rng(seed))
+    names = dict.fromkeys(run.experiment.rstrip("/").split("/")[-1] for run in found)
+    write_page(output, made, found, questions, title or f"RADAR report: {', '.join(names)}")
+    print(output)

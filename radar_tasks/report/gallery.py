@@ -1,0 +1,197 @@
+"""The questions of the page: pictures, options, and their probabilities at every checkpoint, as compact plain values.
+
+Pictures are kept once however many questions show them. Where they or the questions are too many for one file, a
+random part is taken, equal over sources, and the page says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from radar_tasks.analysis.metrics import option_probabilities
+from radar_tasks.errors import DataError
+from radar_tasks.questions import Question
+from radar_tasks.results import Run, SourceSamples
+from radar_tasks.store import QuestionTable, open_source
+
+BUDGET = 2_900_000
+"""Bytes of text, probabilities and pictures: with the charts' library (0.9 MB) a page stays below 5 MB."""
+MAX_QUESTIONS = 4_000
+SMALL_IMAGE = 6_000
+"""Bytes up to which a picture is kept as it is; a larger one becomes a preview."""
+PREVIEW_SIDE = 360
+
+
+@dataclass
+class Gallery:
+    """What the page's script reads.
+
+    Attributes:
+        runs: `label`, `experiment`, `step` of each run, the columns of the probabilities.
+        sources: `name`, `ability` of each source.
+        images: pictures as data addresses.
+        questions: a list each: source (index), q_id, category, text pieces, pictures (indices), options, answer
+            (index), and per run the options' probabilities in thousandths, or None where the run lacks the question.
+        total: number of questions that the runs answered.
+        notes: what is not shown and why.
+    """
+
+    runs: list[dict[str, Any]]
+    sources: list[dict[str, str]] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
+    questions: list[list[Any]] = field(default_factory=list)
+    total: int = 0
+    notes: list[str] = field(default_factory=list)
+
+    def plain(self) -> dict[str, Any]:
+        """For JSON."""
+        return dict(self.__dict__)
+
+
+def gallery(runs: Sequence[Run], rng: np.random.Generator, budget: int = BUDGET) -> Gallery:
+    """The questions that these runs answered, or as many as the budget of bytes holds."""
+    made = Gallery([{"label": run.label, "experiment": run.experiment, "step": run.step} for run in runs])
+    names = list(dict.fromkeys(name for run in runs for name in run.sources))
+    shelves = [_Shelf(name, runs, made) for name in names]
+    made.total = sum(len(shelf.q_ids) for shelf in shelves)
+    pictures = _Pictures(made.images)
+    spent = 0
+    for shelf, q_id in _in_turns(shelves, rng):
+        question, text, images = shelf.question(q_id)
+        spent += _size(question, len(runs)) + pictures.cost(images)
+        if spent > budget or len(made.questions) == MAX_QUESTIONS:
+            break
+        made.questions.append([*question[:3], text, pictures.places(images), *question[3:]])
+    made.questions.sort(key=lambda row: (row[0], row[1]))
+    if len(made.questions) < made.total:
+        shown = f"{len(made.questions):,} of {made.total:,} questions are shown: a random part, equal over sources."
+        made.notes.append(f"{shown} All of them are in the results files.")
+    return made
+
+
+class _Shelf:
+    """One source: its samples in every run, and its questions in the store where they are the same version."""
+
+    def __init__(self, name: str, runs: Sequence[Run], made: Gallery) -> None:
+        self.samples = [run.sources.get(name) for run in runs]
+        first = next(samples for samples in self.samples if samples is not None)
+        self._index = len(made.sources)
+        made.sources.append({"name": name, "ability": first.ability})
+        self._places = [_places(samples) for samples in self.samples]
+        self._probabilities = [
+            None if s is None else option_probabilities(s, by_bytes=s.logprob is None) for s in self.samples
+        ]
+        self.q_ids = list(dict.fromkeys(q_id for places in self._places for q_id in places))
+        self._table = _table(name, runs, made.notes)
+
+    def question(self, q_id: str) -> tuple[list[Any], list[str], tuple[bytes, ...]]:
+        """The row without text and pictures, the text, the pictures."""
+        holder = next(k for k, places in enumerate(self._places) if q_id in places)
+        samples = self.samples[holder]
+        assert samples is not None  # noqa: S101 (it has the question)
+        place = self._places[holder][q_id]
+        stored = self._stored(q_id)
+        text = list(stored.text) if stored else [samples.prompts[place]]
+        row = [
+            self._index,
+            q_id,
+            str(samples.category[place]),
+            samples.options[place],
+            int(samples.answer[place]),
+            [self._thousandths(k, q_id) for k in range(len(self.samples))],
+        ]
+        return row, text, stored.images if stored else ()
+
+    def _stored(self, q_id: str) -> Question | None:
+        return self._table[self._table.index_of(q_id)] if self._table is not None else None
+
+    def _thousandths(self, run: int, q_id: str) -> list[int] | None:
+        place, probabilities = self._places[run].get(q_id), self._probabilities[run]
+        if place is None or probabilities is None:
+            return None
+        return [round(1000 * float(p)) for p in probabilities[place]]
+
+
+class _Pictures:
+    """Pictures as data addresses, each once."""
+
+    def __init__(self, addresses: list[str]) -> None:
+        self._addresses = addresses
+        self._place: dict[bytes, int] = {}
+        self._preview: dict[bytes, str] = {}
+
+    def cost(self, images: Sequence[bytes]) -> int:
+        """Bytes that these would add."""
+        fresh = {key: image for image in images if (key := _digest(image)) not in self._place}
+        for key, image in fresh.items():
+            self._preview[key] = _address(image)
+        return sum(len(self._preview[key]) for key in fresh)
+
+    def places(self, images: Sequence[bytes]) -> list[int]:
+        """Where they are among the addresses."""
+        for key in map(_digest, images):
+            if key not in self._place:
+                self._place[key] = len(self._addresses)
+                self._addresses.append(self._preview.pop(key))
+        return [self._place[_digest(image)] for image in images]
+
+
+def _in_turns(shelves: Sequence[_Shelf], rng: np.random.Generator) -> Iterator[tuple[_Shelf, str]]:
+    """Questions in random order, one of each source in turn."""
+    orders = [(shelf, [shelf.q_ids[k] for k in rng.permutation(len(shelf.q_ids))]) for shelf in shelves]
+    for turn in range(max(len(order) for _, order in orders)):
+        yield from ((shelf, order[turn]) for shelf, order in orders if turn < len(order))
+
+
+def _table(name: str, runs: Sequence[Run], notes: list[str]) -> QuestionTable | None:
+    """The source in the store, if it is the version that was scored."""
+    checksums = {str(run.data[name].get("checksum")) for run in runs if name in run.data}
+    try:
+        table = open_source(name)
+    except DataError:
+        notes.append(f"{name}: no pictures, the data is not here. `radar data` brings it; then make the page again.")
+        return None
+    if {table.checksum} != checksums:
+        notes.append(f"{name}: no pictures, the data here is another version than the one that was scored.")
+        return None
+    return table
+
+
+def _places(samples: SourceSamples | None) -> dict[str, int]:
+    return {} if samples is None else {str(q_id): k for k, q_id in enumerate(samples.q_id)}
+
+
+def _size(question: list[Any], runs: int) -> int:
+    options = question[3]
+    return 60 + sum(len(option) for option in options) + runs * (3 + 4 * len(options))
+
+
+def _digest(image: bytes) -> bytes:
+    return hashlib.sha256(image).digest()
+
+
+def _address(image: bytes) -> str:
+    kind, data = _preview(image)
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
+
+
+def _preview(image: bytes) -> tuple[str, bytes]:
+    """A small picture as it is where a browser can show it, else a WebP preview."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(image)) as picture:
+        kind = (picture.format or "").lower()
+        if len(image) <= SMALL_IMAGE and kind in {"png", "jpeg", "webp", "gif"}:
+            return kind, image
+        small = picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB")
+        small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+        into = io.BytesIO()
+        small.save(into, "WEBP", quality=72)
+    return "webp", into.getvalue()
