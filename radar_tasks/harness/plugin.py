@@ -13,6 +13,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from radar_tasks import paths
+from radar_tasks.harness.own_tasks import own_task_folder
 
 if TYPE_CHECKING:
     from lmms_eval.models.registry_v2 import ModelManifest
@@ -48,6 +49,8 @@ def add_task_folder() -> None:
 
 def _index(manager: Any) -> dict[str, dict[str, Any]]:
     index: dict[str, dict[str, Any]] = manager._get_task_and_group(str(paths.task_configs("lmms_eval")))
+    if own := own_task_folder():
+        index |= manager._get_task_and_group(str(own))
     for entry in index.values():
         # lmms-eval lists tasks made by a class under no heading at all; apart from that it treats both alike.
         if entry["type"] == "python_task":
