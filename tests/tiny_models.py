@@ -307,9 +307,8 @@ def _aya_vision(kind: str) -> tuple[Any, Any]:
         **ids,
     )
     processor = hf.Cohere2VisionProcessor(
-        hf.Cohere2VisionImageProcessor(size={"height": 28, "width": 28}, max_patches=3), tok
+        hf.Cohere2VisionImageProcessor(size={"height": 28, "width": 28}, max_patches=3, patch_size=2), tok
     )
-    processor.patch_size = 14
     return hf.Cohere2VisionForConditionalGeneration(config), processor
 
 

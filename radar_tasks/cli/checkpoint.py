@@ -2,6 +2,85 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
 import typer
 
+from radar_tasks.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from radar_tasks.scoring.options import CheckpointOptions
+    from radar_tasks.scoring.showing import Shown
+
 app = typer.Typer(help="Look at a checkpoint, or convert it.", no_args_is_help=True)
+
+Source = Annotated[str, typer.Argument(help="Folder of the checkpoint, or owner/name on the Hub.")]
+ModelArgs = Annotated[str, typer.Option(help="As for lmms_eval: name=value,name=value (prompt_format=…,model_base=…).")]
+
+
+@app.command()
+def show(folder: Source, model_args: ModelArgs = "") -> None:
+    """What is recognised, and the prompt as it will be sent. Reads no weights."""
+    from radar_tasks.scoring.showing import explain
+
+    typer.echo(_as_page(explain(_options(folder, model_args))))
+
+
+@app.command()
+def convert(
+    folder: Source,
+    destination: Annotated[Path, typer.Argument(help="A new folder, written in transformers' format.")],
+    model_args: ModelArgs = "",
+) -> None:
+    """Write a checkpoint in transformers' own format, adapters and FSDP shards merged."""
+    from radar_tasks.scoring.converting import convert as write
+
+    write(_options(folder, model_args), destination)
+    typer.echo(f"{destination} is written.")
+
+
+def _options(folder: str, model_args: str) -> CheckpointOptions:
+    from radar_tasks.scoring.options import checkpoint_options
+
+    arguments: dict[str, str] = {"pretrained": folder}
+    for item in filter(None, model_args.split(",")):
+        name, equals, value = item.partition("=")
+        if not equals:
+            raise CheckpointError(f"--model-args: {item!r} is not name=value.")
+        arguments[name.strip()] = value.strip()
+    return checkpoint_options(arguments)
+
+
+def _as_page(shown: Shown) -> str:
+    from radar_tasks.scoring.showing import as_text
+
+    found, encoded = shown.recognised, shown.encoded
+    lines = [
+        f"kind           {found.kind}",
+        f"model          {found.model_type}, {sum(shown.sizes.values()):,} parameters",
+        *(f"  {name:<22} {count:>15,}" for name, count in shown.sizes.items()),
+        f"adapter        {found.adapter or 'none'}",
+        "weights",
+        *(f"  {file.stat().st_size / 1e6:>10,.1f} MB  {file}" for file in found.files),
+        f"processor      {found.processor}",
+        f"prompt format  {found.form.name}",
+        f"images         {_briefly(shown.images)}",
+        f"context        {shown.context:,} tokens",
+        "",
+        "A sample question, with a picture of 640 x 480:",
+        *(f"  | {line}" for line in as_text(shown.prompt).split("\n")),
+        f"  {len(encoded.prefix_ids)} tokens before the options, {encoded.visual_tokens} of them visual",
+    ]
+    for option, tokens in zip(shown.question.options, shown.option_tokens, strict=True):
+        lines.append(f"  option {option!r}: {len(tokens)} token(s) scored: {' '.join(tokens)}")
+    return "\n".join(lines)
+
+
+def _briefly(settings: dict[str, object]) -> str:
+    """The settings that decide about the number of visual tokens."""
+    processor = settings.get("processor")
+    if not isinstance(processor, dict):
+        return ", ".join(f"{name}={value}" for name, value in settings.items())
+    wanted = ("image_processor_type", "size", "max_patches", "patch_size", "merge_size", "do_image_splitting")
+    return ", ".join(f"{name}={processor[name]}" for name in wanted if processor.get(name) is not None)

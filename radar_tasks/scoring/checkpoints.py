@@ -5,7 +5,7 @@ CheckpointOptions --recognise--> Recognised --load--> Checkpoint --encode--> Enc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,14 +13,14 @@ from typing import Any
 from radar_tasks.errors import CheckpointError
 from radar_tasks.questions import Question
 from radar_tasks.scoring.encoding import QuestionEncoder
-from radar_tasks.scoring.options import CheckpointOptions
+from radar_tasks.scoring.options import CheckpointOptions, checkpoint_options
+from radar_tasks.scoring.parts import Parts
 from radar_tasks.scoring.prompts import PromptFormat, resolve_format
 from radar_tasks.scoring.recognition import Kind, Recognised, recognise
 from radar_tasks.scoring.tokens import TextTokenizer
 from radar_tasks.scoring.types import EncodedQuestion
-from radar_tasks.scoring.vision import VisionEncoder
 
-__all__ = ["Checkpoint", "CheckpointOptions", "Recognised", "from_model", "load", "recognise"]
+__all__ = ["Checkpoint", "CheckpointOptions", "Recognised", "checkpoint_options", "from_model", "load", "recognise"]
 
 TYPED_TEXT = {"paligemma": ("token_type_ids",)}
 """Token inputs that a family wants for prompts without images, too: PaliGemma's mark what sees itself whole."""
@@ -31,42 +31,54 @@ class Checkpoint:
     """A checkpoint in memory.
 
     Attributes:
-        options: as given; None for a model that was in memory already.
-        model: of transformers, in evaluation mode; its weights take no gradients (a trainer's model is left as it is).
-        processor: of transformers.
-        tokenizer: the processor's.
-        kind: how it was loaded.
-        model_type: the model's type in transformers.
+        options: as given, or what stands for them if the model was in memory already.
+        model: of transformers; loaded here it is in evaluation mode and its weights take no gradients, a trainer's is
+            left as it is.
+        parts: configuration, processor and the way with images.
         form: the resolved prompt format.
-        vision: what happens to images.
-        max_length: the model's context in tokens.
-        blind: whether images are left out (True) or grey (`blank`).
         recognised: what was found on disk; None for a model that was in memory already.
     """
 
-    options: CheckpointOptions | None
+    options: CheckpointOptions
     model: Any
-    processor: Any
-    tokenizer: Any
-    kind: Kind
-    model_type: str
+    parts: Parts
     form: PromptFormat
-    vision: VisionEncoder
-    max_length: int
-    blind: bool | str = False
     recognised: Recognised | None = None
+
+    @property
+    def processor(self) -> Any:
+        """The processor of transformers."""
+        return self.parts.processor
+
+    @property
+    def tokenizer(self) -> Any:
+        """The processor's tokenizer."""
+        return self.parts.processor.tokenizer
+
+    @property
+    def kind(self) -> Kind:
+        """How the checkpoint was loaded."""
+        return self.recognised.kind if self.recognised else "native"
+
+    @property
+    def model_type(self) -> str:
+        """The model's type in transformers."""
+        return str(self.parts.config.model_type)
 
     @property
     def prompt_format(self) -> str:
         """Name of the resolved prompt format, never `auto`."""
         return self.form.name
 
+    @property
+    def max_length(self) -> int:
+        """The model's context in tokens."""
+        return context_length(self.parts.config)
+
     @cached_property
     def encoder(self) -> QuestionEncoder:
         """Questions to tokens and tensors."""
-        tokens = TextTokenizer(self.tokenizer, self.vision.image_token_ids)
-        typed = TYPED_TEXT.get(self.model_type, ())
-        return QuestionEncoder(tokens, self.vision, self.form, self.max_length, self.blind, typed)
+        return question_encoder(self.parts, self.form, self.options.blind)
 
     def encode(self, question: Question) -> EncodedQuestion:
         """A question as this checkpoint sees it; needs the CPU only, safe to call from several threads.
@@ -80,10 +92,12 @@ class Checkpoint:
     def describe(self) -> dict[str, Any]:
         """What goes into results: plain values."""
         said = self.recognised.describe() if self.recognised else {"kind": self.kind, "model_type": self.model_type}
-        return said | {
+        loaded = {
             "prompt_format": self.prompt_format,
             "dtype_loaded": str(self.model.dtype).removeprefix("torch."),
+            "images": self.parts.vision.settings(),
         }
+        return said | loaded
 
 
 def load(options: CheckpointOptions) -> Checkpoint:
@@ -94,58 +108,64 @@ def load(options: CheckpointOptions) -> Checkpoint:
             infinite; a tokenizer with more tokens than the model; no memory.
     """
     found = recognise(options, weights=True)
-    model, processor, vision = _load_parts(found)
+    parts = find_parts(found)
+    model = _load_model(found, parts)
     if found.adapter is not None:
         from radar_tasks.scoring.adapters import merge_adapter
 
         model = merge_adapter(model, found.adapter)
     model = _placed(model, options)
-    checkpoint = Checkpoint(
-        options=options,
-        model=model,
-        processor=processor,
-        tokenizer=processor.tokenizer,
-        kind=found.kind,
-        model_type=found.model_type,
-        form=found.form,
-        vision=vision,
-        max_length=context_length(model.config),
-        blind=options.blind,
-        recognised=found,
-    )
-    _check(checkpoint, options.pretrained)
+    _check_weights(model, parts, options.pretrained)
     model.requires_grad_(False).eval()
-    return checkpoint
+    return Checkpoint(options, model, parts, found.form, found)
 
 
-def from_model(
-    model: Any, processor: Any, *, prompt_format: str = "auto", blind: bool | str = False, **limits: Any
-) -> Checkpoint:
+def from_model(model: Any, processor: Any, **options: Any) -> Checkpoint:
     """A checkpoint of a model that is in memory already, e.g. a trainer's. The model is not changed.
 
     Args:
-        model: of transformers, native format, also wrapped (DataParallel, PEFT, accelerate).
+        model: of transformers, in its native format; also with a PEFT adapter.
         processor: its processor; a copy is used.
-        prompt_format, blind: as in `CheckpointOptions`.
-        limits: `min_pixels`, `max_pixels`, `max_tiles`.
+        options: `prompt_format`, `blind`, `min_pixels`, `max_pixels`, `max_tiles`, as in `CheckpointOptions`.
 
     Raises:
         CheckpointError: the processor does not fit, or an option is wrong.
     """
-    import copy
-
     from radar_tasks.scoring.native import check_processor, native_vision
 
-    options = CheckpointOptions(pretrained="(in memory)", prompt_format=prompt_format, blind=blind, **limits)  # type: ignore[arg-type]
+    chosen = checkpoint_options({"pretrained": "(in memory)", **options})
     check_processor(processor, "processor")
     processor = copy.deepcopy(processor)
     config = model.config
-    form = resolve_format(prompt_format, config.model_type, "native", getattr(config, "system_message", ""))
-    vision = native_vision(processor, config, form, options.model_dump())
-    return Checkpoint(
-        None, model, processor, processor.tokenizer, "native", config.model_type, form, vision,
-        context_length(config), blind,
-    )  # fmt: skip
+    form = resolve_format(chosen.prompt_format, config.model_type, "native", config.to_dict())
+    vision = native_vision(processor, config, form, chosen)
+    return Checkpoint(chosen, model, Parts(type(model), config, processor, vision), form)
+
+
+def find_parts(found: Recognised) -> Parts:
+    """Everything of a recognised checkpoint but its weights.
+
+    Raises:
+        CheckpointError: a part cannot be made.
+    """
+    if found.kind == "internvl_chat":
+        from radar_tasks.scoring.internvl_chat import internvl_chat_parts
+
+        return internvl_chat_parts(found)
+    if found.kind == "llava_projector":
+        from radar_tasks.scoring.llava_projector import llava_projector_parts
+
+        return llava_projector_parts(found)
+    from radar_tasks.scoring.native import native_parts
+
+    return native_parts(found)
+
+
+def question_encoder(parts: Parts, form: PromptFormat, blind: bool | str = False) -> QuestionEncoder:
+    """Questions to tokens and tensors for a checkpoint with these parts."""
+    tokens = TextTokenizer(parts.processor.tokenizer, parts.vision.image_token_ids)
+    typed = TYPED_TEXT.get(parts.config.model_type, ())
+    return QuestionEncoder(tokens, parts.vision, form, context_length(parts.config), blind=blind, typed_text=typed)
 
 
 def context_length(config: Any) -> int:
@@ -157,21 +177,19 @@ def context_length(config: Any) -> int:
     return 1 << 30
 
 
-def _load_parts(found: Recognised) -> tuple[Any, Any, VisionEncoder]:
-    """Model, processor and what happens to images, by kind."""
+def _load_model(found: Recognised, parts: Parts) -> Any:
     loading = _loading(found.options)
     if found.kind == "internvl_chat":
         from radar_tasks.scoring.internvl_chat import load_internvl_chat
 
-        return load_internvl_chat(found, **loading)
+        return load_internvl_chat(found, parts, **loading)
     if found.kind == "llava_projector":
         from radar_tasks.scoring.llava_projector import load_llava_projector
 
-        return load_llava_projector(found, **loading)
-    from radar_tasks.scoring.native import load_native, native_vision
+        return load_llava_projector(found, parts, **loading)
+    from radar_tasks.scoring.native import load_native
 
-    model, processor = load_native(found, **loading)
-    return model, processor, native_vision(processor, model.config, found.form, found.options.model_dump())
+    return load_native(found, parts, **loading)
 
 
 def _loading(options: CheckpointOptions) -> dict[str, Any]:
@@ -199,13 +217,8 @@ def _placed(model: Any, options: CheckpointOptions) -> Any:
         ) from error
 
 
-def _check(checkpoint: Checkpoint, where: str) -> None:
+def _check_weights(model: Any, parts: Parts, where: str) -> None:
     from radar_tasks.scoring.weights import check_finite, check_vocabulary
 
-    check_vocabulary(checkpoint.model, checkpoint.tokenizer, where)
-    check_finite(checkpoint.model, where)
-
-
-def sample_tokens(checkpoint: Checkpoint, ids: Sequence[int]) -> list[str]:
-    """Tokens by name, for people to read."""
-    return [str(name) for name in checkpoint.tokenizer.convert_ids_to_tokens(list(ids))]
+    check_vocabulary(model, parts.processor.tokenizer, where)
+    check_finite(model, where)

@@ -39,13 +39,14 @@ class QuestionEncoder:
         vision: VisionEncoder,
         form: PromptFormat,
         max_length: int,
+        *,
         blind: bool | str = False,
         typed_text: Sequence[str] = (),
     ) -> None:
         self._tokens = tokens
         self._vision = vision
         self._form = form
-        self._max_length = max_length
+        self.max_length = max_length
         self._blind = blind
         self._typed_text = typed_text
         settings = json.dumps(vision.settings(), sort_keys=True, default=str)
@@ -169,10 +170,10 @@ class QuestionEncoder:
 
     def _check_length(self, question: Question, encoded: EncodedQuestion) -> None:
         length = len(encoded.prefix_ids) + max(map(len, encoded.continuations))
-        if length > self._max_length:
+        if length > self.max_length:
             raise QuestionError(
                 f"question {question.q_id!r}: {length} tokens ({encoded.visual_tokens} of them for "
-                f"{len(question.images)} image(s)) are more than the model's context of {self._max_length}. "
+                f"{len(question.images)} image(s)) are more than the model's context of {self.max_length}. "
                 "Use smaller images (max_pixels, max_tiles) or leave the question out."
             )
 

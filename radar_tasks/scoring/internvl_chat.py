@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.scoring.parts import configuration, load_tokenizer, stored_dtype
+from radar_tasks.scoring.parts import Parts, configuration, load_tokenizer, stored_dtype
 from radar_tasks.scoring.recognition import Recognised
 from radar_tasks.scoring.vision import TiledVision
 from radar_tasks.scoring.weights import build, renamed
@@ -46,25 +46,28 @@ _PREFIXES = {
 }
 
 
-def load_internvl_chat(found: Recognised, **loading: Any) -> tuple[Any, Any, TiledVision]:
-    """Model, processor in transformers' format, and the publisher's way with images.
+def internvl_chat_parts(found: Recognised) -> Parts:
+    """Configuration and processor in transformers' format, and the publisher's way with images.
 
     Raises:
-        CheckpointError: a variant that transformers' classes do not cover; a weight left over or missing.
+        CheckpointError: a variant that transformers' classes do not cover.
     """
     from transformers import InternVLForConditionalGeneration
 
     tokenizer = load_tokenizer(found.processor)
     config = internvl_config(found, tokenizer)
-    weights = renamed(found.files, rename)
-    model = build(InternVLForConditionalGeneration, config, weights, found.folder, **loading)
     vision = TiledVision(
         tokens=(_token(tokenizer, START, found), config.image_token_id, _token(tokenizer, END, found)),
         tokens_per_tile=config.image_seq_length,
         size=config.vision_config.image_size[0],
         max_tiles=found.options.max_tiles or OFFICIAL_TILES,
     )
-    return model, _processor(found, config, tokenizer), vision
+    return Parts(InternVLForConditionalGeneration, config, _processor(found, config, tokenizer), vision)
+
+
+def load_internvl_chat(found: Recognised, parts: Parts, **loading: Any) -> Any:
+    """The model; raises `CheckpointError` for weights left over or missing."""
+    return build(parts.model_class, parts.config, renamed(found.files, rename), found.folder, **loading)
 
 
 def internvl_config(found: Recognised, tokenizer: Any) -> Any:

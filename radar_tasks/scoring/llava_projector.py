@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.folders import read_json
-from radar_tasks.scoring.parts import configuration, load_tokenizer, stored_dtype
+from radar_tasks.scoring.parts import Parts, configuration, load_tokenizer, stored_dtype
 from radar_tasks.scoring.recognition import Recognised
 from radar_tasks.scoring.vision import SquareVision
 from radar_tasks.scoring.weights import build, renamed
@@ -25,29 +25,34 @@ IMAGE_TOKEN = "<image>"
 PROJECTOR = {"0": "linear_1", "2": "linear_2"}
 
 
-def load_llava_projector(found: Recognised, **loading: Any) -> tuple[Any, Any, SquareVision]:
-    """Model, processor in transformers' format, and the official way with images.
+def llava_projector_parts(found: Recognised) -> Parts:
+    """Configuration and processor in transformers' format, and the official way with images.
 
     Raises:
-        CheckpointError: a projector or tower of another make; a weight left over or missing.
+        CheckpointError: a projector or tower of another make.
     """
     from transformers import LlavaForConditionalGeneration
 
     tokenizer = load_tokenizer(found.processor)
     tokenizer.add_tokens([IMAGE_TOKEN], special_tokens=True)
     image_token = int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
+    config = llava_config(found, image_token)
+    side = config.vision_config.image_size
+    vision = SquareVision(image_token, (side // config.vision_config.patch_size) ** 2, side)
+    return Parts(LlavaForConditionalGeneration, config, _processor(config, tokenizer), vision)
+
+
+def load_llava_projector(found: Recognised, parts: Parts, **loading: Any) -> Any:
+    """The model; raises `CheckpointError` for weights left over or missing."""
     weights = renamed(found.files, rename)
-    rows = _room_for(image_token, weights)
-    config = llava_config(found, image_token, rows)
-    if config.text_config.tie_word_embeddings:
+    text_config = parts.config.text_config
+    text_config.vocab_size = _room_for(parts.config.image_token_id, weights)
+    if text_config.tie_word_embeddings:
         weights.pop("lm_head.weight", None)
-    model = build(LlavaForConditionalGeneration, config, weights, found.folder, **loading)
-    side = config.vision_config.image_size // config.vision_config.patch_size
-    vision = SquareVision(image_token, side * side, config.vision_config.image_size)
-    return model, _processor(config, tokenizer), vision
+    return build(parts.model_class, parts.config, weights, found.folder, **loading)
 
 
-def llava_config(found: Recognised, image_token: int, vocabulary: int) -> Any:
+def llava_config(found: Recognised, image_token: int) -> Any:
     """transformers' LLaVA configuration for the three parts.
 
     The language model's shape is taken from the projector's config.json, as the official loader does.
@@ -69,7 +74,7 @@ def llava_config(found: Recognised, image_token: int, vocabulary: int) -> Any:
         raise CheckpointError(f"{found.vision_tower} is a {tower.get('model_type')} tower; only SigLIP is supported.")
     base = read_json(found.language_model / "config.json")
     vision_config = configuration("siglip_vision_model", vision, found.vision_tower, vision_use_head=False)
-    text_config = configuration(str(base.get("model_type") or ""), {**base, **said}, where, vocab_size=vocabulary)
+    text_config = configuration(str(base.get("model_type") or ""), {**base, **said}, where)
     return LlavaConfig(
         vision_config=vision_config,
         text_config=text_config,

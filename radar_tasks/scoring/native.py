@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.options import CheckpointOptions
+from radar_tasks.scoring.parts import Parts
 from radar_tasks.scoring.prompts import PromptFormat
 from radar_tasks.scoring.recognition import Recognised
 from radar_tasks.scoring.vision import ProcessorVision
@@ -19,30 +19,52 @@ OFFICIAL_LIMITS = (256 * 28 * 28, 768 * 28 * 28)
 OFFICIAL_TILES = 3
 
 
-def load_native(found: Recognised, **loading: Any) -> tuple[Any, Any]:
-    """Model and processor.
+LOADING_ERRORS = (ValueError, OSError, ImportError, KeyError, AttributeError, TypeError, RuntimeError)
+"""What transformers raises for checkpoints that it cannot load."""
+
+
+def native_parts(found: Recognised) -> Parts:
+    """Configuration, processor and the way with images.
+
+    Raises:
+        CheckpointError: transformers cannot make them, or a limit was given that the family does not have.
+    """
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    try:
+        config = AutoConfig.from_pretrained(found.folder, trust_remote_code=found.options.trust_remote_code)
+    except LOADING_ERRORS as error:
+        raise CheckpointError(f"{found.folder}: transformers cannot read its configuration ({error})") from error
+    processor = load_processor(found)
+    vision = native_vision(processor, config, found.form, found.options)
+    return Parts(AutoModelForImageTextToText, config, processor, vision)
+
+
+def load_native(found: Recognised, parts: Parts, **loading: Any) -> Any:
+    """The model.
 
     Args:
         found: a native checkpoint.
+        parts: of it.
         loading: further arguments of `from_pretrained`.
 
     Raises:
-        CheckpointError: transformers cannot load them, or weights are missing.
+        CheckpointError: transformers cannot load it, or weights are missing.
     """
-    from transformers import AutoModelForImageTextToText
-
-    where, source = found.folder, found.folder
-    remote = {"trust_remote_code": found.options.trust_remote_code}
+    source: Any = found.folder
     if any(file.name == "pytorch_model_fsdp.bin" for file in found.files):  # accelerate's name for a gathered state
-        loading["state_dict"] = dict(read_weights(found.files))
-        loading["config"] = _config_of(found)
-        source = None  # type: ignore[assignment]
+        loading |= {"state_dict": dict(read_weights(found.files)), "config": parts.config}
+        source = None
     try:
-        model, info = AutoModelForImageTextToText.from_pretrained(source, output_loading_info=True, **remote, **loading)
-    except (ValueError, OSError, ImportError, KeyError, AttributeError, TypeError, RuntimeError) as error:
-        raise CheckpointError(f"{where}: transformers cannot load it ({type(error).__name__}: {error})") from error
-    check_loading(info, where, unexpected=False)
-    return model, load_processor(found)
+        model, info = parts.model_class.from_pretrained(
+            source, output_loading_info=True, trust_remote_code=found.options.trust_remote_code, **loading
+        )
+    except LOADING_ERRORS as error:
+        raise CheckpointError(
+            f"{found.folder}: transformers cannot load it ({type(error).__name__}: {error})"
+        ) from error
+    check_loading(info, found.folder, unexpected=False)
+    return model
 
 
 def load_processor(found: Recognised) -> Any:
@@ -55,7 +77,7 @@ def load_processor(found: Recognised) -> Any:
 
     try:
         processor = AutoProcessor.from_pretrained(found.processor, trust_remote_code=found.options.trust_remote_code)
-    except (ValueError, OSError, ImportError, KeyError, AttributeError, TypeError) as error:
+    except LOADING_ERRORS as error:
         raise CheckpointError(f"{found.processor}: its processor cannot be loaded ({error})") from error
     check_processor(processor, found.processor)
     return processor
@@ -68,7 +90,7 @@ def check_processor(processor: Any, where: object) -> None:
             raise CheckpointError(f"{where}: the processor ({type(processor).__name__}) has no {part}; use processor=…")
 
 
-def native_vision(processor: Any, config: Any, form: PromptFormat, options: Mapping[str, Any]) -> ProcessorVision:
+def native_vision(processor: Any, config: Any, form: PromptFormat, options: CheckpointOptions) -> ProcessorVision:
     """How a native checkpoint's images are encoded. Sets the limits of the processor's image part."""
     set_limits(processor, form, options, config.model_type)
     return ProcessorVision(
@@ -131,14 +153,14 @@ def _from_chat_template(processor: Any, token: str) -> str | None:
     return between if between.count(token) == 1 and len(between) < 200 else None
 
 
-def set_limits(processor: Any, form: PromptFormat, options: Mapping[str, Any], model_type: str) -> None:
+def set_limits(processor: Any, form: PromptFormat, options: CheckpointOptions, model_type: str) -> None:
     """Sets how large images get. What the user says wins; then `pixel_limits`; tiles as the official script.
 
     Raises:
         CheckpointError: the user gave a limit that this family does not have.
     """
     image_processor = processor.image_processor
-    wanted = {name: options.get(name) for name in ("min_pixels", "max_pixels", "max_tiles")}
+    wanted = {name: getattr(options, name) for name in ("min_pixels", "max_pixels", "max_tiles")}
     size = getattr(image_processor, "size", None)
     has_area = hasattr(image_processor, "merge_size") and _edge(size, "longest_edge") is not None
     tiles = next((n for n in ("max_patches", "max_num_tiles", "max_image_tiles") if hasattr(image_processor, n)), None)
@@ -180,14 +202,3 @@ def _edge(size: Any, name: str) -> int | None:
         return None
     value = size.get(name) if hasattr(size, "get") else getattr(size, name, None)
     return None if value is None else int(value)
-
-
-def _config_of(found: Recognised) -> Any:
-    from transformers import AutoConfig
-
-    return AutoConfig.from_pretrained(found.folder, trust_remote_code=found.options.trust_remote_code)
-
-
-def options_of(options: CheckpointOptions) -> dict[str, Any]:
-    """The limits that a user gave."""
-    return {name: getattr(options, name) for name in ("min_pixels", "max_pixels", "max_tiles")}

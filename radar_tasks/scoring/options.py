@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from radar_tasks.errors import CheckpointError
 
 PromptFormatName = Literal["auto", "plain", "qwen2_vl", "internvl_chat", "llava_onevision", "paligemma", "official"]
 
@@ -54,3 +57,17 @@ class CheckpointOptions(BaseModel):
         if self.device is not None and self.device_map is not None:
             raise ValueError("give device or device_map, not both")
         return self
+
+
+def checkpoint_options(arguments: Mapping[str, Any]) -> CheckpointOptions:
+    """Options from names and values, as `--model_args` gives them.
+
+    Raises:
+        CheckpointError: an unknown name or a value that does not fit; says which are known.
+    """
+    try:
+        return CheckpointOptions(**arguments)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'together'}: {e['msg']}" for e in error.errors())
+        known = ", ".join(CheckpointOptions.model_fields)
+        raise CheckpointError(f"model arguments: {problems}. Known: {known}.") from None

@@ -1,4 +1,4 @@
-"""Pieces that the foreign formats share: a language model's configuration and a tokenizer, without remote code."""
+"""What every kind of checkpoint is made of, and how foreign formats get configuration and tokenizer safely."""
 
 from __future__ import annotations
 
@@ -9,8 +9,26 @@ from typing import Any
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.folders import read_json
+from radar_tasks.scoring.vision import VisionEncoder
 
 _OLD_ROPE = ("rope_theta", "rope_scaling")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts:
+    """Everything of a checkpoint but its weights.
+
+    Attributes:
+        model_class: of transformers.
+        config: transformers' configuration, also for a foreign format.
+        processor: of transformers, also for a foreign format.
+        vision: what happens to images.
+    """
+
+    model_class: Any
+    config: Any
+    processor: Any
+    vision: VisionEncoder
 
 
 def configuration(model_type: str, values: Mapping[str, Any], where: object, **changes: Any) -> Any:

@@ -8,9 +8,9 @@ The wording of each family's prompt follows the evaluation scripts of Nieysh/RAD
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.questions import Question
@@ -98,31 +98,36 @@ _NEWLINE_AFTER_IMAGE = {
 """Sources whose prompts have a newline instead of a space between image and question."""
 
 
-def resolve_format(name: str, model_type: str, kind: str, system_message: str | None = "") -> PromptFormat:
+CONVERTED_FROM = "radar_prompt_format"
+"""Key in the config.json of a checkpoint written by `radar checkpoint convert`: the format that it was trained with."""
+
+
+def resolve_format(name: str, model_type: str, kind: str, config: Mapping[str, Any]) -> PromptFormat:
     """The format that `prompt_format` names for a checkpoint.
 
     Args:
         name: one of `options.PromptFormatName`.
         model_type: the model's type in transformers.
         kind: `native`, `internvl_chat` or `llava_projector`.
-        system_message: the checkpoint's own; "" where it says nothing and None where it says null.
+        config: the checkpoint's config.json.
 
     Raises:
         CheckpointError: `official` for a family that has no official script.
     """
     family = "llava_onevision" if kind == "llava_projector" else _FAMILY_OF_MODEL.get(model_type, "plain")
-    if name == "official" and family not in OFFICIAL_FAMILIES:
+    family = str(config.get(CONVERTED_FROM, family))
+    official = name == "official"
+    if official and family not in OFFICIAL_FAMILIES:
         raise CheckpointError(
             f"prompt_format=official: the paper has no script for {model_type} checkpoints, only for Qwen2-VL, "
             "InternVL and LLaVA-OneVision. Use prompt_format=auto."
         )
-    official = name == "official"
     if name not in ("auto", "official"):
         family = name
-    system = system_message or INTERNVL_SYSTEM
-    if official and system_message is None:
-        system = "None"  # the script formats a null into the prompt
-    return PromptFormat("official" if official else family, family, official, system)
+    system = config.get("system_message", "")
+    # The official script formats a null into the prompt, as the word.
+    system = "None" if official and system is None else system or INTERNVL_SYSTEM
+    return PromptFormat("official" if official else family, family, official, str(system))
 
 
 def _plain(question: Question, form: PromptFormat) -> Prompt:

@@ -114,13 +114,13 @@ def _native(options: CheckpointOptions, folder: Path, config: dict[str, Any]) ->
     model_type = str(config.get("model_type") or "")
     _check_architecture(folder, config, model_type, options.trust_remote_code)
     processor = _processor_folder(options, folder, PROCESSOR_FILES)
-    form = resolve_format(options.prompt_format, model_type, "native", config.get("system_message", ""))
+    form = resolve_format(options.prompt_format, model_type, "native", config)
     return Recognised(options, "native", folder, config, model_type, processor, form, _files(folder))
 
 
 def _internvl_chat(options: CheckpointOptions, folder: Path, config: dict[str, Any]) -> Recognised:
     processor = _processor_folder(options, folder, ())
-    form = resolve_format(options.prompt_format, "internvl", "internvl_chat", config.get("system_message", ""))
+    form = resolve_format(options.prompt_format, "internvl", "internvl_chat", config)
     template = config.get("template")
     if form.family == "internvl_chat" and template != "internvl2_5":
         raise CheckpointError(
@@ -141,7 +141,7 @@ def _llava_projector(options: CheckpointOptions, folder: Path, weights: bool) ->
     base = resolve_folder(str(options.model_base), None, "model_base", weights)
     tower = resolve_folder(str(options.vision_tower), None, "vision_tower", weights)
     processor = _processor_folder(options, base, ())
-    form = resolve_format(options.prompt_format, "llava", "llava_projector")
+    form = resolve_format(options.prompt_format, "llava", "llava_projector", config)
     files = (folder / "mm_projector.bin", *_files(base), *_files(tower))
     return Recognised(
         options, "llava_projector", folder, config, "llava", processor, form, files,
