@@ -197,7 +197,16 @@ def mir(vision_layers: Sequence[LayerMoments], text_layers: Sequence[LayerMoment
     Raises:
         MetricError: see `layer_distances`; or both modalities have the same moments in every layer.
     """
-    total = float(layer_distances(vision_layers, text_layers).sum())
+    return rate(layer_distances(vision_layers, text_layers))
+
+
+def rate(distances: FloatArray) -> float:
+    """MIR from the (K,) terms that `layer_distances` gives, for those who compute a few layers at a time.
+
+    Raises:
+        MetricError: all are 0.
+    """
+    total = float(distances.sum())
     if total == 0.0:
         raise MetricError("vision and text tokens have the same moments in every layer: MIR is minus infinity")
     return math.log10(total)

@@ -28,9 +28,9 @@ SCORING = {
     "dtype": "float32",
     "prompt_format": "plain",
     "scoring": "shared",
-    "blind": "false",
+    "blind": False,
     "max_pixels": 602112,
-    "fingerprint": "f" * 16,
+    "weights": "f" * 16,
     "seconds": 1.5,
 }
 
@@ -127,7 +127,7 @@ def write_run(
     for source, records in sources.items():
         lines = [_line(i, record) for i, record in enumerate(records)]
         (into / f"{date}_samples_{leaves[source]}.jsonl").write_text("".join(lines), encoding="utf-8")
-    described = {} if scoring == {} else {"name": name, "pretrained": pretrained, **SCORING, **(scoring or {})}
+    described = {} if scoring == {} else {"name": name, **SCORING, **(scoring or {})}
     arguments = ",".join(f"{k}={v}" for k, v in {"pretrained": pretrained, **(model_args or {})}.items())
     results = {
         "results": {leaves[source]: _row(records, leaves[source]) for source, records in sources.items()},

@@ -48,7 +48,8 @@ class Difference:
         interval: second minus first with its 95% interval; None where it cannot be had.
         p_value: of a permutation test; None likewise.
         p_holm: corrected across the sources of the table; None for averages.
-        detectable: the smallest true difference that so many questions would show with 80% probability.
+        detectable: the smallest true difference that so many questions would show with 80% probability; None where
+            nothing differs and that cannot be told.
         note: why something is missing, or "".
     """
 
@@ -226,7 +227,7 @@ def _difference(measured: _Measured, sources: Sequence[str], rng: np.random.Gene
             made,
             interval=paired_bootstrap(second, first, clusters, **grouping),
             p_value=permutation_p_value(second, first, clusters, **grouping),
-            detectable=smallest_detectable_difference(error),
+            detectable=smallest_detectable_difference(error) if error > 0 else None,
         )
     except MetricError as problem:
         return replace(made, note=f"too few questions for an interval: {problem}")

@@ -109,7 +109,7 @@ def _notes(run: Run, average: Average) -> list[str]:
     if stand_in := [s for s in average.sources if run.data.get(s, {}).get("stand_in")]:
         notes.append(f"rebuilt data, whose distractors are not the paper's: {', '.join(stand_in)}")
     if (limit := run.config.get("limit")) not in (None, -1):
-        notes.append(f"a part of the questions (limit {limit})")
+        notes.append(f"a part of the questions (limit {limit:g})")
     if missing := [s for s in average.sources if s not in run.sources]:
         notes.append(f"no average, missing: {', '.join(missing)}")
     return notes

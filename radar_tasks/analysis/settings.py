@@ -24,7 +24,7 @@ class Setting:
 def are_twins(first: Run, second: Run) -> bool:
     """Whether the runs differ in nothing but that one of them did not get the images: the same weights, sources."""
     same_weights = all(
-        first.scoring.get(key) == second.scoring.get(key) for key in ("pretrained", "revision", "fingerprint")
+        first.scoring.get(key) == second.scoring.get(key) for key in ("name", "revision", "adapter", "weights")
     )
     return bool(first.scoring) and same_weights and (first.withheld == "") != (second.withheld == "")
 
@@ -48,7 +48,7 @@ def must_agree(first: Run, second: Run, sources: Sequence[str]) -> list[Setting]
 
 def may_differ(first: Run, second: Run) -> list[Setting]:
     """Settings that change the last digits, or belong to the model: said, not refused."""
-    names = ("dtype", "attn", "attn_implementation", "min_pixels", "max_pixels", "max_tiles")
+    names = ("dtype", "attn_implementation", "min_pixels", "max_pixels", "max_tiles")
     pairs = [(name, first.scoring.get(name), second.scoring.get(name)) for name in names]
     pairs.append(("harness", first.harness, second.harness))
     return [_setting(name, a, b) for name, a, b in pairs if a != b]

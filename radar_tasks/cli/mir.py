@@ -1,0 +1,63 @@
+"""`radar mir`: how far vision tokens lie from text tokens inside a checkpoint's language model."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from radar_tasks.questions import Question
+
+
+def command(
+    checkpoints: Annotated[list[str], typer.Argument(help="Folders of checkpoints.")],
+    *,
+    source: Annotated[
+        list[str] | None, typer.Option(help="Pairs of this source, of the embedded sample by default; may be repeated.")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="Pairs of this folder: pictures, each with a .txt.")] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="How many image-text pairs.")] = 100,
+    model_args: Annotated[str, typer.Option(help="Further arguments of the model: dtype=bfloat16,max_pixels=…")] = "",
+    output: Annotated[Path | None, typer.Option(help="A CSV file, as `radar agreement --mir` takes it.")] = None,
+) -> None:
+    """Modality Integration Rate (arXiv 2410.07167) over image-text pairs; lower is better integrated."""
+    from radar_tasks.analysis.tables import comma_separated
+    from radar_tasks.files import write_whole
+    from radar_tasks.scoring.checkpoints import load
+    from radar_tasks.scoring.layers import modality_integration
+    from radar_tasks.scoring.options import checkpoint_options
+
+    arguments = _arguments(model_args)
+    chosen = _pairs(source or [], images, pairs)
+    rows = []
+    for folder in checkpoints:
+        found = modality_integration(load(checkpoint_options({**arguments, "pretrained": folder})), chosen)
+        name = "/".join(Path(folder).resolve().parts[-2:])
+        print(f"{name}: MIR {found.mir:.4f} ({found.pairs} pairs, {found.vision_tokens} vision tokens, "
+              f"{found.text_tokens} text tokens)")  # fmt: skip
+        rows.append([name, repr(found.mir)])
+    if output:
+        write_whole(output, comma_separated(["checkpoint", "mir"], rows))
+        print(output, file=sys.stderr)
+
+
+def _pairs(sources: list[str], images: Path | None, count: int) -> list[Question]:
+    from radar_tasks.errors import DataError
+    from radar_tasks.scoring.pairs import pairs_of_folder, pairs_of_sources
+
+    if images and sources:
+        raise DataError("give --source or --images, not both.")
+    return pairs_of_folder(images, count) if images else pairs_of_sources(sources, count)
+
+
+def _arguments(text: str) -> dict[str, str]:
+    """`a=1,b=2`, as lmms-eval's --model_args."""
+    from radar_tasks.errors import CheckpointError
+
+    pairs = [part.partition("=") for part in text.split(",") if part]
+    if wrong := [name for name, equals, _ in pairs if not equals]:
+        raise CheckpointError(f"--model-args: {', '.join(wrong)} has no value; write name=value,name=value.")
+    return {name.strip(): value for name, _, value in pairs}
