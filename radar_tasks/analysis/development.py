@@ -82,10 +82,11 @@ class Development:
     notes: list[str] = field(default_factory=list)
 
 
-def development(  # noqa: PLR0917
+def development(
     experiments: Sequence[Trajectory],
     runs: Sequence[Run],
     rng: np.random.Generator,
+    *,
     descriptions: Sequence[RunDescription] = (),
     parting: int | None = None,
     notes: Sequence[str] = (),

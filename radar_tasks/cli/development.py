@@ -41,4 +41,4 @@ def develop(
     runs = with_descriptions(runs_of(results), rows)
     rng = np.random.default_rng(seed)
     experiments, notes = trajectories(runs, rng, metric)
-    return development(experiments, runs, rng, rows, parting, notes), runs
+    return development(experiments, runs, rng, descriptions=rows, parting=parting, notes=notes), runs

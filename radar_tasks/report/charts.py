@@ -216,7 +216,7 @@ def scaling(rows: Sequence[Row], lines: Sequence[Row], column: str, metric: str 
     """
     groups = _distinct(rows, "group")
     if len(groups) == 1:
-        panels = [_scaling_panel("", _by_ability(rows), _by_ability(lines), _ABILITIES, column, metric)]
+        panels = [_scaling_panel("", _by_ability(rows), _by_ability(lines), _ABILITIES, column=column, metric=metric)]
     else:
         panels = [
             _scaling_panel(
@@ -224,8 +224,8 @@ def scaling(rows: Sequence[Row], lines: Sequence[Row], column: str, metric: str 
                 [{**row, "series": row["group"]} for row in part],
                 [{**row, "series": row["group"]} for row in lines if row["ability"] == ability],
                 groups,
-                column,
-                metric,
+                column=column,
+                metric=metric,
             )
             for ability, part in _groups(rows, "ability")
         ]
@@ -237,8 +237,8 @@ def _by_ability(rows: Sequence[Row]) -> list[Row]:
     return [{**row, "series": row["ability"].capitalize()} for row in rows]
 
 
-def _scaling_panel(  # noqa: PLR0917
-    title: str, points: list[Row], ends: list[Row], series: list[str], column: str, metric: str
+def _scaling_panel(
+    title: str, points: list[Row], ends: list[Row], series: list[str], *, column: str, metric: str
 ) -> Panel:
     color, shape = _color(series), _shape(series)
     x = alt.X("x:Q", title=f"{column} (log scale)", scale=alt.Scale(type="log", nice=False, padding=24), axis=_LOG_AXIS)
@@ -357,7 +357,7 @@ def _dots(
     fields = [f for f in (y, "run", "series", "published") if f in rows[0]]
     tooltip = [alt.Tooltip(f"{f}:N") for f in fields] + [alt.Tooltip(f"{value}:Q", format=".4f")]
     points = base.encode(x=x, shape=_shape(series, legend=legend), tooltip=tooltip)
-    if "published" in rows[0]:
+    if any(row.get("published") for row in rows):
         layers.append(points.transform_filter("datum.published").mark_point(size=90, strokeWidth=2.25, filled=False))
         points = points.transform_filter("!datum.published")
     points = points.mark_point(size=95)
@@ -412,7 +412,7 @@ def _steps_axis(rows: Sequence[Row], small: bool = False) -> alt.X:
     few = len(steps) < (5 if small else 8)
     ticks: dict[str, Any] = {"values": steps} if few else {"tickCount": 4 if small else 7}
     axis = alt.Axis(format=form, labelOverlap="greedy", labelSeparation=6, **ticks)
-    pad = (steps[-1] - steps[0]) * 0.02 or 1
+    pad = (steps[-1] - steps[0]) * 0.012 or 1
     scale = alt.Scale(domain=[steps[0] - pad, steps[-1] + pad], nice=False)
     return alt.X("step:Q", title="Training step", scale=scale, axis=axis)
 

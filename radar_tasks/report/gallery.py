@@ -93,10 +93,8 @@ class _Shelf:
 
     def question(self, q_id: str) -> tuple[list[Any], list[str], tuple[bytes, ...]]:
         """The row without text and pictures, the text, the pictures."""
-        holder = next(k for k, places in enumerate(self._places) if q_id in places)
-        samples = self.samples[holder]
-        assert samples is not None  # noqa: S101 (it has the question)
-        place = self._places[holder][q_id]
+        held = zip(self.samples, self._places, strict=True)
+        samples, place = next((s, places[q_id]) for s, places in held if s is not None and q_id in places)
         stored = self._stored(q_id)
         text = list(stored.text) if stored else [samples.prompts[place]]
         row = [

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from radar_tasks.analysis.development import Development, Row
 from radar_tasks.files import write_whole
@@ -70,11 +69,11 @@ def render_page(made: Development, runs: Sequence[Run], questions: Gallery, titl
         findings=_findings(made),
         provenance=provenance(runs),
         gallery=questions,
-        now=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
-        data=Markup(script_json(data)),  # noqa: S704 (escaped by script_json)
-        library=Markup(_library()),  # noqa: S704 (from the package, not from data)
-        script=Markup((_FOLDER / "page.js").read_text(encoding="utf-8")),  # noqa: S704
-        style=Markup((_FOLDER / "page.css").read_text(encoding="utf-8")),  # noqa: S704
+        now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        data=script_json(data),
+        library=_library(),
+        script=(_FOLDER / "page.js").read_text(encoding="utf-8"),
+        style=(_FOLDER / "page.css").read_text(encoding="utf-8"),
     )
 
 
