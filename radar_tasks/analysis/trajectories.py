@@ -247,10 +247,11 @@ def _visual_gain(runs: Sequence[Run], blind: Sequence[Run], sources: Mapping[str
     """SDS minus that of the blind twin, at the last checkpoint that has one."""
     for run in reversed(runs):
         for twin in blind:
-            if are_twins(run, twin):
-                pairs = {s: (value(run.sources[s], "sds"), twin.sources.get(s)) for s in sources}
-                without = {s: value(other, "sds") for s, (_, other) in pairs.items() if other is not None}
-                return {s: seen - b for s, (seen, _) in pairs.items() if seen is not None and (b := without.get(s))}
+            if are_twins(run, twin) and (run.experiment, run.step) == (twin.experiment, twin.step):
+                both = [s for s in sources if s in twin.sources and available(twin.sources[s], "sds")]
+                seen = {s: value(run.sources[s], "sds") for s in both}
+                unseen = {s: value(twin.sources[s], "sds") for s in both}
+                return {s: (seen[s] or 0.0) - (unseen[s] or 0.0) for s in both}
     return {}
 
 
