@@ -21,13 +21,13 @@ IMAGE = "<|vision_start|><|image_pad|><|vision_end|>"
 END = "<|endoftext|>"
 LINES = 4
 """Most statements in a document."""
-KINDS = (("single", 0.2), ("side", 0.2), ("group", 0.2), ("digit", 0.15), ("pair", 0.25))
+KINDS = (("single", 0.28), ("side", 0.17), ("group", 0.17), ("digit", 0.15), ("pair", 0.23))
 """What is in a document, and how often."""
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text with one image mark for each picture in front, and the (56, 56, 3) uint8 pictures."""
+    """A text with one image mark for each picture in front, and the (48, 48, 3) uint8 pictures."""
 
     text: str
     pictures: tuple[np.ndarray, ...]

@@ -27,14 +27,15 @@ from transformers import (
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer_utils import get_last_checkpoint
 
 sys.path.insert(0, str(Path(__file__).parent))
 from documents import IMAGE, Document, Documents
 from model import make_model, make_processor
 
-STEPS = 3600
-KEPT = (0, 100, 200, 400, 800, 1600, 2400, 3600)
-BATCH = 64
+STEPS = 2400
+KEPT = (0, 100, 200, 400, 600, 1000, 1600, 2400)
+BATCH = 32
 SEED = 20260212
 IGNORED = -100
 
@@ -91,15 +92,20 @@ def keep(out: Path, step: int, model: Qwen2VLForConditionalGeneration, processor
 
 
 def pretrain(out: Path, steps: int = STEPS, kept: Sequence[int] = KEPT, batch: int = BATCH, seed: int = SEED) -> None:
-    """Train for `steps` steps of `batch` documents and write the checkpoints `kept` under `out`."""
+    """Train for `steps` steps of `batch` documents and write the checkpoints `kept` under `out`.
+
+    Goes on from the last 500 steps if `out` holds an interrupted run.
+    """
     set_seed(seed)
     documents = Documents(steps * batch, seed)
     processor = make_processor(documents[k].text.replace(IMAGE, "") for k in range(min(4000, len(documents))))
     model = make_model(processor)
     if 0 in kept:
         keep(out, 0, model, processor)
+    trainer_folder = out / "trainer"  # what it needs to go on after an interruption
+    trainer_folder.mkdir(parents=True, exist_ok=True)
     arguments = TrainingArguments(
-        output_dir=str(out / "trainer"),
+        output_dir=str(trainer_folder),
         max_steps=steps,
         per_device_train_batch_size=batch,
         learning_rate=2e-3,
@@ -111,7 +117,8 @@ def pretrain(out: Path, steps: int = STEPS, kept: Sequence[int] = KEPT, batch: i
         seed=seed,
         dataloader_num_workers=1,
         remove_unused_columns=False,
-        save_strategy="no",
+        save_steps=500,
+        save_total_limit=1,
         logging_steps=50,
         report_to="none",
         disable_tqdm=True,
@@ -124,7 +131,7 @@ def pretrain(out: Path, steps: int = STEPS, kept: Sequence[int] = KEPT, batch: i
         data_collator=Collator(processor),
         callbacks=[KeepCheckpoints(out, kept, processor)],
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(trainer_folder)))
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Pictures of the embedded sample: drawn scenes and handwritten digits, as (56, 56, 3) uint8 arrays.
+"""Pictures of the embedded sample: drawn scenes and handwritten digits, as (48, 48, 3) uint8 arrays.
 
 Nothing here knows about questions. Every picture follows from its arguments alone.
 """
@@ -15,9 +15,9 @@ from radar_tasks.errors import RadarError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Plane: TypeAlias = NDArray[Any]  # (56, 56) float64, a value a pixel
+    Plane: TypeAlias = NDArray[Any]  # (48, 48) float64, a value a pixel
 
-SIDE = 56
+SIDE = 48
 """Width and height of every picture, in pixels."""
 
 COLOURS = {
@@ -27,6 +27,8 @@ COLOURS = {
     "yellow": (240, 216, 40),
     "purple": (148, 60, 190),
 }
+OUTLINE = (30, 30, 30)
+"""Shapes have a dark outline, which looks the same whatever their colour."""
 SHAPES = ("circle", "square", "triangle", "cross")
 PATTERNS = ("plain", "striped", "dotted", "checked")
 
@@ -53,8 +55,10 @@ def draw_scene(things: list[Thing], pattern: str = "plain", phase: tuple[int, in
     shade = 240.0 - 70.0 * _pattern_mask(pattern, x + phase[0], y + phase[1])
     picture = np.repeat(shade[:, :, None], 3, axis=2)
     for thing in things:
-        cover = np.clip(0.5 - _distance(thing.shape, x - thing.x, y - thing.y, thing.radius), 0.0, 1.0)[:, :, None]
-        picture = picture * (1 - cover) + np.array(COLOURS[thing.colour]) * cover
+        distance = _distance(thing.shape, x - thing.x, y - thing.y, thing.radius)
+        for colour, reach in ((OUTLINE, 0.0), (COLOURS[thing.colour], 1.6)):
+            cover = np.clip(0.5 - distance - reach, 0.0, 1.0)[:, :, None]
+            picture = picture * (1 - cover) + np.array(colour) * cover
     return picture.round().astype(np.uint8)
 
 

@@ -45,7 +45,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Described:
-    """One or two pictures, (56, 56, 3) uint8 each, with statements that are true of them, and a name for them."""
+    """One or two pictures, (48, 48, 3) uint8 each, with statements that are true of them, and a name for them."""
 
     pictures: tuple[NDArray[np.uint8], ...]
     statements: tuple[Statement, ...]
@@ -53,14 +53,14 @@ class Described:
 
 
 def single_scene(rng: Generator) -> Described:
-    """One thing, large or small, anywhere on one of four grounds."""
+    """One thing, large or small, near the middle of one of four grounds."""
     colour, other_colour = _draw(rng, tuple(COLOURS), 2)
     shape, other_shape = _draw(rng, SHAPES, 2)
     pattern = str(rng.choice(PATTERNS))
     size = str(rng.choice(("small", "large")))
-    radius = float(rng.uniform(7, 9) if size == "small" else rng.uniform(14, 18))
-    x, y = rng.uniform(radius + 1, SIDE - radius - 1, 2)
-    phase = (int(rng.integers(8)), int(rng.integers(8)))
+    radius = float(rng.uniform(7, 8.5) if size == "small" else rng.uniform(12, 16))
+    x, y = SIDE / 2 + rng.uniform(-4, 4, 2)
+    phase = (int(rng.integers(3)), int(rng.integers(3)))
     # Both colours with both shapes: no option shares more words with the others than the next.
     objects = tuple(f"{c} {s}" for c in (colour, other_colour) for s in (shape, other_shape))
     statements = (
@@ -76,13 +76,13 @@ def single_scene(rng: Generator) -> Described:
 def side_scene(rng: Generator) -> Described:
     """Two things that differ in colour and in shape, one on the left and one on the right."""
     names = [f"{c} {s}" for c, s in zip(_draw(rng, tuple(COLOURS), 2), _draw(rng, SHAPES, 2), strict=True)]
-    centres = (rng.uniform(11, 18), rng.uniform(SIDE - 18, SIDE - 11))
+    centres = (rng.uniform(9, 15), rng.uniform(SIDE - 15, SIDE - 9))
     things = []
     statements = []
     for name, x, side in zip(names, centres, ("left", "right"), strict=True):
         colour, shape = name.split()
-        radius = float(rng.uniform(8, 10))
-        things.append(Thing(colour, shape, float(x), float(rng.uniform(11, SIDE - 11)), radius))
+        radius = float(rng.uniform(7, 8.5))
+        things.append(Thing(colour, shape, float(x), float(rng.uniform(9, SIDE - 9)), radius))
         statements.append(Statement("side", f"The {name} is on the", side, ("left", "right")))
         statements.append(Statement("", f"The shape on the {side} is a", name))
     return Described((draw_scene(things),), tuple(statements))
@@ -98,8 +98,8 @@ def group_scene(rng: Generator) -> Described:
     for cell, kind in zip(cells, np.repeat(kinds, counts), strict=False):
         colour = str(kind) if by_colour else str(rng.choice(tuple(COLOURS)))
         shape = str(rng.choice(SHAPES)) if by_colour else str(kind)
-        x, y = (np.array([cell % 3, cell // 3]) + 0.5) * SIDE / 3 + rng.uniform(-1.5, 1.5, 2)
-        things.append(Thing(colour, shape, float(x), float(y), float(rng.uniform(6.5, 7.5))))
+        x, y = (np.array([cell % 3, cell // 3]) + 0.5) * SIDE / 3 + rng.uniform(-1, 1, 2)
+        things.append(Thing(colour, shape, float(x), float(y), float(rng.uniform(6, 7))))
     statements = [
         Statement("count", f"The number of {kind} shapes is", NUMBERS[count], NUMBERS[1:5])
         for kind, count in zip(kinds, counts, strict=True)
@@ -136,7 +136,7 @@ def two_digits(rng: Generator, digits: Digits, distort: bool = False) -> Describ
 def _digit_picture(rng: Generator, digits: Digits, at: int, distort: bool) -> NDArray[np.uint8]:
     if not distort:
         return draw_digit(digits.values[at])
-    dx, dy = rng.uniform(-4, 4, 2)
+    dx, dy = rng.uniform(-3, 3, 2)
     angle, scale = float(rng.uniform(-0.2, 0.2)), float(rng.uniform(0.85, 1.1))
     return draw_digit(digits.values[at], angle, scale, (float(dx), float(dy)))
 
