@@ -39,7 +39,7 @@ def must_agree(first: Run, second: Run, sources: Sequence[str]) -> list[Setting]
         for source in sources
         if first.data[source].get("checksum") != second.data[source].get("checksum")
     ]
-    names = {"limit": (_limit(first), _limit(second))}
+    names: dict[str, tuple[Any, Any]] = {"limit": (_limit(first), _limit(second))}
     if "text only" not in (first.withheld, second.withheld):
         prompts = (first.scoring.get("prompt_format"), second.scoring.get("prompt_format"))
         names |= {"images": (first.withheld or "shown", second.withheld or "shown"), "prompt_format": prompts}
