@@ -38,6 +38,7 @@ def problems_in(source: str, progress: Callable[[int], None]) -> Iterator[str]:
 def _content_problems(table: QuestionTable, progress: Callable[[int], None]) -> Iterator[str]:
     digest = ContentDigest()
     images = image_bytes = 0
+    categories: Counter[str] = Counter()
     broken = False
     for index in range(len(table)):
         progress(1)
@@ -48,6 +49,9 @@ def _content_problems(table: QuestionTable, progress: Callable[[int], None]) -> 
             yield str(error)
             continue
         digest.add(question)
+        categories[question.category] += 1
+        if (question.ability, question.task) != (table.manifest.ability, table.manifest.task):
+            yield f"question {question.q_id!r} is of {question.ability}, {question.task}; the manifest says otherwise"
         images += len(question.images)
         image_bytes += sum(map(len, question.images))
         for k, image in enumerate(question.images):
@@ -58,5 +62,8 @@ def _content_problems(table: QuestionTable, progress: Callable[[int], None]) -> 
     manifest = table.manifest
     if (images, image_bytes) != (manifest.images, manifest.image_bytes):
         yield f"{images} images of {image_bytes} bytes; the manifest says {manifest.images} of {manifest.image_bytes}"
+    categories.pop("", None)
+    if categories != manifest.categories:
+        yield f"the categories hold {dict(categories)} questions; the manifest says {manifest.categories}"
     if digest.hexdigest() != manifest.checksum:
         yield f"the content's checksum is {digest.hexdigest()}; the manifest says {manifest.checksum}"

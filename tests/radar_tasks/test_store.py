@@ -17,6 +17,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fuzzing import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from release import make_release
@@ -90,7 +91,7 @@ some_questions = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=cases(25), deadline=None)
 @given(some_questions)
 def test_questions_come_back_as_they_were(tmp_path_factory, drawn):
     questions = [replace(question(number), **values) for number, values in enumerate(drawn)]
@@ -488,6 +489,8 @@ def tampered(name: str, change) -> list[str]:
         ("ability", "taste", "ability"),
         ("source", "others", "'others'"),
         ("rule", "x", "checksum"),
+        ("category", "x", "the categories hold"),
+        ("task", "x", "the manifest says otherwise"),
     ],
 )
 def test_verify_finds_a_change(release, field, value, told):

@@ -12,6 +12,7 @@ import zlib
 from pathlib import Path
 
 import pytest
+from fuzzing import cases
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
@@ -353,7 +354,7 @@ def test_whole_pictures_of_any_kind_pass_byte_by_byte(tmp_path, kind, mode):
     assert found.images == (picture.read_bytes(),)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=cases(150), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.sampled_from(["JPEG", "PNG", "GIF", "WEBP", "TIFF", "BMP"]),
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=4),
@@ -460,7 +461,7 @@ items = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=cases(150), deadline=None)
 @given(st.sampled_from(sorted(PUBLISHED)), st.dictionaries(texts, items | values, max_size=3) | values)
 def test_any_json_gives_questions_or_reasons(tmp_path_factory, source, data):
     """No input makes the reader fail, and what it lets through is text for text what the file holds."""
@@ -477,7 +478,7 @@ def test_any_json_gives_questions_or_reasons(tmp_path_factory, source, data):
             assert found.too_many_images != bool(found.reasons)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=cases(200), deadline=None)
 @given(st.binary(max_size=300) | st.binary(max_size=60).map(lambda tail: b"PK\x03\x04" + tail))
 def test_any_bytes_as_a_zip_give_our_own_error(tmp_path_factory, data):
     file = tmp_path_factory.mktemp("zip") / "r.zip"

@@ -7,7 +7,8 @@ import io
 
 import datasets
 import pytest
-from hypothesis import given
+from fuzzing import cases
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -252,6 +253,7 @@ def test_the_recipes_are_those_of_the_catalogue():
 # --- distractors ------------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=cases(100), deadline=None)
 @given(st.text(max_size=5), st.decimals(-(10**6), 10**6, places=2) | st.integers(-(10**6), 10**6))
 def test_a_shifted_number_is_off_by_one_step_and_keeps_its_form(q_id, number):
     made = distractors.shifted_number(q_id, str(number))
@@ -294,6 +296,7 @@ def test_expressions_are_changed_where_they_can_be(answer, possible):
     assert made.rule.startswith(STAND_IN)
 
 
+@settings(max_examples=cases(100), deadline=None)
 @given(st.text(max_size=30), st.lists(st.text(max_size=5), max_size=3))
 def test_any_answer_gets_a_wrong_option_or_an_error_of_ours(answer, others):
     with contextlib.suppress(ValueError):
