@@ -21,6 +21,10 @@ ABILITIES = {
     **dict.fromkeys(["mmbench", "wiki_animal", "wiki_plant", "wiki_celebrity", "wiki_attraction"], "perception"),
     **dict.fromkeys(["spatial", "mathvista", "seephys", "mmmu_pro"], "reasoning"),
 }
+SAMPLE = {
+    **dict.fromkeys(["mini_digits", "mini_colour", "mini_shape", "mini_background", "mini_object"], "perception"),
+    **dict.fromkeys(["mini_side", "mini_count", "mini_most", "mini_larger", "mini_sum"], "reasoning"),
+}
 BY_CATEGORY = ("mmbench", "mmmu_pro")
 SCORING = {
     "kind": "native",
@@ -52,7 +56,7 @@ def simulate(
     """The `sds` records of one run on one source.
 
     Args:
-        source: one of the nine, with `mini_` before it for the sample's; decides the questions.
+        source: one of the nine (`ABILITIES`) or of the embedded sample (`SAMPLE`); decides the questions.
         n: number of questions, named q0000 and so on.
         skill: mean of log p(right option) - log p(distractor), a token.
         seed: of the noise that is this run's own.
@@ -80,7 +84,7 @@ def simulate(
                 "score": float(np.exp(logprob[answer]) / np.exp(logprob).sum()),
                 "q_id": f"q{i:04d}",
                 "image_id": f"image{i // per_image:04d}",
-                "category": f"category {i % 3}" if source.removeprefix("mini_") in BY_CATEGORY else "",
+                "category": f"category {i % 3}" if source in BY_CATEGORY else "",
                 "options": texts,
                 "answer": answer,
                 "logprob": logprob.tolist(),
@@ -136,7 +140,7 @@ def write_run(
             leaf: {
                 "task": leaf,
                 "dataset_name": source,
-                "metadata": {"version": 1.0, **({"headline": "categories"} if _base(source) in BY_CATEGORY else {})},
+                "metadata": {"version": 1.0, **({"headline": "categories"} if source in BY_CATEGORY else {})},
                 "radar": {
                     "data": _data(source, len(sources[source]), (checksums or {}).get(source)),
                     "scoring": described,
@@ -183,14 +187,10 @@ def write_curve(
     ]
 
 
-def _base(source: str) -> str:
-    return source.removeprefix("mini_")
-
-
 def _data(source: str, n: int, checksum: str | None) -> dict[str, Any]:
     return {
         "source": source,
-        "ability": ABILITIES[_base(source)],
+        "ability": (ABILITIES | SAMPLE)[source],
         "task": f"task of {source}",
         "checksum": checksum or hashlib.sha256(source.encode()).hexdigest(),
         "questions": n,
