@@ -15,8 +15,11 @@ decoded. Ways take turns, and a way's time is the median over the rounds.
 from __future__ import annotations
 
 import argparse
+import ctypes
+import gc
 import json
 import statistics
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -52,13 +55,14 @@ class Shape:
     vocabulary: int
     vision_layers: int
     vision_width: int
+    vision_heads: int
     visual_tokens: int
 
 
 SHAPES = {
-    "tiny": Shape(2, 64, 128, 4, 2, 1000, 2, 32, 48),
-    "small": Shape(8, 512, 1408, 8, 4, 32_000, 4, 256, 192),
-    "qwen2_vl_2b": Shape(28, 1536, 8960, 12, 2, 151_936, 32, 1280, 192),
+    "tiny": Shape(2, 64, 128, 4, 2, 1000, 2, 32, 2, 48),
+    "small": Shape(8, 512, 1408, 8, 4, 32_000, 4, 256, 4, 192),
+    "qwen2_vl_2b": Shape(28, 1536, 8960, 12, 2, 151_936, 32, 1280, 16, 192),
 }
 
 
@@ -91,7 +95,7 @@ def make_model(shape: Shape, device: str, dtype: torch.dtype) -> Any:
         },
         vision_config={
             "depth": shape.vision_layers, "embed_dim": shape.vision_width, "hidden_size": shape.width,
-            "num_heads": max(2, shape.vision_width // 80), "mlp_ratio": 4, "patch_size": 14,
+            "num_heads": shape.vision_heads, "mlp_ratio": 4, "patch_size": 14,
         },
         image_token_id=IMAGE, vision_start_token_id=START, vision_end_token_id=END, video_token_id=VIDEO,
         tie_word_embeddings=True,
@@ -202,9 +206,17 @@ WAYS: dict[str, Callable[[Made, int], None]] = {
 }
 
 
+def release_memory() -> None:
+    """Gives freed memory back to the system, or a way would seem to need none after one that needed much."""
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+
+
 @contextmanager
 def peak_memory(device: str) -> Iterator[list[float]]:
     """MB above what was there before: allocated on a GPU, resident on a CPU (sampled every 5 ms)."""
+    release_memory()
     found = [0.0]
     if device.startswith("cuda"):
         torch.cuda.reset_peak_memory_stats()
