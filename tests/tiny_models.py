@@ -401,3 +401,8 @@ def question(
         q_id=q_id, text=text, images=pictures, options=options, answer=0, ability="perception", task="General VQA",
         source=source, category="", image_id=q_id,
     )  # fmt: skip
+
+
+def opened(data: bytes) -> Image.Image:
+    """The picture behind encoded bytes."""
+    return Image.open(io.BytesIO(data)).convert("RGB")

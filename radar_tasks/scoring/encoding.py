@@ -127,8 +127,9 @@ class QuestionEncoder:
             start = len(self._tokens.text(text, first).ids) if text else 0
         elif joined.ends is not None:
             start = next((k for k, end in enumerate(joined.ends) if end > len(context)), len(joined.ids))
-        else:
-            start = _common_prefix([joined.ids, self._tokens.text(text, first).ids]) if text else 0
+        else:  # the tokens that the prompt has alone, with or without the joiner
+            alone = [self._tokens.text(piece, first).ids for piece in (text, context) if piece]
+            start = max((_common_prefix([joined.ids, ids]) for ids in alone), default=0)
         if start >= len(joined.ids):
             raise QuestionError(
                 f"question {question.q_id!r}, option {option}: {question.options[option]!r} gives no token of its own."

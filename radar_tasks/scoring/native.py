@@ -10,7 +10,7 @@ from radar_tasks.scoring.parts import Parts
 from radar_tasks.scoring.prompts import PromptFormat
 from radar_tasks.scoring.recognition import Recognised
 from radar_tasks.scoring.vision import ProcessorVision
-from radar_tasks.scoring.weights import check_loading, read_weights
+from radar_tasks.scoring.weights import build, check_loading, read_weights
 
 PUBLISHED_LIMITS = (56 * 56, 28 * 28 * 16384)
 OFFICIAL_LIMITS = (256 * 28 * 28, 768 * 28 * 28)
@@ -51,13 +51,19 @@ def load_native(found: Recognised, parts: Parts, **loading: Any) -> Any:
     Raises:
         CheckpointError: transformers cannot load it, or weights are missing.
     """
-    source: Any = found.folder
+    from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
     if any(file.name == "pytorch_model_fsdp.bin" for file in found.files):  # accelerate's name for a gathered state
-        loading |= {"state_dict": dict(read_weights(found.files)), "config": parts.config}
-        source = None
+        return build(
+            MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(parts.config)],
+            parts.config,
+            dict(read_weights(found.files)),
+            found.folder,
+            **loading,
+        )
     try:
         model, info = parts.model_class.from_pretrained(
-            source, output_loading_info=True, trust_remote_code=found.options.trust_remote_code, **loading
+            found.folder, output_loading_info=True, trust_remote_code=found.options.trust_remote_code, **loading
         )
     except LOADING_ERRORS as error:
         raise CheckpointError(

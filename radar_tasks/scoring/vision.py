@@ -57,8 +57,8 @@ class VisionEncoder(Protocol):
 class ProcessorVision:
     """Images by the checkpoint's own processor of transformers, whatever the family.
 
-    The processor is asked for the images alone: their placeholders with a control token between them, at which the
-    answer is cut into blocks. So it never sees text from data, and each block is what it would be in a whole prompt.
+    The processor is asked for the images alone: their placeholders, each behind a control token at which the answer is
+    cut into blocks. So it never sees text from data, and each block is what it would be in a whole prompt.
 
     Args:
         processor: of transformers; each thread works with a copy, for fast tokenizers hold state.
@@ -87,7 +87,8 @@ class ProcessorVision:
     def __call__(self, images: Sequence[Image.Image]) -> EncodedImages:
         if self._resize_first:
             images = [resize_as_qwen_vl_utils(image) for image in images]
-        text = self._between.join([self._placeholder] * len(images))
+        # The first one, too, comes after a control token: some tokenizers treat what a sequence starts with differently.
+        text = "".join(self._between + self._placeholder for _ in images)
         output = dict(
             self._thread_processor()(images=list(images), text=text, return_tensors="pt", add_special_tokens=False)
         )
@@ -184,8 +185,8 @@ def _separator(tokenizer: Any, placeholder: str, image_token_ids: frozenset[int]
 
 
 def _cut(ids: Sequence[int], types: Mapping[str, Sequence[int]], between: int) -> list[ImageBlock]:
-    """The blocks between the separators."""
-    places = [-1, *(k for k, id_ in enumerate(ids) if id_ == between), len(ids)]
+    """The blocks behind the separators."""
+    places = [*(k for k, id_ in enumerate(ids) if id_ == between), len(ids)]
     return [
         ImageBlock(tuple(ids[a + 1 : b]), {name: tuple(values[a + 1 : b]) for name, values in types.items()})
         for a, b in itertools.pairwise(places)

@@ -4,31 +4,14 @@ Every option is scored by one full forward of one sequence, written here; engine
 """
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from parity_data import FAMILIES, PARITY, one_option, options
 
 from radar_tasks.questions import Question
-from radar_tasks.scoring.checkpoints import CheckpointOptions, load
+from radar_tasks.scoring.checkpoints import load
 from radar_tasks.sources.m3bench import release_sources
-
-PARITY = Path(__file__).parents[2] / "data" / "parity"
-LLAVA = PARITY / "llava_onevision_projector" / "model"
-FAMILIES = {
-    "qwen2_vl": {"pretrained": PARITY / "qwen2_vl" / "model"},
-    "internvl_chat": {"pretrained": PARITY / "internvl_chat" / "model"},
-    "llava_onevision_projector": {
-        "pretrained": LLAVA / "projector",
-        "model_base": LLAVA / "base_llm",
-        "vision_tower": LLAVA / "siglip-tiny-patch14-384",
-    },
-}
-
-
-def options(family, **more):
-    return CheckpointOptions(**{name: str(path) for name, path in FAMILIES[family].items()}, dtype="float32", **more)
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +38,6 @@ def expected_items(family):
                   "Spat": "spatial"}[name[:4]]  # fmt: skip
         category = name.split("_", 1)[1].rsplit("_", 4)[0] if source == "mmbench" else ""
         yield (source, f"{category}/{item['q_id']}" if category else item["q_id"]), item
-
-
-def one_option(model, encoded, k):
-    """(mean raw logit, mean log-probability) of option k, by one forward of one sequence."""
-    ids = torch.cat([encoded.prefix_ids, encoded.continuations[k]])
-    after = torch.zeros(len(encoded.continuations[k]), dtype=torch.long)
-    types = {name: torch.cat([value, after])[None] for name, value in encoded.token_inputs.items()}
-    with torch.no_grad():
-        out = model(input_ids=ids[None], attention_mask=torch.ones_like(ids)[None], **types, **encoded.vision)
-    logits = out.logits[0, -encoded.scored[k] - 1 : -1].double()
-    own = ids[-encoded.scored[k] :, None]
-    return float(logits.gather(1, own).mean()), float(logits.log_softmax(-1).gather(1, own).mean())
 
 
 def test_mean_logits_and_probabilities_agree_with_the_official_scripts(official, questions):
