@@ -152,6 +152,7 @@ def leaderboard_rows(runs: Sequence[Run]) -> list[Row]:
             "chance": _chance_of(board.columns, runs),
         }
         for board in boards
+        if any("average" in entry.cells and not entry.published for entry in board.entries)
         for entry in board.entries
         if "average" in entry.cells
     ]

@@ -1,0 +1,96 @@
+"""`radar analyze`, `plot`, `report` and `export` as typed: what they print, write and refuse."""
+
+import json
+
+import pytest
+import typer
+from fake_runs import write_curve
+from typer.testing import CliRunner
+
+from radar_tasks.cli import analyze, export, plot, report
+from radar_tasks.errors import RadarError
+
+
+def call(module, *arguments):
+    app = typer.Typer()
+    app.command()(module.command)
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+@pytest.fixture(scope="module")
+def curve(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results") / "exp1"
+    skills = {"mini_colour": [0, 1, 2.0], "mini_shape": [0, 1, 1.5], "mini_sum": [0, 0, 0.1]}
+    import fake_runs
+
+    fake_runs.ABILITIES |= {"colour": "perception", "shape": "perception", "sum": "reasoning"}
+    write_curve(folder, [100, 200, 300], skills, n=60)
+    return folder
+
+
+def test_analyze_prints_tables_that_fit_and_writes_json(curve, tmp_path):
+    result = call(analyze, curve, "--json", tmp_path / "all.json")
+    assert result.exit_code == 0
+    assert max(len(line) for line in result.stdout.splitlines() if "/" not in line) <= 100
+    for word in ("emerges", "Asymmetry", "Bottlenecks", "signal to noise", "order agreement", "mini_shape"):
+        assert word in result.stdout
+    made = json.loads((tmp_path / "all.json").read_text())
+    assert {row["step"] for row in made["abilities"]} == {100, 200, 300}
+
+
+def test_plot_writes_the_picture(curve, tmp_path):
+    call(plot, curve, "--chart", "sources", "--out", tmp_path / "sources.svg")
+    assert "mini_colour" in (tmp_path / "sources.svg").read_text()
+    with pytest.raises(RadarError, match=r"needs --runs FILE"):
+        call(plot, curve, "--chart", "scaling", "--out", tmp_path / "x.svg")
+
+
+def test_report_writes_one_page(curve, tmp_path):
+    result = call(report, curve, "--output", tmp_path / "page.html")
+    assert result.stdout.strip() == str(tmp_path / "page.html")
+    assert "RADAR report: exp1" in (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("format", "arguments"),
+    [
+        ("csv", []),
+        ("parquet", []),
+        ("markdown", []),
+        ("latex", ["--metric", "acc"]),
+        ("eval_results", ["--dataset-id", "owner/name"]),
+        ("every_eval_ever", ["--organisation", "Somebody"]),
+    ],
+)
+def test_export_writes_every_format(curve, tmp_path, format, arguments):  # noqa: A002
+    result = call(export, curve, "--format", format, "--output", tmp_path / "out", *arguments)
+    assert result.exit_code == 0
+    written = [path for path in [tmp_path / "out", *(tmp_path / "out").rglob("*")] if path.is_file()]
+    assert len(written) == {"eval_results": 3, "every_eval_ever": 6}.get(format, 1)
+    assert all(path.stat().st_size > 100 for path in written)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--format", "csv"], "needs --output"),
+        (["--format", "eval_results", "--output", "x"], "needs --dataset-id"),
+        (["--format", "eval_results", "--output", "x.yaml", "--dataset-id", "a/b"], "3 runs and one file"),
+        (["--format", "every_eval_ever", "--output", "x"], "needs --organisation"),
+        (["--format", "every_eval_ever", "--output", "x", "--organisation", "y", "--model-id", "a/b"], "one by one"),
+    ],
+)
+def test_export_says_what_is_missing(curve, arguments, message):
+    with pytest.raises(RadarError, match=message):
+        call(export, curve, *arguments)
+
+
+def test_a_folder_of_another_tool_is_refused(tmp_path):
+    (tmp_path / "metrics.json").write_text("{}")
+    for module, more in ((analyze, []), (report, ["--output", tmp_path / "page.html"])):
+        with pytest.raises(RadarError, match="no results in"):
+            call(module, tmp_path, *more)
+    assert not (tmp_path / "page.html").exists()

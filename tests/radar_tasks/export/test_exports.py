@@ -1,0 +1,229 @@
+"""Exports against the validators of those who read them."""
+
+import csv
+import hashlib
+import io
+import json
+import sys
+import types
+from pathlib import Path
+
+import jsonschema
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from fake_runs import simulate, write_run
+from huggingface_hub import parse_eval_result_entries
+
+from radar_tasks.errors import RadarError, ResultsError
+from radar_tasks.export import tables, trackers
+from radar_tasks.export.eval_results import to_yaml
+from radar_tasks.export.every_eval_ever import Publisher, record, write_record
+from radar_tasks.export.values import iso_date, values_of
+from radar_tasks.results import find_runs, load_run
+
+SCHEMAS = Path(__file__).parents[2] / "data" / "every_eval_ever"
+SOURCES = ("wiki_animal", "wiki_plant", "spatial")
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("results")
+    records = {source: simulate(source, 12, 0.7, options=(2, 3)) for source in SOURCES}
+    records["wiki_animal"][0]["options"][0] = '=HYPERLINK("x") | & _ % 日本 </script>'
+    return load_run(write_run(folder, "step-00200", records))
+
+
+@pytest.fixture(scope="module")
+def values(run):
+    return values_of(run)
+
+
+def expected(run, source, metric):
+    """A metric as the harness printed it, or made anew from the samples by a loop."""
+    samples = run.sources[source]
+    scores = {"sds": samples.logprob, "sds_logit": samples.logit}[metric]
+    total = 0.0
+    for row, answer in zip(scores, samples.answer, strict=True):
+        shifted = [2.718281828459045 ** (value - max(row)) for value in row]
+        total += shifted[answer] / sum(shifted)
+    return total / len(samples)
+
+
+def test_every_value_names_its_metric_questions_data_and_version(run, values):
+    for value in values:
+        assert value.questions == 12
+        assert value.data_checksum == run.data[value.name]["checksum"]
+        assert value.radar_version
+        assert value.harness_version == "0.7.3"
+    numbers = {(value.name, value.metric): value.value for value in values}
+    for source in SOURCES:
+        for metric in ("sds", "sds_logit"):
+            assert numbers[source, metric] == pytest.approx(expected(run, source, metric))
+        assert numbers[source, "sds"] != numbers[source, "sds_logit"]
+
+
+def test_csv_and_parquet_hold_the_same_rows(values):
+    lines = list(csv.DictReader(io.StringIO(tables.to_csv(values))))
+    rows = pq.read_table(io.BytesIO(tables.to_parquet(values))).to_pylist()
+    assert len(lines) == len(rows) == len(values)
+    for line, row, value in zip(lines, rows, values, strict=True):
+        assert float(line["value"]) == row["value"] == value.value
+        assert line["metric"] == row["metric"] == value.metric
+        assert int(line["questions"]) == row["questions"] == 12
+        assert line["data_checksum"] == row["data_checksum"]
+
+
+def test_a_spreadsheet_runs_no_text_as_a_formula(values):
+    from dataclasses import replace
+
+    text = tables.to_csv([replace(values[0], run="=1+1")])
+    assert next(csv.DictReader(io.StringIO(text)))["run"] == "'=1+1"
+
+
+def test_markdown_has_a_table_a_metric_that_names_it(values):
+    text = tables.to_markdown(values, ["sds", "sds_logit"])
+    assert text.count("| --- |") == 2
+    heads = [line for line in text.splitlines() if line.startswith("**")]
+    assert [head.split("**")[1] for head in heads] == ["sds", "sds_logit"]
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({row.count("|") for row in rows}) == 1
+    assert "wiki\\_animal (12)" in text
+    assert values[0].data_checksum[:12] in text
+
+
+def test_latex_escapes_and_balances(values):
+    from dataclasses import replace
+
+    text = tables.to_latex([replace(value, run="50%_$&#{}~^\\") for value in values], ["sds"])
+    assert text.count(r"\begin{tabular}{lrrr}") == text.count(r"\end{tabular}") == 1
+    assert r"50\%\_\$\&\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}" in text
+    body = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert {line.replace(r"\&", "").count("&") for line in body} == {3}
+
+
+def test_a_metric_that_is_not_there_is_named(values):
+    with pytest.raises(ResultsError, match="none of the metrics bleu"):
+        tables.to_markdown(values, ["bleu"])
+
+
+def test_eval_results_are_read_back_by_the_hub_library(values):
+    entries = parse_eval_result_entries(yaml.safe_load(to_yaml(values, "owner/m3-bench")))
+    tasks = [entry.task_id for entry in entries]
+    assert len(tasks) == len(set(tasks)) == len(SOURCES) * 5
+    by_task = {entry.task_id: entry for entry in entries}
+    for value in values:
+        if value.metric in {"sds", "sds_logit", "acc", "acc_logit", "nll"}:
+            entry = by_task[f"{value.name}.{value.metric}"]
+            assert entry.value == pytest.approx(value.value, abs=1e-6)
+            assert entry.dataset_id == "owner/m3-bench"
+            assert entry.date == "2026-11-23T10:11:12"
+            for said in (f"{value.metric}: ", "12 questions", value.data_checksum, value.radar_version):
+                assert said in entry.notes
+
+
+def test_every_eval_ever_holds_to_its_schemas(run, tmp_path):
+    path = write_record(run, tmp_path, Publisher("Somebody"))
+    aggregate = json.loads(path.read_text())
+    jsonschema.validate(aggregate, json.loads((SCHEMAS / "eval.schema.json").read_text()))
+    detail = aggregate["detailed_evaluation_results"]
+    instances = tmp_path / detail["file_path"]
+    assert instances == path.with_name(f"{path.stem}_samples.jsonl")
+    assert hashlib.sha256(instances.read_bytes()).hexdigest() == detail["checksum"]
+    schema = jsonschema.Draft7Validator(json.loads((SCHEMAS / "instance_level_eval.schema.json").read_text()))
+    lines = [json.loads(line) for line in instances.read_text().splitlines()]
+    assert len(lines) == detail["total_rows"] == 36
+    for line in lines:
+        schema.validate(line)
+        assert line["evaluation_id"] == aggregate["evaluation_id"]
+        assert line["model_id"] == aggregate["model_info"]["id"] == "exp1/step-00200"
+
+
+def test_every_eval_ever_has_one_result_a_metric_and_its_instances_add_up_to_it(run):
+    made = record(run, Publisher("Somebody"))
+    results = {result["evaluation_result_id"]: result for result in made.aggregate["evaluation_results"]}
+    assert len(results) == len(made.aggregate["evaluation_results"])
+    assert {"radar_spatial.sds", "radar_spatial.sds_logit"} <= set(results)
+    for result in results.values():
+        assert result["score_details"]["details"]["data_checksum_sha256"]
+        assert result["score_details"]["uncertainty"]["num_samples"] == 12
+        assert result["metric_config"]["lower_is_better"] == result["evaluation_result_id"].endswith("nll")
+    lines = [json.loads(line) for line in made.instances.splitlines()]
+    for source in SOURCES:
+        scores = [
+            line["evaluation"]["score"] for line in lines if line["evaluation_result_id"] == f"radar_{source}.sds"
+        ]
+        assert sum(scores) / len(scores) == pytest.approx(results[f"radar_{source}.sds"]["score_details"]["score"])
+    right = [line for line in lines if line["evaluation"]["is_correct"]]
+    assert 0 < len(right) < len(lines)
+    assert all((line["output"]["raw"] == line["input"]["reference"]) == (line in right) for line in lines)
+
+
+def test_the_same_run_gives_the_same_record_and_a_model_id_must_be_one(run):
+    assert record(run, Publisher("x")).path == record(run, Publisher("x")).path
+    assert record(run, Publisher("x"), "Qwen/Qwen2-VL-2B").aggregate["model_info"]["id"] == "Qwen/Qwen2-VL-2B"
+    with pytest.raises(ResultsError, match="no model id"):
+        record(run, Publisher("x"), "no-owner")
+
+
+def test_a_stock_model_has_no_logit_metrics_and_exports_all_the_same(tmp_path):
+    records = {"spatial": simulate("spatial", 8, 0.7, logit=False, tokens=False)}
+    run = load_run(write_run(tmp_path, "model", records, scoring={}))
+    assert not [value for value in values_of(run) if "logit" in value.metric]
+    aggregate = record(run, Publisher("Somebody")).aggregate
+    jsonschema.validate(aggregate, json.loads((SCHEMAS / "eval.schema.json").read_text()))
+
+
+class FakeTracker(types.ModuleType):
+    """What both trackers offer, keeping what it is given."""
+
+    def __init__(self, name):
+        super().__init__(name)
+        self.calls = []
+
+    def init(self, **about):
+        self.calls.append(("init", about))
+
+    def log(self, values, step=None):
+        self.calls.append(("log", step, values))
+
+    def finish(self):
+        self.calls.append(("finish",))
+
+    def Table(self, **about):  # noqa: N802 (the trackers' name)
+        return about
+
+
+@pytest.mark.parametrize("name", ["wandb", "trackio"])
+def test_trackers_get_curves_and_a_table(name, tmp_path, monkeypatch):
+    for step in (200, 100):
+        write_run(tmp_path, f"step-{step:05d}", {"spatial": simulate("spatial", 8, 0.7, seed=step)})
+    tracker = FakeTracker(name)
+    monkeypatch.setitem(sys.modules, name, tracker)
+    assert trackers.log_runs(find_runs([tmp_path]), name, "project") == ["checkpoints/exp1"]
+    logs = [call for call in tracker.calls if call[0] == "log"]
+    assert [step for _, step, _ in logs] == [100, 200, 200]
+    assert {"radar/spatial/sds", "radar/spatial/sds_logit"} <= set(logs[0][2])
+    table = logs[-1][2]["radar/values"]
+    columns = table.get("columns") or list(table["dataframe"].columns)
+    assert {"metric", "value", "questions", "data_checksum", "radar_version"} <= set(columns)
+
+
+def test_the_table_is_one_that_wandb_takes(values):
+    wandb = pytest.importorskip("wandb")
+    table = trackers._table(wandb, "wandb", values)
+    assert len(table.data) == len(values)
+
+
+def test_a_missing_tracker_says_how_to_get_it(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "trackio", None)
+    with pytest.raises(RadarError, match="pip install trackio"):
+        trackers.log_runs([run], "trackio", "project")
+
+
+@pytest.mark.parametrize(
+    ("stamp", "iso"),
+    [("20261123_101112", "2026-11-23T10:11:12"), ("2026-11-23T10-11-12.345", "2026-11-23T10:11:12"), ("now", "now")],
+)
+def test_dates_of_both_harnesses(stamp, iso):
+    assert iso_date(stamp) == iso

@@ -1,0 +1,152 @@
+"""Charts from plain rows: what they say, how labels stand, and that every format comes out."""
+
+import pytest
+
+from radar_tasks.errors import RadarError
+from radar_tasks.report import charts, pictures, theme
+
+HOSTILE = "</script><img src=x onerror=alert(1)> & \"quotes\" 'x' \u202e\u2028"
+
+
+def curve(run="exp1", ability="perception", source="wiki_animal", rise=0.1, chance=0.5):
+    return [
+        {
+            "run": run,
+            "ability": ability,
+            "source": source,
+            "step": 100 * k,
+            "value": 0.5 + rise * k,
+            "low": 0.48 + rise * k,
+            "high": 0.52 + rise * k,
+            "chance": chance,
+            "questions": 1200,
+        }
+        for k in range(4)
+    ]
+
+
+def texts(figure):
+    """Every label that the figure's panels draw."""
+    datasets = [rows for panel in figure.panels for rows in panel.chart.to_dict()["datasets"].values()]
+    return [row["label"] for rows in datasets for row in rows if "label" in row]
+
+
+def both():
+    return curve() + curve(ability="reasoning", source="spatial", rise=0.01)
+
+
+def test_one_run_has_both_abilities_in_one_panel_with_their_names_at_the_ends():
+    figure = charts.abilities_over_steps(both())
+    assert len(figure.panels) == 1
+    assert sorted(texts(figure)) == ["Perception 0.80", "Reasoning 0.53", "chance"]
+    assert "exp1" in figure.title
+    assert "1,200 questions" in figure.subtitle
+
+
+def test_several_runs_have_a_panel_an_ability_and_their_own_names():
+    figure = charts.abilities_over_steps(both() + [{**row, "run": "exp2"} for row in both()])
+    assert [panel.title for panel in figure.panels] == ["Perception", "Reasoning"]
+    assert {"exp1 0.80", "exp2 0.80"} <= set(texts(figure))
+
+
+def test_chance_lines_of_different_heights_say_whose_they_are():
+    rows = curve() + curve(ability="reasoning", source="spatial", chance=0.25)
+    assert {"chance, perception", "chance, reasoning"} <= set(texts(charts.abilities_over_steps(rows)))
+
+
+def test_labels_that_would_overlap_are_moved_apart_and_the_others_stay():
+    labels = [{"value": value} for value in (0.50, 0.505, 0.9)]
+    charts._push_apart(labels, "value", 0.05)
+    places = sorted(label["value"] for label in labels)
+    assert places[1] - places[0] >= 0.05 - 1e-6
+    assert places[0] == pytest.approx(0.4775)
+    assert places[2] == 0.9
+
+
+def test_a_metric_without_chance_has_no_chance_line():
+    assert not any(
+        "chance" in text for text in texts(charts.abilities_over_steps([{**r, "chance": None} for r in both()]))
+    )
+
+
+def test_sources_share_their_axes():
+    figure = charts.sources_grid(both())
+    domains = {str(panel.chart.to_dict()["layer"][2]["encoding"]["y"]["scale"]["domain"]) for panel in figure.panels}
+    assert [panel.title for panel in figure.panels] == ["wiki_animal", "spatial"]
+    assert len(domains) == 1
+
+
+def every_figure():
+    lead = [{key: row[key] for key in ("run", "step", "value", "low", "high")} for row in curve()]
+    metrics = [
+        {"run": "exp1", "ability": "perception", "metric": m, "signal_to_noise": 3.0, "monotonicity": 0.5} for m in "ab"
+    ]
+    models = [
+        {"model": m, "ability": "perception", "value": 0.6, "published": m == "b", "chance": 0.5} for m in ("a", "b")
+    ]
+    points = [
+        {"ability": "perception", "group": "", "run": "r", "x": 10.0**k, "value": 0.5 + k / 10} for k in (1, 2, 3)
+    ]
+    subsets = [
+        {"size": size, "subset": s, "step": t, "value": 0.5 + s / 10, "whole": 0.6}
+        for size in (50, 100)
+        for s in (0, 1)
+        for t in (1, 2)
+    ]
+    return [
+        charts.abilities_over_steps(both()),
+        charts.abilities_over_steps([row for row in both() if row["step"] == 300]),
+        charts.sources_grid(both()),
+        charts.asymmetry(lead),
+        charts.intervention(both(), "targeted", "general"),
+        charts.metric_comparison(metrics),
+        charts.leaderboard(models, "sds_logit"),
+        charts.bottleneck([row for row in both() if row["step"] == 300]),
+        charts.scaling(points, points[::2], "images"),
+        charts.stability(subsets),
+    ]
+
+
+def test_every_figure_is_valid_and_has_titles_on_its_axes():
+    for figure in every_figure():
+        spec = figure.chart().to_dict()  # Altair validates against the schema of Vega-Lite
+        assert spec["title"]["text"]
+        titled = str(spec)
+        assert "Training step" in titled or "log scale" in titled or "'title': 'S" in titled or "Range over" in titled
+
+
+@pytest.mark.parametrize(("ending", "magic"), [(".png", b"\x89PNG"), (".pdf", b"%PDF"), (".svg", b"<svg")])
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_pictures_come_out_in_every_format(tmp_path, ending, magic, mode):
+    path = tmp_path / f"chart{ending}"
+    pictures.save(charts.abilities_over_steps([{**row, "run": HOSTILE} for row in both()]), path, mode)
+    assert path.read_bytes().startswith(magic)
+    if ending == ".svg":
+        assert b"<img" not in path.read_bytes()
+
+
+def test_other_endings_are_refused_and_a_picture_is_kept_when_writing_fails(tmp_path):
+    with pytest.raises(RadarError, match=r"\.png, \.svg, \.pdf"):
+        pictures.save(charts.abilities_over_steps(both()), tmp_path / "chart.gif")
+
+
+def contrast(first, second):
+    """WCAG 2's contrast ratio of two colours."""
+
+    def luminance(colour):
+        channels = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("mode", ["light", "dark"])
+def test_what_is_drawn_can_be_read(mode):
+    ground = theme.BACKGROUND[mode]
+    assert contrast(theme.INK[mode]["text"], ground) > 7
+    assert contrast(theme.INK[mode]["muted"], ground) > 4.5
+    assert contrast(theme.INK[mode]["chance"], ground) > 4.5
+    for colour in theme.CATEGORY[mode][:2]:
+        assert contrast(colour, ground) > 3.5
