@@ -23,6 +23,7 @@ from radar_tasks.questions import Question
 from radar_tasks.sources import m3bench
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.sources.marks import split_at_marks
+from radar_tasks.sources.pictures import picture_problem
 from radar_tasks.sources.reading import Rejected
 
 
@@ -341,6 +342,11 @@ def test_a_broken_picture_is_told(tmp_path, data, truncated_allowed, monkeypatch
     assert truncated_allowed == ImageFile.LOAD_TRUNCATED_IMAGES
 
 
+@pytest.mark.parametrize(("width", "height"), [(50_000, 50_000), (11_000, 11_000), (10_001, 10_000)])
+def test_a_huge_picture_is_refused_by_its_size_before_it_is_decoded(width, height):
+    assert "pixels" in picture_problem(png_header(width, height))
+
+
 @pytest.mark.parametrize(
     ("kind", "mode"),
     [("JPEG", "RGB"), ("JPEG", "L"), ("JPEG", "CMYK"), ("PNG", "P"), ("PNG", "RGBA"), ("WEBP", "RGB"), ("GIF", "P")],
@@ -360,8 +366,6 @@ def test_whole_pictures_of_any_kind_pass_byte_by_byte(tmp_path, kind, mode):
     st.lists(st.tuples(st.integers(0, 5000), st.integers(0, 255)), max_size=4),
 )
 def test_overwritten_bytes_never_crash_the_check(kind, changes):
-    from radar_tasks.sources.pictures import picture_problem
-
     data = bytearray(encoded(kind, (16, 12)))
     for place, value in changes:
         data[place % len(data)] = value
