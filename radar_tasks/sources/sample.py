@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,6 +77,9 @@ LEAVES = (
 )
 
 
+_SCENES = (("scene", single_scene), ("sides", side_scene), ("groups", group_scene))
+
+
 def make_sample() -> dict[str, list[Question]]:
     """All questions by source, the same at every call. Raises `RadarError` without scikit-learn."""
     asked: dict[str, list[tuple[Described, Statement]]] = {leaf.subject: [] for leaf in LEAVES}
@@ -89,15 +94,30 @@ def make_sample() -> dict[str, list[Question]]:
 def _describe() -> Iterator[Described]:
     """Enough pictures for every leaf; questions about one picture follow one another."""
     digits = load_digits("test")
-    for at in _rng(0).permutation(len(digits.labels))[:QUESTIONS]:
-        yield one_digit(_rng(1), digits, int(at))
-    makers = (("scene", single_scene), ("sides", side_scene), ("groups", group_scene))
-    for stream, (name, make) in enumerate(makers, start=2):
-        for k in range(QUESTIONS):
-            described = make(_rng(stream, k))
-            yield Described(described.pictures, described.statements, f"{name}-{k:04d}")
-    for k in range(QUESTIONS):
-        yield two_digits(_rng(5, k), digits)
+    order = _rng(0).permutation(len(digits.labels))
+    yield from _balanced(one_digit(_rng(1), digits, int(at)) for at in order)
+    for stream, (name, make) in enumerate(_SCENES, start=2):
+        scenes = (make(_rng(stream, k)) for k in itertools.count())
+        for k, scene in enumerate(_balanced(scenes)):
+            yield Described(scene.pictures, scene.statements, f"{name}-{k:04d}")
+    yield from _balanced(two_digits(_rng(5, k), digits) for k in itertools.count())
+
+
+def _balanced(stream: Iterable[Described]) -> Iterator[Described]:
+    """The first `QUESTIONS` of a stream after passing over those whose answers have come too often already."""
+    given: Counter[tuple[str, str]] = Counter()
+    taken = 0
+    for described in stream:
+        asked = [statement for statement in described.statements if statement.subject]
+        answers = Counter((statement.subject, statement.answer) for statement in asked)
+        share = {(statement.subject, statement.answer): len(statement.choices) for statement in asked}
+        per_picture = Counter(statement.subject for statement in asked)
+        if all(given[key] <= taken * per_picture[key[0]] / share[key] + 1 for key in answers):
+            given += answers
+            taken += 1
+            yield described
+        if taken == QUESTIONS:
+            return
 
 
 def _rng(*stream: int) -> Generator:

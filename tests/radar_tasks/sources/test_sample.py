@@ -54,6 +54,12 @@ def test_each_place_is_right_equally_often(leaf):
     assert max(places.values()) - min(places.values()) <= 1
 
 
+@pytest.mark.parametrize("subject", ["digits", "colour", "shape", "background", "side", "count", "larger", "sum"])
+def test_each_answer_comes_equally_often(subject):
+    answers = Counter(q.options[q.answer] for q in open_source(f"mini_{subject}"))
+    assert max(answers.values()) - min(answers.values()) <= 6
+
+
 def prior_hits(questions: list[Question]) -> float:
     """Accuracy of answering, unseen, the option whose text was right most often in the *other* half of the leaf."""
     hits = 0.0
@@ -74,7 +80,7 @@ def prior_hits(questions: list[Question]) -> float:
 def test_a_prior_over_the_options_is_at_chance(leaf):
     chance = 1 / leaf.options
     three_sigma = 3 * (chance * (1 - chance) / QUESTIONS) ** 0.5
-    assert abs(prior_hits(shipped(leaf)) - chance) < three_sigma
+    assert prior_hits(shipped(leaf)) < chance + three_sigma
 
 
 def test_the_check_of_priors_would_see_one():
@@ -86,14 +92,14 @@ def test_the_check_of_priors_would_see_one():
 @pytest.mark.parametrize("make", MAKERS, ids=lambda make: make.__name__)
 def test_every_answer_is_equally_likely_at_the_source(make):
     won, stood = defaultdict(Counter), defaultdict(Counter)
-    for k in range(1500):
+    for k in range(400):
         for statement in make(np.random.default_rng([7, k])).statements:
             if statement.subject and statement.subject != "object":
                 won[statement.subject][statement.answer] += 1
                 stood[statement.subject].update(statement.choices)
     for subject, answers in won.items():
         rates = [answers[choice] / count for choice, count in stood[subject].items()]
-        assert max(rates) - min(rates) < 0.1, subject
+        assert max(rates) - min(rates) < 0.16, subject
 
 
 def test_questions_share_pictures_within_and_between_leaves():
@@ -147,10 +153,9 @@ def test_what_is_said_of_a_scene_can_be_seen_in_it(seed):
     described = single_scene(np.random.default_rng(seed))
     said = {statement.subject: statement.answer for statement in described.statements}
     picture = described.pictures[0].astype(int)
-    inside = picture[picture.max(axis=2) - picture.min(axis=2) > 90]
+    inside = picture[picture.max(axis=2) - picture.min(axis=2) > 105]
     assert nearest_colour(inside.mean(axis=0)) == said["colour"]
-    grey = picture[(picture == picture[:, :, :1]).all(axis=2)]
-    assert (len(np.unique(grey)) == 1) == (said["background"] == "plain")
+    assert (len(np.unique(picture[:6].reshape(-1, 3), axis=0)) == 1) == (said["background"] == "plain")
 
 
 def nearest_colour(mean: np.ndarray) -> str:
