@@ -50,7 +50,9 @@ def test_a_difference_with_its_interval_against_a_plain_bootstrap(tmp_path):
 
 def test_a_run_against_itself_shows_nothing(tmp_path):
     first, _ = simple(tmp_path)
-    made = row(compare(first, first, rng(), resamples=200), "spatial")
+    comparison = compare(first, first, rng(), resamples=200)
+    made = row(comparison, "spatial")
+    assert not comparison.visual_gain
     assert (made.difference, made.p_value, made.detectable) == (0, 1, None)
 
 

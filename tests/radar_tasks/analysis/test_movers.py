@@ -63,6 +63,8 @@ def test_the_largest_changes_come_first(tmp_path):
     assert [mover.q_id for mover in found] == [f"q{i:04d}" for i in expected]
     assert found[0].change == pytest.approx(after[expected[0]] - before[expected[0]])
     assert metric == "sds"
+    lost = movers(second, first, 4)[1]
+    assert [(mover.q_id, mover.change) for mover in lost] == [(mover.q_id, -mover.change) for mover in found]
 
 
 def test_the_page_has_pictures_from_the_store_and_escapes_data(tmp_path, store):
