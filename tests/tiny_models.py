@@ -82,7 +82,8 @@ def _id(tok: hf.PreTrainedTokenizerBase, name: str) -> int:
 
 
 QWEN_SPECIALS = (
-    "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>",
+    "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>",
+    "<|video_pad|>",
 )  # fmt: skip
 
 
@@ -163,7 +164,8 @@ def _llava_onevision() -> tuple[Any, Any]:
     tok = tokenizer((*QWEN_SPECIALS[:2], "<image>", "<video>"), image_token="<image>", video_token="<video>")
     grid = [[28, 28], [28, 56], [56, 28], [56, 56]]
     config = hf.LlavaOnevisionConfig(
-        vision_config=hf.SiglipVisionConfig(**SIGLIP, vision_use_head=False), text_config=hf.Qwen2Config(**TEXT_SIZE, vocab_size=_vocab(tok)),
+        vision_config=hf.SiglipVisionConfig(**SIGLIP, vision_use_head=False),
+        text_config=hf.Qwen2Config(**TEXT_SIZE, vocab_size=_vocab(tok)),
         image_token_id=_id(tok, "<image>"), video_token_id=_id(tok, "<video>"), image_grid_pinpoints=grid,
         vision_feature_layer=-1,
     )  # fmt: skip
@@ -190,9 +192,10 @@ def _internvl() -> tuple[Any, Any]:
         vision_config=vision, text_config=hf.Qwen2Config(**TEXT_SIZE, vocab_size=_vocab(tok)),
         image_token_id=_id(tok, "<IMG_CONTEXT>"), image_seq_length=1,
     )  # fmt: skip
+    size = {"height": 28, "width": 28}
     processor = hf.InternVLProcessor(
-        image_processor=hf.GotOcr2ImageProcessor(size={"height": 28, "width": 28}, crop_to_patches=True, max_patches=12),
-        tokenizer=tok, video_processor=hf.InternVLVideoProcessor(size={"height": 28, "width": 28}), image_seq_length=1,
+        image_processor=hf.GotOcr2ImageProcessor(size=size, crop_to_patches=True, max_patches=12),
+        tokenizer=tok, video_processor=hf.InternVLVideoProcessor(size=size), image_seq_length=1,
     )  # fmt: skip
     return hf.InternVLForConditionalGeneration(config), processor
 

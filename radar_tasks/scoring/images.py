@@ -89,9 +89,9 @@ def _qwen_size(width: int, height: int, unit: int, least: int, most: int) -> tup
 def internvl_tiles(image: Image.Image, size: int, most: int) -> list[Image.Image]:
     """Cuts a picture into square tiles as InternVL's scripts do.
 
-    Of all grids of at most `most` tiles the one nearest in aspect ratio is taken (on a tie the larger, if the picture has
-    more than half its pixels); the picture is stretched onto it and cut row by row. More than one tile: the whole
-    picture follows as a thumbnail.
+    Of all grids of at most `most` tiles the one nearest in aspect ratio is taken (on a tie the larger, if the
+    picture has more than half its pixels); the picture is stretched onto it and cut row by row. Behind more than one
+    tile the whole picture follows as a thumbnail.
 
     Returns:
         1, or 2 + 1 to `most` + 1 tiles of `size` x `size` pixels.

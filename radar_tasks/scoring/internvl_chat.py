@@ -93,7 +93,7 @@ def internvl_config(found: Recognised, tokenizer: Any) -> Any:
     text_config = configuration(str(llm.get("model_type") or ""), llm, where, tie_word_embeddings=False)
     ratio = float(config.get("downsample_ratio", 0.5))
     side = size // vision_config.patch_size[0]
-    return InternVLConfig(
+    return InternVLConfig(  # type: ignore[call-arg]  # system_message is kept beside its fields
         vision_config=vision_config,
         text_config=text_config,
         image_token_id=_token(tokenizer, CONTEXT, found),

@@ -9,6 +9,7 @@ of the layer before, without the final norm; in LLaVA's terms that is `vision_fe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radar_tasks.errors import CheckpointError
@@ -21,7 +22,7 @@ from radar_tasks.scoring.weights import build, renamed
 if TYPE_CHECKING:
     from torch import Tensor
 
-IMAGE_TOKEN = "<image>"
+IMAGE_TOKEN = "<image>"  # noqa: S105 - no password
 PROJECTOR = {"0": "linear_1", "2": "linear_2"}
 
 
@@ -62,20 +63,19 @@ def llava_config(found: Recognised, image_token: int) -> Any:
     """
     from transformers import LlavaConfig
 
-    assert found.language_model is not None and found.vision_tower is not None
     where, said = found.folder, found.config
     if (kind := said.get("mm_projector_type", "mlp2x_gelu")) != "mlp2x_gelu":
         raise CheckpointError(f"{where}: mm_projector_type is {kind!r}; only 'mlp2x_gelu' is supported.")
     if said.get("mm_use_im_start_end"):
         raise CheckpointError(f"{where}: mm_use_im_start_end is set, which the official script does not support.")
-    tower = read_json(found.vision_tower / "config.json")
+    tower = read_json(Path(found.vision_tower or "") / "config.json")
     vision = tower.get("vision_config", tower)
     if not str(tower.get("model_type", "")).startswith("siglip"):
         raise CheckpointError(f"{found.vision_tower} is a {tower.get('model_type')} tower; only SigLIP is supported.")
-    base = read_json(found.language_model / "config.json")
+    base = read_json(Path(found.language_model or "") / "config.json")
     vision_config = configuration("siglip_vision_model", vision, found.vision_tower, vision_use_head=False)
     text_config = configuration(str(base.get("model_type") or ""), {**base, **said}, where)
-    return LlavaConfig(
+    return LlavaConfig(  # type: ignore[call-arg]  # fields by their old names
         vision_config=vision_config,
         text_config=text_config,
         image_token_id=image_token,
@@ -127,7 +127,7 @@ def _processor(config: Any, tokenizer: Any) -> Any:
     from transformers import LlavaProcessor, SiglipImageProcessor
 
     side = config.vision_config.image_size
-    return LlavaProcessor(
+    return LlavaProcessor(  # type: ignore[no-untyped-call]
         image_processor=SiglipImageProcessor(size={"height": side, "width": side}),
         tokenizer=tokenizer,
         patch_size=config.vision_config.patch_size,

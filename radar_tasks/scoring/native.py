@@ -82,7 +82,9 @@ def load_processor(found: Recognised) -> Any:
     from transformers import AutoProcessor
 
     try:
-        processor = AutoProcessor.from_pretrained(found.processor, trust_remote_code=found.options.trust_remote_code)
+        processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            found.processor, trust_remote_code=found.options.trust_remote_code
+        )
     except LOADING_ERRORS as error:
         raise CheckpointError(f"{found.processor}: its processor cannot be loaded ({error})") from error
     check_processor(processor, found.processor)
@@ -167,7 +169,7 @@ def set_limits(processor: Any, form: PromptFormat, options: CheckpointOptions, m
     """
     image_processor = processor.image_processor
     wanted = {name: getattr(options, name) for name in ("min_pixels", "max_pixels", "max_tiles")}
-    size = getattr(image_processor, "size", None)
+    size: Any = getattr(image_processor, "size", None)
     has_area = hasattr(image_processor, "merge_size") and _edge(size, "longest_edge") is not None
     tiles = next((n for n in ("max_patches", "max_num_tiles", "max_image_tiles") if hasattr(image_processor, n)), None)
     for name, possible in (("min_pixels", has_area), ("max_pixels", has_area), ("max_tiles", tiles is not None)):
@@ -190,7 +192,7 @@ def pixel_limits(
     """The least and largest area of an image in pixels.
 
     The official script's limits hold for `official`, and for Qwen2-VL's format as long as the checkpoint's processor
-    still has its publisher's: a checkpoint that was trained with limits of its own keeps them. What the user gives wins.
+    still has its publisher's: a checkpoint trained with limits of its own keeps them. What the user gives wins.
     """
     if form.family == "qwen2_vl" and (form.official or own == PUBLISHED_LIMITS):
         own = OFFICIAL_LIMITS

@@ -46,7 +46,7 @@ class Prompt:
 
     Attributes:
         parts: in the order of the prompt.
-        joiner: between the prompt and an option; it belongs to the prompt, a token that crosses into the option does not.
+        joiner: between prompt and option; it belongs to the prompt, but a token that crosses into the option does not.
         scored: which tokens are the option's: those that hold any of its `text`, or those behind as many tokens as the
             prompt has alone (`length`, as the official scripts count; it differs where the tokenizer merges across).
     """
@@ -132,7 +132,9 @@ def resolve_format(name: str, model_type: str, kind: str, config: Mapping[str, A
 
 def _plain(question: Question, form: PromptFormat) -> Prompt:
     """Images where the question marks them or in front, the question, one space, the option."""
-    parts = _in_place(question) if question.images_are_marked else [*_images(question), Text(question.text[0])]
+    parts = _in_place(question)
+    if not question.images_are_marked:
+        parts = [*_images(question), Text(question.text[0])]
     if form.official:
         return Prompt(tuple(parts), joiner=" ", scored="length")
     if isinstance(parts[-1], Text):
@@ -140,7 +142,7 @@ def _plain(question: Question, form: PromptFormat) -> Prompt:
     return Prompt(tuple(parts), joiner=" ")
 
 
-def _paligemma(question: Question, form: PromptFormat) -> Prompt:
+def _paligemma(question: Question, _: PromptFormat) -> Prompt:
     """Images in front, wherever the question marks them, then `<bos>`, the question and a newline."""
     text = " ".join(piece.strip() for piece in question.text).strip()
     return Prompt((*_images(question), Control("<bos>"), Text(text + "\n")), joiner="")

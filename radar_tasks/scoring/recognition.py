@@ -97,7 +97,7 @@ def recognise(options: CheckpointOptions, weights: bool = False) -> Recognised:
 
     Raises:
         CheckpointError: no such folder; not a multimodal checkpoint; an architecture that this transformers does not
-            know or that cannot be scored; processor, base or vision tower missing; a shard missing; still being written.
+            know or that cannot be scored; processor, base, vision tower or a shard missing; still being written.
     """
     folder = resolve_folder(options.pretrained, options.revision, "pretrained", weights)
     if (folder / "adapter_config.json").is_file():
@@ -169,7 +169,7 @@ def _adapter(options: CheckpointOptions, folder: Path, weights: bool) -> Recogni
 
 def _check_architecture(folder: Path, config: dict[str, Any], model_type: str, trust_remote_code: bool) -> None:
     import transformers
-    from transformers.models.auto.configuration_auto import CONFIG_MAPPING_NAMES
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
     if model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
@@ -181,11 +181,12 @@ def _check_architecture(folder: Path, config: dict[str, Any], model_type: str, t
         return
     if trust_remote_code and "auto_map" in config:
         return
-    if model_type in CONFIG_MAPPING_NAMES:
+    if model_type in CONFIG_MAPPING:
         raise CheckpointError(f"{folder} is not a multimodal checkpoint: {model_type} takes no images with text.")
     written = config.get("transformers_version") or config.get("_transformers_version")
+    named = model_type or "(none named)"
     raise CheckpointError(
-        f"{folder}: transformers {transformers.__version__} does not know the architecture {model_type or '(none named)'}"
+        f"{folder}: transformers {transformers.__version__} does not know the architecture {named}"
         + (f" (written by {written}). A newer transformers may." if written else ".")
         + (" The checkpoint brings its own code: trust_remote_code=True runs it." if "auto_map" in config else "")
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,8 +109,4 @@ def _sizes(parts: Parts) -> dict[str, int]:
         model = build(parts.config)
     inner = getattr(model, "model", model)
     children = {**dict(inner.named_children()), **{n: c for n, c in model.named_children() if c is not inner}}
-    return {name: _count(child.parameters()) for name, child in children.items()}
-
-
-def _count(parameters: Sequence[object] | object) -> int:
-    return sum(p.numel() for p in parameters)  # type: ignore[attr-defined]
+    return {name: sum(p.numel() for p in child.parameters()) for name, child in children.items()}

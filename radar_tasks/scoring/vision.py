@@ -87,7 +87,7 @@ class ProcessorVision:
     def __call__(self, images: Sequence[Image.Image]) -> EncodedImages:
         if self._resize_first:
             images = [resize_as_qwen_vl_utils(image) for image in images]
-        # The first one, too, comes after a control token: some tokenizers treat what a sequence starts with differently.
+        # The first one, too, comes after a control token: some tokenizers treat the start of a sequence differently.
         text = "".join(self._between + self._placeholder for _ in images)
         output = dict(
             self._thread_processor()(images=list(images), text=text, return_tensors="pt", add_special_tokens=False)

@@ -89,10 +89,11 @@ def check_vocabulary(model: Any, tokenizer: Any, where: object) -> None:
     rows = model.get_input_embeddings().weight.shape[0]
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= rows:
+        name = tokenizer.convert_ids_to_tokens(largest)
         raise CheckpointError(
-            f"{where}: the tokenizer's largest token is {largest} ({tokenizer.convert_ids_to_tokens(largest)!r}) and the "
-            f"model's vocabulary has {rows} rows (0 to {rows - 1}): the tokenizer belongs to another checkpoint, or the "
-            "embeddings were not resized. Give the right one with processor=…"
+            f"{where}: the tokenizer's largest token is {largest} ({name!r}) and the model's vocabulary has "
+            f"{rows} rows (0 to {rows - 1}): the tokenizer belongs to another checkpoint, or the embeddings were not "
+            "resized. Give the right one with processor=…"
         )
 
 

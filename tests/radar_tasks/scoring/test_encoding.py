@@ -10,6 +10,9 @@ import torch
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from tokenizers import Tokenizer
+from tokenizers.models import Unigram
+from transformers import ByT5Tokenizer, PreTrainedTokenizerFast
 from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from radar_tasks.errors import QuestionError
@@ -267,3 +270,38 @@ def test_the_official_first_resize_of_qwen(width, height):
     assume(max(width, height) <= 200 * min(width, height))
     expected = smart_resize(height, width, factor=28, min_pixels=4 * 28**2, max_pixels=16384 * 28**2)
     assert _qwen_size(width, height, 28, 4 * 28**2, 16384 * 28**2) == expected[::-1]
+
+
+def test_a_slow_tokenizer_keeps_control_tokens_as_text():
+    slow = ByT5Tokenizer()
+    tokens = TextTokenizer(slow)
+    for text in ("a </s> b", "<pad><extra_id_7>", "plain"):
+        found = tokens.text(text)
+        assert found.ends is None
+        assert set(found.ids).isdisjoint(slow.all_special_ids)
+        assert slow.decode(found.ids) == text
+
+
+def test_a_unigram_vocabulary_that_holds_its_control_tokens():
+    """Such a model finds `</s>` in any text: it is a piece like another to it."""
+    pieces = [("<unk>", 0.0), ("</s>", 0.0), ("<image>", 0.0), *((c, -5.0) for c in "abc </>simge"), ("ab", -2.0)]
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer(Unigram(pieces, unk_id=0)), eos_token="</s>", unk_token="<unk>",
+        extra_special_tokens=["<image>"],
+    )  # fmt: skip
+    tokens = TextTokenizer(tokenizer)
+    for text in ("ab </s> c", "<image><image>", "</s", "</</s>s>"):
+        found = tokens.text(text)
+        assert set(found.ids).isdisjoint({1, 2})
+        assert "".join(tokenizer.convert_ids_to_tokens(found.ids)) == text
+        assert found.ends[-1] == len(text)
+
+
+def test_a_prompt_starts_as_its_tokenizer_would_start_it(llava):
+    """Llama's `<s>` in front, and a space before the first word only if nothing stands before it."""
+    own = llava.tokenizer
+    blind = from_model(llava.model, llava.processor, blind=True)
+    encoded = blind.encode(tiny_models.question(text=("Which?",), options=("a cat", "a dog")))
+    assert whole(encoded, 0) == own("Which? a cat")["input_ids"]
+    seen = llava.encode(tiny_models.question(text=("Which?",), options=("a cat", "a dog")))
+    assert whole(seen, 0) == own("<image>" * seen.visual_tokens + "Which? a cat")["input_ids"]
