@@ -104,16 +104,17 @@ def _describe() -> Iterator[Described]:
 
 
 def _balanced(stream: Iterable[Described]) -> Iterator[Described]:
-    """The first `QUESTIONS` of a stream after passing over those whose answers have come too often already."""
-    given: Counter[tuple[str, str]] = Counter()
+    """The first `QUESTIONS` of a stream, without those whose answer has been right too often where it could be."""
+    right: Counter[tuple[str, str]] = Counter()
+    possible: Counter[tuple[str, str]] = Counter()
     taken = 0
     for described in stream:
         asked = [statement for statement in described.statements if statement.subject]
-        answers = Counter((statement.subject, statement.answer) for statement in asked)
-        share = {(statement.subject, statement.answer): len(statement.choices) for statement in asked}
-        per_picture = Counter(statement.subject for statement in asked)
-        if all(given[key] <= taken * per_picture[key[0]] / share[key] + 1 for key in answers):
-            given += answers
+        keys = [(statement.subject, statement.answer) for statement in asked]
+        shares = [possible[key] / len(statement.choices) for key, statement in zip(keys, asked, strict=True)]
+        if all(right[key] <= share + 1 for key, share in zip(keys, shares, strict=True)):
+            right.update(keys)
+            possible.update((statement.subject, choice) for statement in asked for choice in statement.choices)
             taken += 1
             yield described
         if taken == QUESTIONS:
