@@ -241,35 +241,38 @@ def peak_memory(device: str) -> Iterator[list[float]]:
     found[0] = peak[0] / 1e6
 
 
-def seconds(run: Callable[[], object], device: str) -> float:
-    """Wall time of a call, with the device done."""
-    start = time.perf_counter()
+def seconds(run: Callable[[], object], device: str) -> tuple[float, float]:
+    """Wall time of a call with the device done, and the processor time of all threads."""
+    wall, processor = time.perf_counter(), time.process_time()
     run()
     if device.startswith("cuda"):
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return time.perf_counter() - wall, time.process_time() - processor
 
 
 def measure(made: Made, ways: Sequence[str], batch_size: int, rounds: int, device: str) -> list[dict[str, Any]]:
     """One row a way; ways take turns so that a busy machine is busy for all of them."""
-    times: dict[str, list[float]] = {way: [] for way in ways}
-    memory = {}
-    for way in ways:  # the first turn warms up and takes the memory
-        with peak_memory(device) as peak:
+    times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    memory, flops = {}, {}
+    for way in ways:  # the first turn warms up and takes memory and operations
+        with peak_memory(device) as peak, FlopCounterMode(display=False) as counter:
             WAYS[way](made, batch_size)
-        memory[way] = peak[0]
+        memory[way], flops[way] = peak[0], counter.get_total_flops()
     for _ in range(rounds):
         for way in ways:
             times[way].append(seconds(lambda way=way: WAYS[way](made, batch_size), device))  # type: ignore[misc]
+    count = len(made.encoded)
     return [
         {
             "way": way,
             "options": len(made.encoded[0].continuations),
-            "questions_per_second": len(made.encoded) / statistics.median(times[way]),
+            "questions_per_second": count / statistics.median(wall for wall, _ in times[way]),
             "peak_memory_mb": round(memory[way], 1),
-            "questions": len(made.encoded),
+            "questions": count,
             "visual_tokens": made.encoded[0].visual_tokens,
-            "seconds": times[way],
+            "gflop_per_question": flops[way] / count / 1e9,
+            "seconds": [wall for wall, _ in times[way]],
+            "processor_seconds": [processor for _, processor in times[way]],
         }
         for way in ways
     ]
@@ -279,20 +282,33 @@ def matrix_rate(device: str, dtype: torch.dtype) -> float:
     """Operations a second of a large matrix product: what the machine can do at best."""
     size = 8192 if device.startswith("cuda") else 1024
     a = torch.randn(size, size, device=device, dtype=dtype)
-    times = [seconds(lambda: a @ a, device) for _ in range(12)]
+    times = [seconds(lambda: a @ a, device)[0] for _ in range(12)]
     return float(2 * size**3 / min(times))
 
 
 def print_table(rows: Sequence[dict[str, Any]]) -> None:
-    speed = {row["way"]: row["questions_per_second"] for row in rows}
-    print(f"{'way':<12}{'options':>8}{'questions/s':>13}{'x official':>12}{'x floor time':>14}{'peak MB':>9}")
-    for row in rows:
-        way = row["way"]
-        ratios = speed[way] / speed.get("official", float("nan")), speed.get("floor", float("nan")) / speed[way]
-        print(
-            f"{way:<12}{row['options']:>8}{speed[way]:>13.2f}{ratios[0]:>12.2f}{ratios[1]:>14.2f}"
-            f"{row['peak_memory_mb']:>9.0f}"
+    """Speed against the official way, and cost against the floor by wall time, processor time and operations."""
+    by_way = {row["way"]: row for row in rows}
+    print(f"{'':<12}{'':>8}{'':>13}{'speed of':>12}{'------ cost of floor ------':>30}")
+    heads = f"{'way':<12}{'options':>8}{'questions/s':>13}{'official':>12}{'wall':>10}{'processor':>11}"
+    print(f"{heads}{'FLOP':>9}{'peak MB':>9}")
+    for way, row in by_way.items():
+        speed = row["questions_per_second"] / by_way.get("official", row)["questions_per_second"]
+        floor_row = by_way.get("floor", row)
+        wall, processor, flop = (
+            median_ratio(row["seconds"], floor_row["seconds"]),
+            median_ratio(row["processor_seconds"], floor_row["processor_seconds"]),
+            row["gflop_per_question"] / floor_row["gflop_per_question"],
         )
+        print(
+            f"{way:<12}{row['options']:>8}{row['questions_per_second']:>13.2f}{speed:>12.2f}{wall:>10.2f}"
+            f"{processor:>11.2f}{flop:>9.2f}{row['peak_memory_mb']:>9.0f}"
+        )
+
+
+def median_ratio(times: Sequence[float], others: Sequence[float]) -> float:
+    """Median over the rounds of the ratio within a round."""
+    return statistics.median(a / b for a, b in zip(times, others, strict=True))
 
 
 def print_growth(model: Any, shape: Shape, tokens: int, args: argparse.Namespace) -> None:
@@ -312,14 +328,12 @@ def print_growth(model: Any, shape: Shape, tokens: int, args: argparse.Namespace
                   f"{1000 * taken / count:>8.1f} ms a question")  # fmt: skip
 
 
-def print_rate(made: Made, rows: Sequence[dict[str, Any]], args: argparse.Namespace, dtype: torch.dtype) -> None:
+def print_rate(rows: Sequence[dict[str, Any]], device: str, dtype: torch.dtype) -> None:
     """The floor against the machine's matrix rate."""
-    with FlopCounterMode(display=False) as counter:
-        floor(made, args.batch_size)
-    speed = {row["way"]: row["questions_per_second"] for row in rows}
-    flops, best = counter.get_total_flops() / len(made.encoded), matrix_rate(args.device, dtype)
-    print(f"\nfloor: {flops / 1e9:.1f} GFLOP a question, {flops * speed['floor'] / best:.0%} of the "
-          f"{best / 1e12:.2f} TFLOP/s of a large matrix product")  # fmt: skip
+    row = next(row for row in rows if row["way"] == "floor")
+    rate, best = row["gflop_per_question"] * 1e9 * row["questions_per_second"], matrix_rate(device, dtype)
+    print(f"\nfloor: {row['gflop_per_question']:.1f} GFLOP a question at {rate / best:.0%} of the rate of a large")
+    print(f"matrix product, {best / 1e12:.2f} TFLOP/s")
 
 
 def print_profile(made: Made, args: argparse.Namespace) -> None:
@@ -364,7 +378,7 @@ def main() -> None:
         if args.json:
             args.json.write_text(json.dumps(rows, indent=1) + "\n")
         if "floor" in args.ways:
-            print_rate(made, rows, args, dtype)
+            print_rate(rows, args.device, dtype)
         if args.growth:
             print_growth(model, shape, tokens, args)
         if args.profile:

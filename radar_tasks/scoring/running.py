@@ -100,7 +100,11 @@ def vision_of(questions: Sequence[EncodedQuestion]) -> dict[str, Tensor]:
 
 
 def _input_device(model: nn.Module) -> torch.device:
-    """The device of a model's inputs; weights offloaded by a device map are on `meta` and say nothing."""
-    hook = getattr(model, "_hf_hook", None)
-    device = getattr(hook, "execution_device", None)
-    return torch.device(device if device is not None else next(model.parameters()).device)
+    """The device of a model's inputs; weights offloaded by accelerate are on `meta`, its hooks say where they run."""
+    device = next(model.parameters()).device
+    if device.type != "meta":
+        return device
+    hooks = (getattr(module, "_hf_hook", None) for module in model.modules())
+    single = (part for hook in hooks for part in getattr(hook, "hooks", (hook,)))
+    runs_on = (getattr(hook, "execution_device", None) for hook in single)
+    return torch.device(next((found for found in runs_on if found is not None), "cpu"))

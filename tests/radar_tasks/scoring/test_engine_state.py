@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import accelerate
 import pytest
 import torch
 from made_questions import made_checkpoint, questions
@@ -71,6 +72,20 @@ def test_the_model_can_be_trained_after_scoring():
     }
     made.model.train()(**inputs, **encoded.vision, labels=encoded.prefix_ids[None]).loss.backward()
     assert made.model.lm_head.weight.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "llava"])
+def test_weights_that_accelerate_keeps_elsewhere(family, tmp_path):
+    """What `device_map=auto` does with a model that does not fit: no weight is on the device when inputs are placed."""
+    made = made_checkpoint(family)
+    expected = dict(Scorer(made, scoring="shared").score(A))
+    accelerate.disk_offload(made.model, tmp_path, execution_device=torch.device("cpu"))
+    scorer = Scorer(made)
+    found = dict(scorer.score(A))
+    assert next(made.model.parameters()).device.type == "meta"
+    assert scorer.describe()["device"] == "cpu"
+    for index, scores in expected.items():
+        assert [score.logit for score in found[index]] == pytest.approx([s.logit for s in scores], abs=1e-5)
 
 
 def test_no_harness_is_needed():
