@@ -44,6 +44,8 @@ class Documents(Dataset):
         return self.count
 
     def __getitem__(self, index: int) -> Document:
+        if not 0 <= index < self.count:
+            raise IndexError(f"document {index} of {self.count}")
         rng = np.random.default_rng([self.seed, index])
         described = _describe(rng, self.digits)
         order = rng.permutation(len(described.statements))[:LINES]
