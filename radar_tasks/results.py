@@ -201,7 +201,7 @@ def _runs_at(path: Path) -> list[Run]:
         return [_read_run(path, _read_results(path))]
     if not path.is_dir():
         raise ResultsError(f"{path} is neither a results folder nor a results file. Give the --output_path of a run.")
-    files = sorted(f for f in path.rglob("*.json") if _named(f))
+    files = sorted(f for f in path.rglob("*.json") if _named(f) and not _in_hidden_folder(f, path))
     if not files:
         raise ResultsError(
             f"no results in {path}: there is no *_results.json. Was the run given --output_path, and did it finish?"
@@ -221,6 +221,11 @@ def _runs_at(path: Path) -> list[Run]:
         raise damaged[0] if damaged else ResultsError(f"no RADAR task was run in any of the {len(files)} in {path}.")
     unread = tuple(f"left out: {error}" for error in damaged)
     return [_newest_complete(results, unread) for results in attempts.values()]
+
+
+def _in_hidden_folder(file: Path, root: Path) -> bool:
+    """Whether a run was killed while it wrote there: `radar track` gives a folder its name when it is complete."""
+    return any(part.startswith(".") for part in file.relative_to(root).parts[:-1])
 
 
 def _newest_complete(attempts: list[tuple[Path, dict[str, Any]]], left_out: tuple[str, ...]) -> Run:

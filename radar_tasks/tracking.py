@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import glob
-import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from radar_tasks.errors import CheckpointError
+from radar_tasks.results import step_of
 
-UNFINISHED = ("*.tmp", "*.incomplete", "*.lock", "tmp-*", ".tmp*")
+UNFINISHED = ("*.tmp", "*.incomplete", "*.part", "*.lock", "tmp-*", ".tmp*")
 """Names that trainers and download tools give to what they are still writing."""
+
+Signature = tuple[tuple[str, int, int], ...]
+"""Name, size and time of change (ns) of every file."""
 
 
 @dataclass(frozen=True, order=True)
@@ -20,7 +24,7 @@ class TrackedCheckpoint:
     """A checkpoint of a run.
 
     Attributes:
-        step: training step, the last whole number in the folder's name.
+        step: training step, as `radar_tasks.results.step_of` reads it from the folder's name.
         name: the folder's name; results are kept under it.
         folder: where it is.
     """
@@ -38,15 +42,16 @@ def find_checkpoints(patterns: Sequence[str], every: int = 1) -> list[TrackedChe
         every: keep those whose step is a multiple of this number.
 
     Raises:
-        CheckpointError: nothing matches, a name holds no step, or two folders claim the same step or name.
+        CheckpointError: nothing matches, a name holds no step, or two folders claim the same step.
     """
-    folders = sorted({Path(match) for pattern in patterns for match in glob.glob(pattern) if Path(match).is_dir()})
+    matches = {Path(match) for pattern in patterns for match in glob.glob(pattern)}  # noqa: PTH207, absolute ones, too
+    folders = sorted(match for match in matches if match.is_dir())
     if not folders:
         raise CheckpointError(
-            f"No folder matches {' '.join(patterns)!r}. Give folders or a pattern in quotes, e.g. 'runs/exp1/checkpoint-*'."
+            f"No folder matches {' '.join(patterns)!r}. Give folders or a pattern in quotes: 'runs/exp1/checkpoint-*'."
         )
-    found = sorted(TrackedCheckpoint(step_of(folder.name), folder.name, folder) for folder in folders)
-    for former, later in zip(found, found[1:], strict=False):
+    found = sorted(TrackedCheckpoint(_step(folder), folder.name, folder) for folder in folders)
+    for former, later in pairwise(found):
         if former.step == later.step:
             raise CheckpointError(f"{former.folder} and {later.folder} are both step {later.step}; track them apart.")
     kept = [checkpoint for checkpoint in found if checkpoint.step % every == 0]
@@ -55,28 +60,30 @@ def find_checkpoints(patterns: Sequence[str], every: int = 1) -> list[TrackedChe
     return kept
 
 
-def step_of(name: str) -> int:
-    """The training step in a checkpoint's name: its last whole number, as in `checkpoint-500` or `global_step1000`.
-
-    Raises:
-        CheckpointError: the name holds no number.
-    """
-    numbers = re.findall(r"\d+", name)
-    if not numbers:
-        raise CheckpointError(
-            f"The training step cannot be told from the name {name!r}. Name checkpoints like checkpoint-500, step-500 "
-            "or global_step500; a link with such a name will do."
+def signature(folder: Path) -> Signature:
+    """What changes when any file of a folder does; empty while files come and go."""
+    try:
+        return tuple(
+            (str(file.relative_to(folder)), file.stat().st_size, file.stat().st_mtime_ns)
+            for file in sorted(folder.rglob("*"))
+            if file.is_file()
         )
-    return int(numbers[-1])
+    except FileNotFoundError:
+        return ()
 
 
-def is_settled(folder: Path, quiet_seconds: float) -> bool:
+def is_settled(files: Signature, quiet_seconds: float) -> bool:
     """Whether nothing in a folder looks unfinished and nothing has changed for a while."""
-    files = [file for file in folder.rglob("*") if file.is_file()]
-    if not files or any(file.match(pattern) for file in files for pattern in UNFINISHED):
+    if not files or any(Path(name).match(pattern) for name, _, _ in files for pattern in UNFINISHED):
         return False
-    return time.time() - _last_change(files) >= quiet_seconds
+    return time.time() - max(changed for _, _, changed in files) / 1e9 >= quiet_seconds
 
 
-def _last_change(files: Iterable[Path]) -> float:
-    return max(file.stat().st_mtime for file in files)
+def _step(folder: Path) -> int:
+    step = step_of(folder.name)
+    if step is None:
+        raise CheckpointError(
+            f"The training step of {folder} cannot be told from its name. Name checkpoints like checkpoint-500, "
+            "step-500 or global_step500; a link with such a name will do."
+        )
+    return step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import sys
 import time
@@ -26,6 +27,8 @@ from radar_tasks.store import open_source
 if TYPE_CHECKING:
     from radar_tasks.scoring.types import OptionScore
 
+logger = logging.getLogger("radar")
+
 
 class RadarCallback(TrainerCallback):
     """Scores a stratified part of some sources during training and logs it through the Trainer.
@@ -36,19 +39,24 @@ class RadarCallback(TrainerCallback):
     training are the same bits as without the callback. Ranks share the questions. How long it took is logged as
     `radar/seconds` and printed at the end.
 
+    A measurement that fails before the first step ends training, for it will always fail; a later one is only told,
+    for training is worth more.
+
     Use `RadarCallback.attach(trainer, ...)`: a callback by itself cannot log through its Trainer.
 
     Args:
-        trainer: the Trainer; its `processing_class` is the model's processor.
-        sources: sources of the store or the embedded sample, e.g. `["mini_digits", "mini_sums"]`.
+        trainer: the Trainer.
+        sources: sources of the store or the embedded sample, e.g. `["mini_digits", "mini_sum"]`.
         every: steps between two measurements; there is one before the first step, too.
         questions: questions a source, a stratified part; None for all.
+        processor: the model's processor; by default the Trainer's `processing_class`.
         options: further arguments of `radar_tasks.scoring.checkpoints.from_model`, e.g. `prompt_format`.
 
     Raises:
+        RadarError: `every` is less than 1.
         DataError: a source is missing.
-        CheckpointError: the model's weights are spread over ranks (FSDP, DeepSpeed ZeRO-3), so that no rank can score
-            alone; use `radar track` on its checkpoints.
+        CheckpointError: there is no processor, or the model's weights are spread over ranks (FSDP, DeepSpeed ZeRO-3),
+            so that no rank can score alone; use `radar track` on its checkpoints.
     """
 
     def __init__(
@@ -56,17 +64,23 @@ class RadarCallback(TrainerCallback):
         trainer: Trainer,
         sources: Sequence[str],
         every: int,
+        *,
         questions: int | None = 200,
+        processor: Any = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         if every < 1:
             raise RadarError(f"RadarCallback: every={every}, it must be at least 1")
+        _require_whole(trainer)
         self._trainer = trainer
         self._every = every
-        self._options = dict(options or {})
         self._questions = [question for source in sources for question in _part(source, questions)]
+        model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
+        self._model = model
+        self._scorer = Scorer(from_model(model, processor or trainer.processing_class, **(options or {})))
         self._seconds = 0.0
         self._measurements = 0
+        self._began = time.perf_counter()
 
     @classmethod
     def attach(cls, trainer: Trainer, *args: Any, **kwargs: Any) -> RadarCallback:
@@ -75,46 +89,55 @@ class RadarCallback(TrainerCallback):
         trainer.add_callback(callback)
         return callback
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Measure the model that training starts from."""
-        if state.global_step == 0:
-            self._measure()
+        self._began = time.perf_counter()
+        if state.global_step == 0 and (reason := self._measure()):
+            raise CheckpointError(f"RadarCallback: {reason}")
 
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Measure every N-th step."""
-        if state.global_step % self._every == 0:
-            self._measure()
+        if state.global_step % self._every == 0 and (reason := self._measure()):
+            logger.warning("step %d was not measured: %s", state.global_step, reason)
 
-    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:  # noqa: ARG002
         """Say what the measurements cost."""
         if state.is_world_process_zero and self._measurements:
-            each = self._seconds / self._measurements
+            share = self._seconds / (time.perf_counter() - self._began)
             print(
                 f"RADAR: {self._measurements} measurements of {len(self._questions)} questions took "
-                f"{self._seconds:.1f} s ({each:.2f} s each)",
+                f"{self._seconds:.1f} s ({self._seconds / self._measurements:.2f} s each, {share:.1%} of training)",
                 file=sys.stderr,
             )
 
-    def _measure(self) -> None:
+    def _measure(self) -> str | None:
+        """Scores, gathers and logs; the reason if that failed, the same on every rank."""
         started = time.perf_counter()
-        trainer = self._trainer
-        model = trainer.accelerator.unwrap_model(trainer.model, keep_torch_compile=False)
-        _require_whole(trainer)
-        with _untouched(model):
-            mine = list(
-                range(trainer.accelerator.process_index, len(self._questions), trainer.accelerator.num_processes)
-            )
-            probabilities = gather_object(list(self._score(model, mine)))
-        self._seconds += time.perf_counter() - started
+        accelerator = self._trainer.accelerator
+        mine = range(accelerator.process_index, len(self._questions), accelerator.num_processes)
+        with _untouched(self._model):
+            outcomes = gather_object([self._score(mine)])
+        seconds = time.perf_counter() - started
+        self._seconds += seconds
         self._measurements += 1
-        logs = _averages(self._questions, dict(probabilities))
-        trainer.log({**logs, "radar/seconds": round(time.perf_counter() - started, 3)})
+        if reason := next((outcome for outcome in outcomes if isinstance(outcome, str)), None):
+            return reason
+        probabilities = {index: p for outcome in outcomes for index, p in outcome.items()}
+        control = self._trainer.control
+        training_logs = control.should_log
+        self._trainer.log({**_averages(self._questions, probabilities), "radar/seconds": round(seconds, 3)})
+        control.should_log = training_logs  # logging takes the wish back, and the loss of this step would be lost
+        return None
 
-    def _score(self, model: torch.nn.Module, mine: Sequence[int]) -> Iterator[tuple[int, float]]:
-        checkpoint = from_model(model, self._trainer.processing_class, **self._options)
-        questions = [self._questions[i] for i in mine]
-        for index, scores in Scorer(checkpoint).score(questions):
-            yield mine[index], _probability(questions[index], scores)
+    def _score(self, mine: Sequence[int]) -> dict[int, float] | str:
+        """Probability of the answer by question, or the reason why there is none: the other ranks must not wait."""
+        questions = [self._questions[index] for index in mine]
+        try:
+            return {
+                mine[index]: _probability(questions[index], scores) for index, scores in self._scorer.score(questions)
+            }
+        except RadarError as error:
+            return str(error)
 
 
 def _part(source: str, questions: int | None) -> list[Question]:

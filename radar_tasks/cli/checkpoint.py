@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radar_tasks.errors import CheckpointError
-
 if TYPE_CHECKING:
     from radar_tasks.scoring.options import CheckpointOptions
     from radar_tasks.scoring.showing import Shown
@@ -41,15 +39,9 @@ def convert(
 
 
 def _options(folder: str, model_args: str) -> CheckpointOptions:
-    from radar_tasks.scoring.options import checkpoint_options
+    from radar_tasks.scoring.options import checkpoint_options, model_arguments
 
-    arguments: dict[str, str] = {"pretrained": folder}
-    for item in filter(None, model_args.split(",")):
-        name, equals, value = item.partition("=")
-        if not equals:
-            raise CheckpointError(f"--model-args: {item!r} is not name=value.")
-        arguments[name.strip()] = value.strip()
-    return checkpoint_options(arguments)
+    return checkpoint_options({"pretrained": folder, **model_arguments(model_args)})
 
 
 def _as_page(shown: Shown) -> str:

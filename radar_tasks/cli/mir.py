@@ -28,9 +28,9 @@ def command(
     from radar_tasks.files import write_whole
     from radar_tasks.scoring.checkpoints import load
     from radar_tasks.scoring.layers import modality_integration
-    from radar_tasks.scoring.options import checkpoint_options
+    from radar_tasks.scoring.options import checkpoint_options, model_arguments
 
-    arguments = _arguments(model_args)
+    arguments = model_arguments(model_args)
     chosen = _pairs(source or [], images, pairs)
     rows = []
     for folder in checkpoints:
@@ -51,13 +51,3 @@ def _pairs(sources: list[str], images: Path | None, count: int) -> list[Question
     if images and sources:
         raise DataError("give --source or --images, not both.")
     return pairs_of_folder(images, count) if images else pairs_of_sources(sources, count)
-
-
-def _arguments(text: str) -> dict[str, str]:
-    """`a=1,b=2`, as lmms-eval's --model_args."""
-    from radar_tasks.errors import CheckpointError
-
-    pairs = [part.partition("=") for part in text.split(",") if part]
-    if wrong := [name for name, equals, _ in pairs if not equals]:
-        raise CheckpointError(f"--model-args: {', '.join(wrong)} has no value; write name=value,name=value.")
-    return {name.strip(): value for name, _, value in pairs}

@@ -3,36 +3,49 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
 
 def command(
-    checkpoints: Annotated[list[str], typer.Argument(help="Folders, or a pattern in quotes: 'runs/exp1/checkpoint-*'.")],
+    checkpoints: Annotated[
+        list[str], typer.Argument(help="Folders, or a pattern in quotes: 'runs/exp1/checkpoint-*'.")
+    ],
+    *,
     output: Annotated[Path, typer.Option(help="Where the results go, one folder a checkpoint.")],
     tasks: Annotated[str, typer.Option(help="Tasks or groups, separated by commas.")] = "radar",
     model_args: Annotated[str, typer.Option(help="Further arguments of the model: dtype=bfloat16,max_pixels=…")] = "",
     every: Annotated[int, typer.Option(min=1, help="Only checkpoints whose step is a multiple of this.")] = 1,
-    limit: Annotated[Optional[float], typer.Option(help="So many questions a source, a stratified part.")] = None,
-    batch_size: Annotated[str, typer.Option(help="Prompts a batch, or auto.")] = "auto",
+    limit: Annotated[int | None, typer.Option(min=1, help="So many questions a source, a stratified part.")] = None,
+    batch_size: Annotated[str, typer.Option(help="Questions a batch, or auto.")] = "auto",
     watch: Annotated[bool, typer.Option("--watch", help="Wait for new checkpoints until interrupted.")] = False,
 ) -> None:
     """Score every checkpoint that has no finished result yet; the same command goes on where it stopped."""
-    from lmms_eval.utils import simple_parse_args_string
+    import sys
 
+    from radar_tasks.errors import RadarError
+    from radar_tasks.harness.ranks import ranks
     from radar_tasks.harness.track import Tracker
+    from radar_tasks.scoring.options import model_arguments
 
-    tracker = Tracker(
-        patterns=checkpoints,
-        tasks=tasks.split(","),
-        output=output,
-        model_args=simple_parse_args_string(model_args),
-        every=every,
-        limit=limit,
-        batch_size=batch_size,
-    )
-    if watch:
-        tracker.watch()
-    if tracker.once():
+    try:
+        tracker = Tracker(
+            patterns=checkpoints,
+            tasks=[task.strip() for task in tasks.split(",") if task.strip()],
+            output=output,
+            model_args=model_arguments(model_args),
+            every=every,
+            limit=limit,
+            batch_size=batch_size,
+        )
+        if watch:
+            tracker.watch()
+        failed = tracker.once()
+    except RadarError as error:  # every rank has met it
+        if ranks().is_main_process:
+            print(f"radar: {error}", file=sys.stderr, flush=True)
+        failed = {"": str(error)}
+    ranks().wait_for_everyone()  # a launcher ends all ranks when the first one leaves with a failure
+    if failed:
         raise typer.Exit(1)

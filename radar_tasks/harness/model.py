@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gc
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn, cast
 
 import torch
@@ -14,13 +13,19 @@ from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from pydantic import ValidationError
 from tqdm import tqdm
+from transformers.utils.logging import disable_progress_bar
 
 from radar_tasks.errors import CheckpointError, RadarError
 from radar_tasks.harness import task as radar_task
 from radar_tasks.harness.conventions import to_response
+from radar_tasks.harness.ranks import ending_job
 from radar_tasks.harness.requests import QuestionRequests
 from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import CheckpointOptions, load, recognise
+from radar_tasks.scoring.types import OptionScore
+
+Scored = tuple[int, tuple[OptionScore, ...]]
+"""Index of a question among those asked for, and a score an option."""
 
 
 class RadarHF(lmms):  # type: ignore[misc]
@@ -70,15 +75,35 @@ class RadarHF(lmms):  # type: ignore[misc]
 
     def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
         """One answer a request, in their order: the JSON of an `OptionScore` (see `conventions`)."""
+        with ending_job():
+            return self.answers(requests)
+
+    def as_scored(self, requests: list[Instance]) -> Iterator[tuple[list[Instance], list[GenerationResult]]]:
+        """As `answers`, a question at a time while batches finish, so that the response cache can keep each."""
+        for answered, responses in self._scored(QuestionRequests(requests, self.task_dict)):
+            yield answered, [GenerationResult(response) for response in responses]
+
+    def answers(self, requests: list[Instance]) -> list[GenerationResult]:
+        """As `loglikelihood`; what goes wrong reaches the caller also with several ranks.
+
+        Raises:
+            RadarError: the checkpoint, or a question that it cannot be asked.
+        """
         questions = QuestionRequests(requests, self.task_dict)
-        try:
-            started = time.perf_counter()
-            for index, scores in self._progress(questions):
-                questions.answer(index, [to_response(score) for score in scores])
-            self._record(time.perf_counter() - started, len(questions))
-        except RadarError as error:
-            self._give_up(error)
+        for _ in self._scored(questions):
+            pass
         return [GenerationResult(response) for response in questions.responses()]
+
+    def load(self) -> Scorer:
+        """Read the weights, if that was not done yet.
+
+        Raises:
+            CheckpointError: see `radar_tasks.scoring.checkpoints.load`.
+        """
+        if self._scorer is None:
+            disable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers, for the loading of weights
+            self._scorer = Scorer(load(self._options), scoring=cast(Any, self._scoring), batch_size=self._batch_size)
+        return self._scorer
 
     def generate_until(self, requests: list[Instance]) -> NoReturn:
         """Raises: this model does not decode."""
@@ -92,35 +117,24 @@ class RadarHF(lmms):  # type: ignore[misc]
         gc.collect()
         super().clean()
 
-    def _progress(self, questions: Sequence[Any]) -> Iterator[tuple[int, Any]]:
-        if self._scorer is None:
-            self._scorer = Scorer(load(self._options), scoring=cast(Any, self._scoring), batch_size=self._batch_size)
-        return iter(
-            tqdm(
-                self._scorer.score(questions),
-                total=len(questions),
-                desc="Scoring",
-                unit=" questions",
-                disable=self._rank != 0,
-                smoothing=0.05,
-            )
-        )
+    def _scored(self, questions: QuestionRequests) -> Iterator[tuple[list[Instance], list[str]]]:
+        """Requests and their responses as batches finish, in any order."""
+        started = time.perf_counter()
+        for index, scores in self._progress(self.load().score(questions), len(questions)):
+            yield questions.answer(index, [to_response(score) for score in scores])
+        self._record(time.perf_counter() - started, len(questions))
+
+    def _progress(self, scored: Iterable[Scored], total: int) -> Iterator[Scored]:
+        """The scored questions, with a bar on rank 0."""
+        bar = tqdm(scored, total=total, desc="Scoring", unit=" questions", disable=self._rank != 0, smoothing=0.05)
+        return iter(bar)
 
     def _record(self, seconds: float, questions: int) -> None:
         """Add what came out (way of scoring, batch size, time) to the record of every source of this run."""
-        assert self._scorer is not None
-        came_out = {**self._scorer.describe(), "seconds": round(seconds, 3), "questions_scored": questions}
+        came_out = {**self.load().describe(), "seconds": round(seconds, 3), "questions_scored": questions}
         for splits in self.task_dict.values():
             if documents := splits.get(radar_task.SPLIT):
                 getattr(documents, "provenance", {}).setdefault("scoring", {}).update(came_out)
-
-    def _give_up(self, error: RadarError) -> NoReturn:
-        """Alone, the harness prints the error. With several ranks it would swallow it here and the others would wait
-        for this one for hours; leaving with a failure makes the launcher end them."""
-        if self._world_size == 1:
-            raise error
-        print(f"rank {self._rank}: {error}", file=sys.stderr, flush=True)
-        raise SystemExit(1) from error
 
 
 def _options(model_args: dict[str, Any]) -> CheckpointOptions:

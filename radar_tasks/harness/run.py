@@ -8,14 +8,23 @@ into a folder beside the final one, read back, and moved there in one step.
 from __future__ import annotations
 
 import contextlib
+import errno
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from radar_tasks import paths
-from radar_tasks.errors import CheckpointError, RadarError, ResultsError
+from radar_tasks.errors import RadarError, ResultsError
+from radar_tasks.harness.plugin import MODEL_ID
+from radar_tasks.harness.ranks import ending_job, failing_together, ranks
+
+if TYPE_CHECKING:
+    from radar_tasks.harness.tracked_model import TrackedModel
+
+RESULT_FILES = ("*_results.json", "*_samples_*.jsonl")
 
 
 class Harness:
@@ -43,8 +52,8 @@ class Harness:
             )
         self.tasks = list(tasks)
 
-    def data(self) -> dict[str, str]:
-        """The checksum of every source behind the tasks, by name.
+    def data(self) -> dict[str, dict[str, Any]]:
+        """What the results will say about every source behind the tasks (`checksum`, `questions`, ...), by name.
 
         Raises:
             DataError: a source is missing.
@@ -55,7 +64,7 @@ class Harness:
         sources = [
             output.task_config["radar"]["data"] for output in get_task_list(get_task_dict(self.tasks, self._manager))
         ]
-        return {data["source"]: data["checksum"] for data in sources}
+        return {data["source"]: data for data in sources}
 
     def evaluate(
         self,
@@ -63,88 +72,122 @@ class Harness:
         output: Path,
         *,
         batch_size: int | str = "auto",
-        limit: float | None = None,
-        use_cache: Path | None = None,
+        limit: int | None = None,
+        on_scored: Callable[[], None] = lambda: None,
     ) -> None:
         """Score one checkpoint and put its results folder at `output`; on every rank, written by rank 0.
 
-        Raises:
-            RadarError: the checkpoint, the data or the results; nothing is left at `output` then.
-        """
-        from accelerate import PartialState
+        Args:
+            model_args: `pretrained` and whatever else `RadarHF` takes.
+            output: the results folder, replaced as a whole.
+            batch_size: questions a batch, or `auto`.
+            limit: so many questions a source.
+            on_scored: called after every question of this rank.
 
-        state = PartialState()
-        results = self._simple_evaluate(model_args, batch_size, limit, use_cache, state.use_distributed)
-        if state.is_main_process:
-            save(results, output)
-        state.wait_for_everyone()
+        Raises:
+            RadarError: the checkpoint, the data or the results, on every rank; `output` is as it was then.
+            SystemExit: with several ranks, after any other failure of this one.
+        """
+        from radar_tasks.harness.tracked_model import TrackedModel
+
+        with ending_job():
+            model = TrackedModel(on_scored, batch_size=batch_size, **model_args)
+            try:
+                results = self._simple_evaluate(model, model_args, batch_size, limit)
+            finally:
+                model.clean()
+            with failing_together():
+                if ranks().is_main_process:
+                    save(results, output)
 
     def _simple_evaluate(
-        self,
-        model_args: Mapping[str, Any],
-        batch_size: int | str,
-        limit: float | None,
-        use_cache: Path | None,
-        distributed: bool,
+        self, model: TrackedModel, model_args: Mapping[str, Any], batch_size: int | str, limit: int | None
     ) -> dict[str, Any]:
         from lmms_eval.evaluator import simple_evaluate
 
         with _quiet_bars():
             results: dict[str, Any] = simple_evaluate(
-                model="radar_hf",
-                model_args=_argument_string(model_args),
+                model=model,
+                model_args=dict(model_args),
                 tasks=list(self.tasks),
                 task_manager=self._manager,
                 batch_size=batch_size,
                 limit=limit,
-                use_cache=None if use_cache is None else str(use_cache),
                 bootstrap_iters=0,
-                distributed_executor_backend="torchrun" if distributed else "accelerate",
+                distributed_executor_backend="torchrun" if ranks().use_distributed else "accelerate",
             )
+        if results is not None:
+            results["config"]["model"] = MODEL_ID
         return results
 
 
 def save(results: dict[str, Any], output: Path) -> None:
-    """Write results as lmms-eval does, all or nothing; what stood at `output` before is replaced.
+    """Write results as lmms-eval does, all or nothing; former results at `output` are replaced.
 
     Raises:
-        ResultsError: the files could not be written whole (a full disk, say).
+        ResultsError: the files could not be written whole (a full disk, say), or `output` holds other things than
+            results; it is as it was then.
     """
     from lmms_eval.loggers import EvaluationTracker
     from lmms_eval.utils import get_datetime_str
 
     from radar_tasks.results import load_run
 
+    refuse_other_files(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
     except OSError as error:
         raise ResultsError(f"Cannot write results under {output.parent}: {error}") from error
     try:
+        scratch.chmod(0o755)  # mkdtemp's folders are for their owner alone
         tracker = EvaluationTracker(output_path=str(scratch))
         tracker.general_config_tracker.log_experiment_args(
-            "radar_hf", results["config"]["model_args"], None, None, False
+            MODEL_ID, f"pretrained={results['config']['model_args']['pretrained']}", "", "", False
         )
         samples = results.pop("samples")
         tracker.save_results_aggregated(results=results, samples=samples, datetime_str=get_datetime_str())
         for task in results["configs"]:
             tracker.save_results_samples(task_name=task, samples=samples[task])
         load_run(scratch)  # the tracker swallows what goes wrong, so look at what it left
-        if output.exists():
-            shutil.rmtree(output)
-        scratch.rename(output)
+        replace_folder(scratch, output)
     except (OSError, ResultsError) as error:
         raise ResultsError(f"The results for {output} could not be written whole: {error}") from error
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _argument_string(model_args: Mapping[str, Any]) -> str:
-    given = {name: value for name, value in model_args.items() if value is not None}
-    for name, value in given.items():
-        if any(sign in str(value) for sign in ",\"'{}[]"):
-            raise CheckpointError(f"{name}={value}: lmms-eval cannot take a comma, quote or bracket in an argument.")
-    return ",".join(f"{name}={value}" for name, value in given.items())
+def refuse_other_files(output: Path) -> None:
+    """Raises `ResultsError` if a folder that results are to replace holds anything but results."""
+    for file in output.rglob("*"):
+        if file.is_file() and not any(file.match(pattern) for pattern in RESULT_FILES):
+            raise ResultsError(
+                f"{output} is to become a results folder, but holds {file.relative_to(output)}, which is no result. "
+                "Give another --output."
+            )
+
+
+def replace_folder(new: Path, place: Path) -> None:
+    """Put a folder in the place of another, which is gone only when the new one is there; also beside others that do.
+
+    Raises:
+        OSError: `new` cannot be moved; the former one is back at its place.
+    """
+    while True:
+        former = place.with_name(f".{place.name}-{uuid.uuid4().hex[:8]}-former")
+        with contextlib.suppress(FileNotFoundError):
+            place.rename(former)
+        try:
+            new.rename(place)
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+                shutil.rmtree(former, ignore_errors=True)
+                continue  # somebody else's results got there in between, and are replaced in turn
+            if former.exists():
+                former.rename(place)
+            raise
+        shutil.rmtree(former, ignore_errors=True)
+        return
 
 
 @contextlib.contextmanager

@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from radar_tasks.errors import RadarError, ResultsError
+from radar_tasks.errors import CheckpointError, RadarError
+from radar_tasks.harness.finished import is_finished
+from radar_tasks.harness.progress import Progress
+from radar_tasks.harness.ranks import decided_by_main, failing_together, ranks
 from radar_tasks.harness.run import Harness
-from radar_tasks.tracking import TrackedCheckpoint, find_checkpoints, is_settled
+from radar_tasks.scoring.checkpoints import checkpoint_options, recognise
+from radar_tasks.tracking import Signature, TrackedCheckpoint, find_checkpoints, is_settled, signature
 
 QUIET_SECONDS = 20.0
 """A folder in which nothing changed for so long counts as written, when watching."""
+
+Todo = list[tuple[TrackedCheckpoint, Signature]]
 
 
 @dataclass
@@ -21,15 +27,22 @@ class Tracker:
     """Follows a run: finds its checkpoints, scores those without a finished result, keeps one results folder each.
 
     A result is finished when its files are whole and were made from the same data (checksums), the same weights
-    (fingerprint), the same settings and the same limit.
+    (fingerprint), the same settings and the same limit. Under a launcher (`torchrun`, `accelerate launch`) every
+    process makes a `Tracker` and calls the same methods; the questions of a checkpoint are spread over them.
 
     Attributes:
         patterns: folders or glob patterns of checkpoints.
         tasks: tasks or groups of this project.
         output: results go to `output/<name of the checkpoint's folder>`.
         model_args: further arguments of the model, `pretrained` left out.
-        every, limit, batch_size: see `radar track --help`.
-        say: prints one line about what happened.
+        every: only checkpoints whose step is a multiple of it.
+        limit: so many questions a source, a stratified part; None for all.
+        batch_size: questions a batch, or `auto`.
+        say: prints one line about what happened, on rank 0.
+
+    Raises:
+        RadarError: an unknown task or model argument.
+        DataError: a source is missing.
     """
 
     patterns: Sequence[str]
@@ -37,14 +50,19 @@ class Tracker:
     output: Path
     model_args: Mapping[str, Any] = field(default_factory=dict)
     every: int = 1
-    limit: float | None = None
+    limit: int | None = None
     batch_size: int | str = "auto"
     say: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
-        self._harness = Harness(self.tasks)
-        self._sources = self._harness.data()
+        self._options = {name: value for name, value in self.model_args.items() if name != "scoring"}
+        with failing_together():
+            checkpoint_options({"pretrained": "any", **self._options})
+            self._harness = Harness(self.tasks)
+            self._data = self._harness.data()
         self._failed: dict[str, str] = {}
+        self._judged: dict[str, Signature] = {}
+        self._told: set[str] = set()
 
     def once(self) -> dict[str, str]:
         """Score what is there now.
@@ -53,46 +71,80 @@ class Tracker:
             The reason of each checkpoint that failed, by name; the others have their results.
 
         Raises:
-            RadarError: nothing to track, or missing data.
+            RadarError: nothing to track, or results of other settings at the same place.
         """
-        self._score(find_checkpoints(self.patterns, self.every))
+        self._score(decided_by_main(self._todo))
         return self._failed
 
     def watch(self, pause: float = 10.0) -> None:
-        """Score what is there and what comes, until interrupted; a folder still being written is left alone so far."""
+        """Score what is there and what comes, until interrupted; a folder still being written is left alone so far.
+
+        Args:
+            pause: seconds between two looks.
+
+        Raises:
+            RadarError: results of other settings at the same place.
+        """
         while True:
-            try:
-                settled = [
-                    c for c in find_checkpoints(self.patterns, self.every) if is_settled(c.folder, QUIET_SECONDS)
-                ]
-            except RadarError:
-                settled = []  # the run has not written its first checkpoint yet
-            self._score([c for c in settled if c.name not in self._failed])
+            self._score(decided_by_main(self._settled))
             time.sleep(pause)
 
-    def _score(self, checkpoints: Sequence[TrackedCheckpoint]) -> None:
-        todo = [checkpoint for checkpoint in checkpoints if not self._is_finished(checkpoint)]
-        if done := len(checkpoints) - len(todo):
-            self.say(f"{done} of {len(checkpoints)} checkpoints are finished already")
-        started = time.perf_counter()
-        for number, checkpoint in enumerate(todo, start=1):
-            reason = self._score_one(checkpoint)
-            if reason is not None:
-                self._failed[checkpoint.name] = reason
-            passed = time.perf_counter() - started
-            left = passed / number * (len(todo) - number)
-            outcome = "done" if reason is None else f"FAILED: {reason}"
-            self.say(
-                f"[{number}/{len(todo)}] {checkpoint.name}: {outcome} ({_clock(passed)} so far, {_clock(left)} left)"
-            )
+    def _todo(self) -> Todo:
+        """What is there and not finished."""
+        return self._unfinished([(c, signature(c.folder)) for c in find_checkpoints(self.patterns, self.every)])
 
-    def _score_one(self, checkpoint: TrackedCheckpoint) -> str | None:
+    def _settled(self) -> Todo:
+        """What is there, new or changed since the last look, and not being written."""
+        try:
+            found = [(c, signature(c.folder)) for c in find_checkpoints(self.patterns, self.every)]
+        except CheckpointError as error:  # the run has not written its first checkpoint yet
+            self._say_once(f"waiting: {error}")
+            return []
+        new = [(c, files) for c, files in found if self._judged.get(c.name) != files]
+        return self._unfinished([(c, files) for c, files in new if self._is_whole(c, files)])
+
+    def _is_whole(self, checkpoint: TrackedCheckpoint, files: Signature) -> bool:
+        if not is_settled(files, QUIET_SECONDS):
+            return False
+        try:
+            recognise(checkpoint_options({"pretrained": str(checkpoint.folder), **self._options}))
+        except CheckpointError as error:  # shards or index may still come
+            self._say_once(f"waiting for {checkpoint.name}: {error}")
+            return False
+        return True
+
+    def _unfinished(self, candidates: Todo) -> Todo:
+        todo: Todo = []
+        for checkpoint, files in candidates:
+            if is_finished(checkpoint.folder, self.model_args, self.output / checkpoint.name, self._data, self.limit):
+                self._judged[checkpoint.name] = files
+            else:
+                todo.append((checkpoint, files))
+        if len(todo) < len(candidates):
+            self.say(f"{len(candidates) - len(todo)} of {len(candidates)} checkpoints are finished already")
+        return todo
+
+    def _score(self, todo: Todo) -> None:
+        questions = sum(min(about["questions"], self.limit or about["questions"]) for about in self._data.values())
+        with Progress([checkpoint.name for checkpoint, _ in todo], questions, ranks(), self.say) as progress:
+            for checkpoint, files in todo:
+                progress.start(checkpoint.name)
+                reason = self._score_one(checkpoint, progress.one_more)
+                progress.finish(checkpoint.name, reason)
+                self._judged[checkpoint.name] = files
+                self._failed.pop(checkpoint.name, None)
+                if reason is not None:
+                    self._failed[checkpoint.name] = reason
+
+    def _score_one(self, checkpoint: TrackedCheckpoint, on_scored: Callable[[], None]) -> str | None:
+        """Why it failed, None if it did not."""
         try:
             self._harness.evaluate(
                 {"pretrained": str(checkpoint.folder), **self.model_args},
                 self.output / checkpoint.name,
                 batch_size=self.batch_size,
                 limit=self.limit,
+                on_scored=on_scored,
             )
         except RadarError as error:
             return str(error)
@@ -100,23 +152,7 @@ class Tracker:
             return f"{type(error).__name__}: {error}"
         return None
 
-    def _is_finished(self, checkpoint: TrackedCheckpoint) -> bool:
-        from radar_tasks.results import load_run
-        from radar_tasks.scoring.checkpoints import CheckpointOptions, recognise
-
-        try:
-            run = load_run(self.output / checkpoint.name)
-            described = recognise(CheckpointOptions(pretrained=str(checkpoint.folder), **self.model_args)).describe()
-        except (ResultsError, FileNotFoundError):
-            return False
-        except RadarError:
-            return False  # what is wrong with the checkpoint is said when it is scored
-        same_data = {name: data["checksum"] for name, data in run.data.items()} == self._sources
-        same_settings = all(run.scoring.get(name) == value for name, value in described.items())
-        return same_data and same_settings and run.config.get("limit") == self.limit
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    def _say_once(self, line: str) -> None:
+        if line not in self._told:
+            self._told.add(line)
+            self.say(line)

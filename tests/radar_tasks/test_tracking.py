@@ -6,7 +6,7 @@ import time
 import pytest
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.tracking import find_checkpoints, is_settled, step_of
+from radar_tasks.tracking import find_checkpoints, is_settled, signature
 
 
 def folders(root, *names):
@@ -26,30 +26,42 @@ def test_every_keeps_multiples(tmp_path):
         find_checkpoints([str(tmp_path / "step-50")], every=7)
 
 
-@pytest.mark.parametrize(("name", "step"), [("global_step1000", 1000), ("iter_0001", 1), ("v2-step-5", 5)])
-def test_the_step_is_the_last_number(name, step):
-    assert step_of(name) == step
-
-
 def test_what_cannot_be_tracked_says_why(tmp_path):
     with pytest.raises(CheckpointError, match="No folder matches"):
         find_checkpoints([str(tmp_path / "nothing-*")])
     folders(tmp_path, "final")
-    with pytest.raises(CheckpointError, match="cannot be told from the name 'final'"):
+    with pytest.raises(CheckpointError, match="final cannot be told from its name"):
         find_checkpoints([str(tmp_path / "final")])
-    folders(tmp_path, "a-5", "b-5")
+    folders(tmp_path, "Qwen2-VL-7B")  # its size is no step
+    with pytest.raises(CheckpointError, match="cannot be told"):
+        find_checkpoints([str(tmp_path / "Qwen*")])
+    folders(tmp_path, "a-step5", "b-step5")
     with pytest.raises(CheckpointError, match="both step 5"):
-        find_checkpoints([str(tmp_path / "?-5")])
+        find_checkpoints([str(tmp_path / "?-step5")])
 
 
 def test_a_folder_still_being_written_is_not_settled(tmp_path):
-    assert not is_settled(tmp_path, 0)
+    def settled():
+        return is_settled(signature(tmp_path), quiet_seconds=60)
+
+    assert not settled()
     weights = tmp_path / "model.safetensors"
     weights.touch()
-    assert not is_settled(tmp_path, quiet_seconds=60)
+    assert not settled()
     os.utime(weights, (time.time() - 120, time.time() - 120))
-    assert is_settled(tmp_path, quiet_seconds=60)
+    assert settled()
     unfinished = tmp_path / "model-2.safetensors.tmp"
     unfinished.touch()
     os.utime(unfinished, (0, 0))
-    assert not is_settled(tmp_path, quiet_seconds=60)
+    assert not settled()
+
+
+def test_a_signature_changes_with_any_file(tmp_path):
+    (tmp_path / "sub").mkdir()
+    weights = tmp_path / "sub" / "weights"
+    weights.write_text("abc")
+    first = signature(tmp_path)
+    weights.write_text("abd")
+    os.utime(weights, (0, 0))
+    assert signature(tmp_path) != first
+    assert signature(tmp_path) == signature(tmp_path)

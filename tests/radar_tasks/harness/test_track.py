@@ -1,0 +1,218 @@
+"""`radar track` in one process: what is scored, what is left alone, what survives."""
+
+import json
+import os
+import shutil
+import threading
+
+import pytest
+from safetensors.torch import load_file, save_file
+from tiny_models import build
+
+from radar_tasks.errors import CheckpointError, RadarError, ResultsError
+from radar_tasks.harness import run as run_module
+from radar_tasks.harness import track as track_module
+from radar_tasks.harness.run import replace_folder
+from radar_tasks.harness.track import Tracker
+from radar_tasks.results import find_runs, load_run
+
+TASKS = ["radar_mini_colour"]
+
+
+def tracker(root, *, tasks=TASKS, limit=3, said=None, pattern="step-*", output="results", **settings):
+    return Tracker(
+        [str(root / pattern)],
+        tasks,
+        root / output,
+        limit=limit,
+        say=(said if said is not None else []).append,
+        **settings,
+    )
+
+
+def change_a_weight(folder):
+    """As training on would: the same names and shapes, another number."""
+    file = folder / "model.safetensors"
+    weights = load_file(file)
+    name = next(name for name in weights if "norm" in name)
+    weights[name] = weights[name] + 0.5
+    save_file(weights, file, metadata={"format": "pt"})
+
+
+def age(folder, seconds=3600):
+    for file in folder.rglob("*"):
+        os.utime(file, (file.stat().st_atime - seconds, file.stat().st_mtime - seconds))
+
+
+def dates(root):
+    return {run.name: run.date for run in find_runs([root / "results"])}
+
+
+@pytest.fixture(scope="module")
+def tracked(tmp_path_factory):
+    """Two checkpoints and a damaged one between them, tracked once."""
+    root = tmp_path_factory.mktemp("run")
+    for step in (0, 200):
+        build("qwen2_vl", root / f"step-{step:05d}", seed=step)
+    shutil.copytree(root / "step-00000", root / "step-00100")
+    os.truncate(root / "step-00100" / "model.safetensors", 5000)
+    said = []
+    failed = tracker(root, said=said).once()
+    return root, failed, said
+
+
+@pytest.fixture
+def copy(tracked, tmp_path):
+    """The tracked run, to change at will."""
+    shutil.copytree(tracked[0], tmp_path / "run", symlinks=True)
+    return tmp_path / "run"
+
+
+def test_a_damaged_checkpoint_is_reported_and_the_others_go_on(tracked):
+    root, failed, said = tracked
+    assert list(failed) == ["step-00100"]
+    assert "cut short" in failed["step-00100"]
+    assert [line.split()[1] for line in said] == ["step-00000:", "step-00100:", "step-00200:"]
+    assert "FAILED" in said[1]
+    runs = find_runs([root / "results"])
+    assert [run.step for run in runs] == [0, 200]
+    assert all(len(run.sources["mini_colour"]) == 3 for run in runs)
+    assert not list((root / "results").glob(".*"))
+
+
+def test_a_second_call_scores_what_has_no_result_and_what_was_rewritten(copy):
+    before = dates(copy)
+    shutil.rmtree(copy / "step-00100")
+    shutil.copytree(copy / "step-00000", copy / "step-00100")
+    change_a_weight(copy / "step-00200")
+    said = []
+    assert tracker(copy, said=said).once() == {}
+    assert "1 of 3 checkpoints are finished already" in said[0]
+    after = dates(copy)
+    assert after["step-00000"] == before["step-00000"]
+    assert after["step-00200"] != before["step-00200"]
+    again = []
+    assert tracker(copy, said=again).once() == {}
+    assert again == ["3 of 3 checkpoints are finished already"]
+
+
+def test_results_that_are_not_whole_are_made_again(copy):
+    samples = next((copy / "results" / "step-00200").rglob("*_samples_*"))
+    samples.write_text("".join(samples.read_text().splitlines(keepends=True)[:-1]))
+    assert tracker(copy, pattern="step-00200").once() == {}
+    assert len(load_run(copy / "results" / "step-00200").sources["mini_colour"]) == 3
+
+
+def test_other_data_is_scored_again_and_more_questions_replace_fewer(copy):
+    file = next((copy / "results" / "step-00000").rglob("*_results.json"))
+    content = json.loads(file.read_text())
+    content["configs"]["radar_mini_colour"]["radar"]["data"]["checksum"] = "of another time"
+    file.write_text(json.dumps(content))
+    said = []
+    tracker(copy, pattern="step-00000", said=said).once()
+    assert said[0].startswith("[1/1]")
+    tracker(copy, pattern="step-00000", limit=4).once()
+    assert len(load_run(copy / "results" / "step-00000").sources["mini_colour"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"limit": 2}, "limit was 3 and is 2"),
+        ({"model_args": {"blind": "true"}}, "blind was False and is True"),
+        ({"tasks": ["radar_mini_sum"]}, "also holds results of mini_colour"),
+    ],
+)
+def test_results_of_other_settings_are_never_replaced(tracked, changed, message):
+    root = tracked[0]
+    before = dates(root)
+    with pytest.raises(ResultsError, match=message):
+        tracker(root, pattern="step-00000", **changed).once()
+    assert dates(root) == before
+
+
+def test_a_checkpoint_is_not_taken_for_a_results_folder(tracked):
+    root = tracked[0]
+    with pytest.raises(ResultsError, match="which is no result"):
+        tracker(root, output=".").once()
+    assert (root / "step-00000" / "model.safetensors").is_file()
+
+
+def test_former_results_survive_when_new_ones_cannot_be_written(copy, monkeypatch):
+    before = dates(copy)
+    change_a_weight(copy / "step-00200")
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(run_module, "replace_folder", full_disk)
+    failed = tracker(copy, pattern="step-00200").once()
+    assert "No space left" in failed["step-00200"]
+    assert dates(copy) == before
+
+
+def test_watching_leaves_what_is_being_written_and_scores_what_is_rewritten(copy, monkeypatch):
+    shutil.rmtree(copy / "step-00100")
+    for name in ("step-00000", "step-00200"):
+        age(copy / name)
+    said, rounds = [], iter(range(4))
+
+    def between(seconds):
+        match next(rounds):
+            case 0:
+                assert len(said) == 1  # both finished
+                change_a_weight(copy / "step-00200")
+            case 1:
+                assert len(said) == 1  # changed a moment ago
+                age(copy / "step-00200")
+                index = {"weight_map": {"x": "model-00001-of-00002.safetensors"}}
+                (copy / "step-00300").mkdir()
+                (copy / "step-00300" / "config.json").write_text((copy / "step-00000" / "config.json").read_text())
+                (copy / "step-00300" / "model.safetensors.index.json").write_text(json.dumps(index))
+                for file in (copy / "step-00000").glob("*token*"):
+                    shutil.copy(file, copy / "step-00300")
+                shutil.copy(copy / "step-00000" / "processor_config.json", copy / "step-00300")
+                age(copy / "step-00300")
+            case 2:
+                assert said[1].startswith("waiting for step-00300")
+                assert "lacks model-00001-of-00002.safetensors" in said[1]
+                assert said[2].startswith("[1/1] step-00200")
+            case 3:
+                assert len(said) == 3
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(track_module.time, "sleep", between)
+    with pytest.raises(KeyboardInterrupt):
+        tracker(copy, said=said).watch()
+
+
+def test_what_cannot_be_tracked_says_so_before_anything_is_scored(tmp_path):
+    with pytest.raises(RadarError, match="There is no task radar_nothing"):
+        tracker(tmp_path, tasks=["radar_nothing"])
+    with pytest.raises(CheckpointError, match="max_pixel"):
+        tracker(tmp_path, model_args={"max_pixel": "100"})
+    with pytest.raises(CheckpointError, match="No folder matches"):
+        tracker(tmp_path).once()
+
+
+def test_folders_are_replaced_whole_also_by_several_at_once(tmp_path):
+    place = tmp_path / "results"
+
+    def replace(who):
+        for k in range(50):
+            new = tmp_path / f"new-{who}-{k}"
+            new.mkdir()
+            for name in ("a", "b"):
+                (new / name).write_text(f"{who} {k}")
+            replace_folder(new, place)
+
+    threads = [threading.Thread(target=replace, args=(who,)) for who in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (place / "a").read_text() == (place / "b").read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["results"]
+    with pytest.raises(OSError, match="nowhere"):
+        replace_folder(tmp_path / "nowhere", place)
+    assert (place / "a").is_file()
