@@ -127,6 +127,24 @@ def test_half_precision_is_close_and_stays_shared(family, dtype):
     assert largest_difference(scores, expected(family)) < 0.1
 
 
+@pytest.mark.parametrize("what", ["logprob", "logit"])
+@pytest.mark.parametrize("family", ["qwen2_vl", "gemma3"])
+def test_sds_of_200_questions_in_bfloat16_is_that_of_float32(family, what):
+    def sds(dtype):
+        found = scores_of_200(family, dtype)
+        tables = [torch.tensor([getattr(score, what) for score in scores], dtype=torch.float64) for scores in found]
+        return sum(float(table.softmax(0)[0]) for table in tables) / len(tables)
+
+    assert sds(torch.bfloat16) == pytest.approx(sds(torch.float32), abs=1e-3)
+
+
+@cache
+def scores_of_200(family, dtype):
+    made = made_checkpoint(family, torch.bfloat16)
+    made.model.to(dtype)
+    return scored(made, questions(200), scoring="shared", batch_size=16)[0]
+
+
 def test_means_hold_token_counts_and_bytes():
     made = checkpoint("llava")
     scores, _ = scored(made, ASKED[:3], scoring="independent")
