@@ -67,23 +67,28 @@ def _pattern_mask(pattern: str, x: Plane, y: Plane) -> Plane:
     if pattern == "plain":
         return np.zeros_like(x)
     if pattern == "striped":
-        return (y // 4 % 2).astype(float)
-    if pattern == "dotted":
-        return (np.hypot(x % 8 - 3.5, y % 8 - 3.5) < 2.3).astype(float)
-    return ((x // 4 + y // 4) % 2).astype(float)
+        darker = y // 4 % 2 == 1
+    elif pattern == "dotted":
+        darker = np.hypot(x % 8 - 3.5, y % 8 - 3.5) < 2.3
+    else:
+        darker = (x // 4 + y // 4) % 2 == 1
+    return np.asarray(darker, dtype=np.float64)
 
 
 def _distance(shape: str, x: Plane, y: Plane, radius: float) -> Plane:
     """Distance in pixels to the outline of a shape centred at the origin, negative inside."""
+    distance: Plane
     if shape == "circle":
-        return np.hypot(x, y) - radius
-    if shape == "square":
-        return np.maximum(abs(x), abs(y)) - 0.85 * radius
-    if shape == "triangle":
-        return np.maximum(y - 0.8 * radius, (2 * abs(x) - y) / 5**0.5 - 0.5 * radius)
-    upright = np.maximum(abs(x) - radius / 3, abs(y) - radius)
-    lying = np.maximum(abs(y) - radius / 3, abs(x) - radius)
-    return np.minimum(upright, lying)
+        distance = np.hypot(x, y) - radius
+    elif shape == "square":
+        distance = np.maximum(abs(x), abs(y)) - 0.85 * radius
+    elif shape == "triangle":
+        distance = np.maximum(y - 0.8 * radius, (2 * abs(x) - y) / 5**0.5 - 0.5 * radius)
+    else:
+        upright = np.maximum(abs(x) - radius / 3, abs(y) - radius)
+        lying = np.maximum(abs(y) - radius / 3, abs(x) - radius)
+        distance = np.minimum(upright, lying)
+    return distance
 
 
 @dataclass(frozen=True)
