@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+GroupMean = Callable[[Sequence[float], Sequence[int], bool], "float | str"]
 
 
-class MeanOf:
-    """Mean over exactly `sources` leaves; where some are missing there is no average, rather than another one.
+def mean_of(sources: int) -> GroupMean:
+    """Mean over exactly so many leaves; where some are missing there is no average, rather than another one.
 
-    lmms-eval calls it with the leaves' values, their numbers of questions and a weight flag; only the values count.
-    Not a dataclass: lmms-eval turns its groups into dictionaries, and every dataclass inside them too.
+    lmms-eval calls the result with the leaves' values, their numbers of questions and a weight flag; only the values
+    count. (A function, since lmms-eval turns any dataclass in a group's configuration into a dictionary.)
     """
 
-    def __init__(self, sources: int) -> None:
-        self._sources = sources
+    def mean(values: Sequence[float], sizes: Sequence[int], weight_by_size: bool) -> float | str:  # noqa: ARG001
+        return sum(values) / len(values) if len(values) == sources else "N/A"
 
-    def __call__(self, values: Sequence[float], sizes: Sequence[int], weight_by_size: bool) -> float | str:  # noqa: ARG002
-        return sum(values) / len(values) if len(values) == self._sources else "N/A"
+    return mean
 
 
-mean_of_4 = MeanOf(4)
-mean_of_5 = MeanOf(5)
+mean_of_4 = mean_of(4)
+mean_of_5 = mean_of(5)
