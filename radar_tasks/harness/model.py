@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any, NoReturn, cast
 
 import torch
@@ -38,6 +39,7 @@ class RadarHF(lmms):  # type: ignore[misc]
         batch_size: prompts a batch, or `auto`. lmms-eval's own default, the number 1, means that the user said
             nothing, and is taken as `auto`; `--batch_size 1` arrives as a text and is kept.
         scoring: `auto`, `shared` or `independent`.
+        feature_store: folder in which checkpoints with the same vision tower share its features.
         max_batch_size: not used, lmms-eval always passes it on.
         model_args: the fields of `radar_tasks.scoring.checkpoints.CheckpointOptions`.
 
@@ -52,12 +54,14 @@ class RadarHF(lmms):  # type: ignore[misc]
         batch_size: int | str = "auto",
         max_batch_size: int | None = None,
         scoring: str = "auto",
+        feature_store: Path | str | None = None,
         **model_args: Any,
     ) -> None:
         super().__init__()
         self._options = _options(model_args)
         self._scoring = _one_of("scoring", scoring, ("auto", "shared", "independent"))
         self._batch_size = _batch_size(batch_size)
+        self._feature_store = None if feature_store is None else Path(feature_store)
         state = PartialState()
         self._rank, self._world_size = state.process_index, state.num_processes
         if self._options.device is None and self._options.device_map is None:
@@ -102,7 +106,12 @@ class RadarHF(lmms):  # type: ignore[misc]
         """
         if self._scorer is None:
             disable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers, for the loading of weights
-            self._scorer = Scorer(load(self._options), scoring=cast(Any, self._scoring), batch_size=self._batch_size)
+            self._scorer = Scorer(
+                load(self._options),
+                scoring=cast(Any, self._scoring),
+                batch_size=self._batch_size,
+                feature_store=self._feature_store,
+            )
         return self._scorer
 
     def generate_until(self, requests: list[Instance]) -> NoReturn:

@@ -43,12 +43,17 @@ class QuestionRequests(Sequence[Question]):
             return documents.question(doc_id)
         return _foreign_question(task, doc_id, documents[doc_id], [options[k] for k in sorted(options)])
 
-    def answer(self, index: int, responses: Sequence[str]) -> None:
-        """Keep the responses to a question's options, in option order."""
+    def answer(self, index: int, responses: Sequence[str]) -> tuple[list[Instance], list[str]]:
+        """Keep the responses to a question's options, in option order.
+
+        Returns:
+            The requests that asked for them, and one response each.
+        """
         key, options = self._groups[index]
         # The response cache may have answered some options of another project's task: then only the others were scored.
         places = range(len(responses)) if self._is_ours(key) else sorted(options)
         self._responses[key] = dict(zip(places, responses, strict=True))
+        return list(options.values()), [self._responses[key][place] for place in options]
 
     def responses(self) -> list[str]:
         """One response a request, in the order of the requests."""
