@@ -3,7 +3,8 @@
     python examples/tiny_pretraining/train.py OUT
 
 writes OUT/step-00000 (untrained), OUT/step-00100, ... : folders that any program for Hugging Face checkpoints loads.
-The sample's questions are not read here, and no digit image of theirs is.
+The sample's questions are not trained on, and no digit image of theirs is; `RadarCallback` measures with some of them
+on the way, which leaves every weight as it would be without.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from transformers import (
     set_seed,
 )
 from transformers.trainer_utils import get_last_checkpoint
+
+from radar_tasks import paths
+from radar_tasks.training import RadarCallback
 
 sys.path.insert(0, str(Path(__file__).parent))
 from documents import IMAGE, Document, Documents
@@ -98,10 +102,19 @@ def keep(out: Path, step: int, model: Qwen2VLForConditionalGeneration, processor
     return folder
 
 
-def pretrain(out: Path, steps: int = STEPS, kept: Sequence[int] = KEPT, batch: int = BATCH, seed: int = SEED) -> None:
+def pretrain(
+    out: Path,
+    steps: int = STEPS,
+    kept: Sequence[int] = KEPT,
+    batch: int = BATCH,
+    seed: int = SEED,
+    *,
+    measure_every: int = 0,
+) -> None:
     """Train for `steps` steps of `batch` documents and write the checkpoints `kept` under `out`.
 
-    Goes on from the last 500 steps if `out` holds an interrupted run.
+    With `measure_every` the log has perception and reasoning beside the loss, on 20 questions of each source. Goes on
+    from the last 500 steps if `out` holds an interrupted run.
     """
     set_seed(seed)
     documents = Documents(steps * batch, seed)
@@ -138,6 +151,9 @@ def pretrain(out: Path, steps: int = STEPS, kept: Sequence[int] = KEPT, batch: i
         data_collator=Collator(processor),
         callbacks=[KeepCheckpoints(out, kept, processor)],
     )
+    if measure_every:
+        sources = sorted(file.stem for file in paths.sample().glob("*.parquet"))
+        RadarCallback.attach(trainer, sources, every=measure_every, questions=20, processor=processor)
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(trainer_folder)))
 
 
@@ -145,10 +161,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the checkpoints")
     parser.add_argument("--threads", type=int, default=2, help="cores to use (default 2)")
+    parser.add_argument("--measure-every", type=int, default=200, help="steps between two measurements (0: none)")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO)
     torch.set_num_threads(options.threads)
-    pretrain(options.out)
+    pretrain(options.out, measure_every=options.measure_every)
 
 
 if __name__ == "__main__":

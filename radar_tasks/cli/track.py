@@ -19,6 +19,9 @@ def command(
     every: Annotated[int, typer.Option(min=1, help="Only checkpoints whose step is a multiple of this.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="So many questions a source, a stratified part.")] = None,
     batch_size: Annotated[str, typer.Option(help="Questions a batch, or auto.")] = "auto",
+    share_features: Annotated[
+        bool, typer.Option(help="Keep features of a vision tower that several checkpoints have, at most 20 GB.")
+    ] = True,
     watch: Annotated[bool, typer.Option("--watch", help="Wait for new checkpoints until interrupted.")] = False,
 ) -> None:
     """Score every checkpoint that has no finished result yet; the same command goes on where it stopped."""
@@ -28,6 +31,7 @@ def command(
     from radar_tasks.harness.ranks import ranks
     from radar_tasks.harness.track import Tracker
     from radar_tasks.scoring.options import model_arguments
+    from radar_tasks.store.home import data_home
 
     try:
         tracker = Tracker(
@@ -38,14 +42,15 @@ def command(
             every=every,
             limit=limit,
             batch_size=batch_size,
+            feature_store=data_home() / "features" if share_features else None,
         )
         if watch:
             tracker.watch()
-        failed = tracker.once()
+        failed = bool(tracker.once())
     except RadarError as error:  # every rank has met it
         if ranks().is_main_process:
             print(f"radar: {error}", file=sys.stderr, flush=True)
-        failed = {"": str(error)}
+        failed = True
     ranks().wait_for_everyone()  # a launcher ends all ranks when the first one leaves with a failure
     if failed:
         raise typer.Exit(1)

@@ -54,14 +54,13 @@ def is_finished(
         return False  # what is wrong with it is said when it is scored
     _refuse_other_settings(run, {**now, **_given(model_args)}, limit)
     out_of_date = [name for name in FOUND if run.scoring.get(name) != now[name]]
-    fewer = limit != run.config.get("limit")
-    return not _other_data(run, data) and not out_of_date and not fewer
+    return not _other_data(run, data) and not out_of_date and limit == _limit(run)
 
 
 def _refuse_other_settings(run: Run, now: Mapping[str, Any], limit: int | None) -> None:
     was = {**run.scoring, **_given(run.config.get("model_args"))}
     pairs = [(name, was.get(name), now[name]) for name in (*CHOSEN, *GIVEN)]
-    before = run.config.get("limit")
+    before = _limit(run)
     if limit is not None and (before is None or before > limit):
         pairs.append(("limit", before, limit))
     if changes := [f"{name} was {then} and is {is_} now" for name, then, is_ in pairs if then != is_]:
@@ -69,6 +68,12 @@ def _refuse_other_settings(run: Run, now: Mapping[str, Any], limit: int | None) 
             f"{run.folder} holds results of other settings: {'; '.join(changes)}. They would be lost: give another "
             "--output, or remove them."
         )
+
+
+def _limit(run: Run) -> float | None:
+    """Questions a source, None for all, which lmms-eval's command line writes as -1."""
+    limit = run.config.get("limit")
+    return None if limit is None or limit < 0 else float(limit)
 
 
 def _given(model_args: Any) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class Harness:
         *,
         batch_size: int | str = "auto",
         limit: int | None = None,
+        feature_store: Path | None = None,
         on_scored: Callable[[], None] = lambda: None,
     ) -> None:
         """Score one checkpoint and put its results folder at `output`; on every rank, written by rank 0.
@@ -82,6 +83,7 @@ class Harness:
             output: the results folder, replaced as a whole.
             batch_size: questions a batch, or `auto`.
             limit: so many questions a source.
+            feature_store: folder in which checkpoints with the same vision tower share its features.
             on_scored: called after every question of this rank.
 
         Raises:
@@ -91,7 +93,7 @@ class Harness:
         from radar_tasks.harness.tracked_model import TrackedModel
 
         with ending_job():
-            model = TrackedModel(on_scored, batch_size=batch_size, **model_args)
+            model = TrackedModel(on_scored, batch_size=batch_size, feature_store=feature_store, **model_args)
             try:
                 results = self._simple_evaluate(model, model_args, batch_size, limit)
             finally:

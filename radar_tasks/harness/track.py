@@ -38,6 +38,7 @@ class Tracker:
         every: only checkpoints whose step is a multiple of it.
         limit: so many questions a source, a stratified part; None for all.
         batch_size: questions a batch, or `auto`.
+        feature_store: folder in which checkpoints with the same vision tower share its features; None for none.
         say: prints one line about what happened, on rank 0.
 
     Raises:
@@ -52,6 +53,7 @@ class Tracker:
     every: int = 1
     limit: int | None = None
     batch_size: int | str = "auto"
+    feature_store: Path | None = None
     say: Callable[[str], None] = print
 
     def __post_init__(self) -> None:
@@ -144,6 +146,7 @@ class Tracker:
                 self.output / checkpoint.name,
                 batch_size=self.batch_size,
                 limit=self.limit,
+                feature_store=self.feature_store,
                 on_scored=on_scored,
             )
         except RadarError as error:

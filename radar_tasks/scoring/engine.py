@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -12,6 +14,7 @@ from radar_tasks.errors import CheckpointError
 from radar_tasks.questions import Question
 from radar_tasks.scoring.agreement import disagreement
 from radar_tasks.scoring.batching import kind_of, next_batch
+from radar_tasks.scoring.feature_store import TowerFeatures
 from radar_tasks.scoring.features import FeatureStore
 from radar_tasks.scoring.independent import score_independently
 from radar_tasks.scoring.reading import default_workers, encoded_ahead, meeting_order
@@ -40,6 +43,8 @@ class Scorer:
         scoring: `shared` pays for a prompt once and spreads its cache to the options; `independent` runs one full
             forward an option; `auto` is `shared`, checked against `independent` on the first batch of each kind.
         batch_size: most questions in a batch; halved when memory runs out, with a warning if it was a number.
+        feature_store: folder in which checkpoints with the same vision tower share its features; needs one that was
+            loaded from disk.
         workers: threads that decode and encode pictures; by default as many as there are cores to spare, at most 8.
     """
 
@@ -50,6 +55,7 @@ class Scorer:
         scoring: Scoring = "auto",
         batch_size: int | Literal["auto"] = "auto",
         workers: int | None = None,
+        feature_store: Path | None = None,
     ) -> None:
         self._checkpoint = checkpoint
         self._running = RunningModel(checkpoint.model, checkpoint.model_type)
@@ -60,6 +66,7 @@ class Scorer:
         self._checking = scoring == "auto"
         self._checked: set[Hashable] = set()
         self._fallback: str | None = None
+        self._tower = TowerFeatures(checkpoint, feature_store) if feature_store is not None else None
 
     def score(self, questions: Sequence[Question]) -> Iterator[tuple[int, tuple[OptionScore, ...]]]:
         """Yields (index into `questions`, one score an option) as batches finish, in any order.
@@ -82,6 +89,8 @@ class Scorer:
                 continue
             finished = [pool.pop(k)[0] for k in reversed(chosen)]
             yield from zip(reversed(finished), scores, strict=True)
+        if self._tower is not None:
+            self._tower.write()
 
     def describe(self) -> dict[str, Any]:
         """How the scores were made, for the results: way, fallback, batch size reached, dtype, device."""
@@ -91,6 +100,7 @@ class Scorer:
             "batch_size": self._limit,
             "dtype": str(self._running.dtype).removeprefix("torch."),
             "device": str(self._running.device),
+            "feature_store": "off" if self._tower is None else self._tower.state,
         }
 
     def _fill(self, pool: list[tuple[int, EncodedQuestion]], source: Iterator[tuple[int, EncodedQuestion]]) -> bool:
@@ -104,7 +114,7 @@ class Scorer:
     def _score(self, batch: Sequence[EncodedQuestion], features: FeatureStore) -> Scores | None:
         """The scores of a batch, or None when memory ran out and the next batch will be smaller."""
         try:
-            with self._running.untouched():
+            with self._running.untouched(), nullcontext() if self._tower is None else self._tower.in_use():
                 if self._way == "independent":
                     return score_independently(self._running, batch)
                 return self._checked_scores(batch, lambda: score_shared(self._running, features, batch))
