@@ -51,7 +51,8 @@ def install() -> None:
     def execute_storing(self: Any, lm: Any, reqtype: str, requests: list[Instance]) -> list[Any]:
         if reqtype == "loglikelihood" and hasattr(lm, "as_scored"):
             execute(self, _Storing(functools.partial(execute, self), lm), reqtype, requests)
-        return execute(self, lm, reqtype, requests)
+        responses: list[Any] = execute(self, lm, reqtype, requests)
+        return responses
 
     execute_storing.stores_at_once = True  # type: ignore[attr-defined]
     ResponseCache.create = create_after_recovery

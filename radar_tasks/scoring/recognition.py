@@ -27,6 +27,17 @@ UNSUPPORTED = {
 
 PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "tekken.json")
+SETUP_FILES = (
+    "config.json",
+    *PROCESSOR_FILES,
+    *TOKENIZER_FILES,
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+"""What decides, beside the weights, about the numbers that a model makes from a question."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,7 @@ class Recognised:
             "max_tiles": options.max_tiles,
             "blind": options.blind,
             "weights": self.fingerprint(),
+            "setup": self.setup_fingerprint(),
             "transformers": version("transformers"),
             "torch": version("torch"),
         }
@@ -86,6 +98,13 @@ class Recognised:
         if _is_snapshot(self.folder) and self.adapter is None and self.language_model is None:
             return self.folder.name
         return fingerprint(list(self.files))
+
+    def setup_fingerprint(self) -> str:
+        """What tells configuration, processor (pixel limits, template) and tokenizer from others."""
+        folders = dict.fromkeys((self.folder, self.processor, self.adapter, self.language_model, self.vision_tower))
+        return fingerprint(
+            [folder / name for folder in folders if folder for name in SETUP_FILES if (folder / name).is_file()]
+        )
 
 
 def recognise(options: CheckpointOptions, weights: bool = False) -> Recognised:
