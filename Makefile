@@ -7,7 +7,10 @@ UV := .uv/bin/uv
 READY := $(VENV)/.ready
 SOURCES := radar_metrics radar_tasks tests benchmarks examples
 
-.PHONY: demo test check lock browser clean
+# Without compiled modules every start of Python costs ten seconds more; some machines forbid writing them.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: demo test check lock metrics browser clean
 
 demo: $(READY)
 	$(BIN)/radar demo
@@ -36,6 +39,13 @@ $(READY): requirements.lock pyproject.toml | $(UV)
 	$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
+
+# The README's table of metrics, from the shipped checkpoints; goes on from the results of `make demo`.
+metrics: $(READY)
+	$(BIN)/radar track "$$($(BIN)/radar path checkpoints)/step-*" --tasks radar_mini --model-args dtype=float32 --output demo/results
+	$(BIN)/radar mir "$$($(BIN)/radar path checkpoints)"/step-* --pairs 100 --output demo/mir.csv
+	$(BIN)/radar agreement demo/results --mir demo/mir.csv --format markdown \
+	  --on "mini perception" --on "mini reasoning"
 
 # The page is tested in a real browser. Where Chromium is missing and cannot be installed, those tests say so.
 browser:

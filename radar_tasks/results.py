@@ -76,7 +76,7 @@ class SourceSamples:
     def take(self, rows: Sequence[int] | IntArray) -> SourceSamples:
         """The questions at these positions, in this order."""
         columns = {name: getattr(self, name) for name in _COLUMNS}
-        taken = {
+        taken: dict[str, Any] = {
             name: column[np.asarray(rows, dtype=int)] if isinstance(column, np.ndarray) else [column[i] for i in rows]
             for name, column in columns.items()
             if column is not None

@@ -46,11 +46,13 @@ def test_a_room_knows_only_those_before_it(folder):
 
 
 def test_only_the_harness_folder_imports_a_harness():
-    outside = [file for file in (ROOT / "radar_tasks").rglob("*.py") if "harness" not in file.parts and "cli" not in file.parts]
+    outside = [
+        file for file in (ROOT / "radar_tasks").rglob("*.py") if "harness" not in file.parts and "cli" not in file.parts
+    ]
     assert not [file for file in outside for name in imported(file) if name.split(".")[0] in ("lmms_eval", "lm_eval")]
 
 
 def test_the_command_line_starts_without_anything_heavy():
-    heavy = "torch, transformers, lmms_eval, lm_eval, datasets, pyarrow, altair, scipy, pandas".split(", ")
+    heavy = ["torch", "transformers", "lmms_eval", "lm_eval", "datasets", "pyarrow", "altair", "scipy", "pandas"]
     code = f"import sys, radar_tasks.cli; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -21,7 +21,7 @@ Row = dict[str, Any]
 _WIDTH = 100
 
 
-def command(  # noqa: PLR0917
+def command(
     results: Results,
     runs: Descriptions = None,
     metric: Metric = "sds",

@@ -13,7 +13,7 @@ from radar_tasks import paths
 def command(
     output: Annotated[Path, typer.Option(help="Where results, picture and page go.")] = Path("demo"),
 ) -> None:
-    """Score the shipped checkpoints on radar_mini, then show how perception and reasoning grew: table, picture, page."""
+    """Score the shipped checkpoints on radar_mini; show how perception and reasoning grew: table, picture, page."""
     from rich.console import Console
 
     from radar_tasks.cli import plot, report

@@ -38,7 +38,7 @@ class Relationship(str, Enum):
     other = "other"
 
 
-def command(  # noqa: PLR0917
+def command(
     results: Annotated[list[str], typer.Argument(help="Results folders or files.")],
     form: Annotated[Format, typer.Option("--format", help="What to write.")],
     output: Annotated[

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -34,10 +35,14 @@ def _table(ability: Ability, made: Development, accuracies: Mapping[int | None, 
         title_justify="left",
         caption_justify="left",
         header_style="bold",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        show_edge=False,
     )
     table.add_column("step", justify="right")
     for name in names:
-        table.add_column("average" if name == ability else _short(name), justify="right")
+        table.add_column("average" if name == ability else _short(name), justify="right", no_wrap=True)
     for step in dict.fromkeys(row["step"] for row in rows):
         at_step = {row["source"]: row for row in rows if row["step"] == step}
         table.add_row(f"{step:,}", *(_cell(at_step[name], accuracies[step][name]) for name in names))
@@ -47,7 +52,8 @@ def _table(ability: Ability, made: Development, accuracies: Mapping[int | None, 
 def _cell(row: Row, accuracy: float) -> Text:
     """Bold where the whole interval lies above chance."""
     style = "bold" if row["low"] > row["chance"] else "dim"
-    return Text(f"{row['value']:.3f} ±{(row['high'] - row['low']) / 2:.3f}", style).append(f"\n{accuracy:.3f}", "dim")
+    half = f"{(row['high'] - row['low']) / 2:.3f}".removeprefix("0")
+    return Text(f"{row['value']:.3f} ±{half}", style).append(f"\n{accuracy:.3f}      ", "dim")
 
 
 def _accuracies(run: Run) -> dict[str, float]:

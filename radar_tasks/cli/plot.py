@@ -25,7 +25,7 @@ class Chart(str, Enum):
     leaderboard = "leaderboard"
 
 
-def command(  # noqa: PLR0917
+def command(
     results: Results,
     out: Annotated[Path, typer.Option(help="The picture; its ending says the format: .png, .svg or .pdf.")],
     chart: Annotated[Chart, typer.Option(help="What to draw.")] = Chart.abilities,

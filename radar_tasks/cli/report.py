@@ -10,7 +10,7 @@ import typer
 from radar_tasks.cli.development import Descriptions, Metric, Parting, Results, Seed, develop
 
 
-def command(  # noqa: PLR0917
+def command(
     results: Results,
     output: Annotated[Path, typer.Option(help="The page, one HTML file that needs no network.")] = Path("report.html"),
     title: Annotated[str, typer.Option(help="Above the page; the experiments' names by default.")] = "",

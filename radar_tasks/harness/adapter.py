@@ -50,7 +50,7 @@ def with_sds(
             if self.OUTPUT_TYPE != "multiple_choice" or getattr(self, "multiple_input", 0):
                 raise RadarError(f"{self.config.task}: only tasks that score the options of a question can have SDS.")
 
-        def process_results(self, doc: Any, results: Sequence[Any], full_docs: Any = None) -> Records:  # noqa: ARG002
+        def process_results(self, doc: Any, results: Sequence[Any], full_docs: Any = None) -> Records:
             """One record a metric."""
             document = _document(self, doc)
             # Tasks with `acc_mutual_info` also ask for the options without the question; those come last.

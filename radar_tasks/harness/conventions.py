@@ -71,7 +71,7 @@ def _parse(response: Any) -> Any:
 
 
 def _stock_tuple(response: str) -> Any:
-    """`(inf, False)` and `(nan, True)`, and torch's `(tensor(3.3), False)`, are no Python literals; read them as well."""
+    """`(inf, False)`, `(nan, True)` and torch's `(tensor(3.3), False)` are no Python literals; read them as well."""
     first = response.strip().removeprefix("(").split(",", 1)[0].removeprefix("tensor(").rstrip(")")
     try:
         return (float(first), None)

@@ -38,7 +38,7 @@ class RadarTextTask(ConfigurableTask):  # type: ignore[misc]
         self._documents = Documents(open_source(config["dataset_name"]))
         super().__init__(config={key: value for key, value in config.items() if key not in ("class", "include")})
 
-    def download(self, dataset_kwargs: dict[str, Any] | None = None, **unused: Any) -> None:  # noqa: ARG002
+    def download(self, dataset_kwargs: dict[str, Any] | None = None, **unused: Any) -> None:
         """Take the questions from the store, in the order that makes the first N of them a stratified part."""
         rows = [
             {"prompt": prompt_of(header["text"]), **{name: header[name] for name in _COLUMNS}}

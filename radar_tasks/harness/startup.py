@@ -17,7 +17,7 @@ class _WhenTasksAreImported:
     def find_spec(self, name, path=None, target=None):  # type: ignore[no-untyped-def]
         if name != "lmms_eval.tasks":
             return None
-        sys.meta_path.remove(self)  # type: ignore[arg-type]
+        sys.meta_path.remove(self)
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.loader is not None:
             run = spec.loader.exec_module
@@ -32,4 +32,4 @@ class _WhenTasksAreImported:
         return spec
 
 
-sys.meta_path.insert(0, _WhenTasksAreImported())  # type: ignore[arg-type]
+sys.meta_path.insert(0, _WhenTasksAreImported())

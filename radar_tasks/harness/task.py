@@ -79,7 +79,7 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
             self._instances = self.construct_requests(0, "")
 
     def construct_requests(self, doc_id: int, ctx: str, **unused: Any) -> list[Instance]:
-        """The requests of one document in the form of lmms-eval's multiple choice: `(context, option, visuals, ...)`."""
+        """The requests of one document in the form of lmms-eval's multiple choice, one an option."""
         document = self.documents[doc_id]
         context = self.doc_to_text(document)
         metadata = {"task": self.config.task, "doc_id": doc_id, "repeats": self.config.repeats, "split": SPLIT}

@@ -10,12 +10,17 @@ from radar_tasks.order import BLOCK, cost, document_order
 
 
 def headers(sizes: dict[str, int], images=lambda i: 1):
-    made = [
-        {"q_id": f"{category}-{i}", "category": category, "text": ["What?"], "options": ["a", "b"], "n_images": images(i)}
+    return [
+        {
+            "q_id": f"{category}-{i}",
+            "category": category,
+            "text": ["What?"],
+            "options": ["a", "b"],
+            "n_images": images(i),
+        }
         for category, size in sizes.items()
         for i in range(size)
     ]
-    return made
 
 
 def test_each_question_comes_once_and_the_order_is_the_same_every_time():
