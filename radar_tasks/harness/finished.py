@@ -70,10 +70,10 @@ def _refuse_other_settings(run: Run, now: Mapping[str, Any], limit: int | None) 
         )
 
 
-def _limit(run: Run) -> float | None:
+def _limit(run: Run) -> int | None:
     """Questions a source, None for all, which lmms-eval's command line writes as -1."""
     limit = run.config.get("limit")
-    return None if limit is None or limit < 0 else float(limit)
+    return None if limit is None or limit < 0 else limit
 
 
 def _given(model_args: Any) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""`radar track` in one process: what is scored, what is left alone, what survives."""
+"""`radar track`: what is scored, what is left alone, what survives; in one process and under a launcher."""
 
 import json
 import os
 import shutil
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -17,6 +19,14 @@ from radar_tasks.harness.track import Tracker
 from radar_tasks.results import find_runs, load_run
 
 TASKS = ["radar_mini_colour"]
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+def launch(*command):
+    command = [*LAUNCH, *map(str, command)]
+    env = {**os.environ, **QUIET}
+    return subprocess.run(command, check=False, env=env, capture_output=True, text=True, timeout=200)
 
 
 def tracker(root, *, tasks=TASKS, limit=3, said=None, pattern="step-*", output="results", **settings):
@@ -216,3 +226,79 @@ def test_folders_are_replaced_whole_also_by_several_at_once(tmp_path):
     with pytest.raises(OSError, match="nowhere"):
         replace_folder(tmp_path / "nowhere", place)
     assert (place / "a").is_file()
+
+
+def scores(folder):
+    return {
+        (run.step, str(q_id)): logprob.tolist()
+        for run in find_runs([folder])
+        for samples in run.sources.values()
+        for q_id, logprob in zip(samples.q_id, samples.logprob, strict=True)
+    }
+
+
+def test_two_processes_share_each_checkpoint_and_a_damaged_one_stops_nobody(tracked, tmp_path):
+    """Three questions for two ranks."""
+    root, _, said = tracked
+    track = ["-m", "radar_tasks.cli", "track", root / "step-*", "--tasks", *TASKS, "--limit", 3, "--output", tmp_path]
+    done = launch("--master_port", 29671, *track)
+    assert done.returncode != 0
+    lines = [line for line in done.stdout.splitlines() if line.strip()]
+    assert [line.split()[:2] for line in lines] == [line.split()[:2] for line in said], done.stdout + done.stderr
+    assert "step-00100: FAILED: /" in lines[1]  # and not of one rank only
+    alone, together = scores(root / "results"), scores(tmp_path)
+    assert alone.keys() == together.keys()
+    assert len(alone) == 6
+    for key, logprob in alone.items():
+        assert together[key] == pytest.approx(logprob, abs=1e-5)
+
+
+SCRIPT = """
+import sys
+from radar_tasks.errors import RadarError
+from radar_tasks.harness.ranks import decided_by_main, ending_job, failing_together, ranks
+
+rank = ranks().process_index
+
+def attempt(label, action, error):
+    try:
+        with failing_together():
+            if rank == 1 and error:
+                raise error
+            action()
+    except RadarError as met:
+        print(f"{label} rank{rank}: {met}", flush=True)
+
+attempt("one", lambda: None, RadarError("bad question"))
+attempt("none", lambda: print(f"fine rank{rank}", flush=True), None)
+
+def decide():
+    raise RadarError("no folder")
+try:
+    decided_by_main(decide)
+except RadarError as met:
+    print(f"main rank{rank}: {met}", flush=True)
+print(f"value rank{rank}: {decided_by_main(lambda: rank + 7)}", flush=True)
+with ending_job():
+    if rank == 1:
+        raise ValueError("a bug")
+    ranks().wait_for_everyone()
+print("never")
+"""
+
+
+def test_ranks_agree_on_failures_and_a_bug_on_one_ends_the_job(tmp_path):
+    (tmp_path / "script.py").write_text(SCRIPT)
+    done = launch("--master_port", 29673, tmp_path / "script.py")
+    assert done.returncode != 0
+    assert sorted(done.stdout.splitlines()) == [
+        "fine rank0",
+        "fine rank1",
+        "main rank0: no folder",
+        "main rank1: no folder",
+        "one rank0: rank 1 of 2: bad question",
+        "one rank1: rank 1 of 2: bad question",
+        "value rank0: 7",
+        "value rank1: 7",
+    ]
+    assert "rank 1 ends the job: ValueError: a bug" in done.stderr
