@@ -278,13 +278,44 @@ def _read_results(file: Path) -> dict[str, Any]:
         raise ResultsError(f"{file} is not a results file: lmms-eval calls them <date>_results.json.")
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ResultsError(f"{file} cannot be read, perhaps it was cut short: {error}") from None
     if not isinstance(results, dict) or "results" not in results:
         raise ResultsError(f"{file} is not a results file of lmms-eval or lm-eval: it has no `results`.")
+    try:
+        _Shape.model_validate(results)
+        for config in _leaves(results).values():
+            _LeafShape.model_validate(config)
+    except ValidationError as error:
+        raise ResultsError(f"{file} is not as lmms-eval or lm-eval writes it: {_first_problem(error)}") from None
     if not _leaves(results):
         raise _NotRadarError(f"{file} holds no RADAR task (it has {', '.join(results['results']) or 'none'}).")
     return results
+
+
+_Object = dict[str, Any]
+
+
+class _Shape(BaseModel):
+    """Where a results file has objects; what is in them is looked at when it is needed."""
+
+    results: dict[str, _Object]
+    groups: dict[str, _Object] | None = None
+    configs: _Object | None = None
+    config: _Object | None = None
+    n_samples: dict[str, _Object] | None = Field(None, alias="n-samples")
+
+
+class _RadarShape(BaseModel):
+    data: _Object
+    scoring: _Object | None = None
+
+
+class _LeafShape(BaseModel):
+    """One of `configs` that a task of this project has written."""
+
+    radar: _RadarShape
+    metadata: _Object | None = None
 
 
 class _Data(BaseModel):
@@ -393,6 +424,8 @@ def _checkpoint(results: dict[str, Any], scoring: dict[str, Any], file: Path) ->
     args = (results.get("config") or {}).get("model_args") or {}
     if isinstance(args, str):
         args = dict(pair.split("=", 1) for pair in args.split(",") if "=" in pair)
+    if not isinstance(args, dict):
+        raise ResultsError(f"{file}: config.model_args is {args!r}, no arguments.")
     pretrained = scoring.get("pretrained") or args.get("pretrained") or results.get("model_name") or file.parent.name
     revision = scoring.get("revision") or args.get("revision")
     return str(pretrained), None if revision in (None, "", "main") else str(revision)

@@ -47,7 +47,7 @@ def release_sources(location: Path) -> list[ReleaseSource]:
     names: dict[str, list[str]] = {}
     for name in files.names():
         parts = PurePosixPath(name).parts
-        if "__MACOSX" in parts or parts[-1].startswith("."):
+        if not parts or "__MACOSX" in parts or parts[-1].startswith("."):
             continue
         for folder in {source.folder for source in PUBLISHED.values()} & set(parts[:-1]):
             names.setdefault("/".join(parts[: parts.index(folder) + 1]), []).append(name)

@@ -18,7 +18,10 @@ import traceback
 from contextlib import closing
 from pathlib import Path
 
+from radar_tasks import paths
+
 BATCH = 4
+CHECKPOINT = max(paths.checkpoints().glob("step-*"))
 
 
 def main(folder, kills, questions, seed):
@@ -80,7 +83,6 @@ def score(log, questions, cache):
     from lmms_eval.evaluator import simple_evaluate
     from lmms_eval.tasks import TaskManager
 
-    from radar_tasks import paths
     from radar_tasks.scoring.engine import Scorer
 
     noted = Scorer._score
@@ -94,7 +96,7 @@ def score(log, questions, cache):
     Scorer._score = score_and_note
     results = simple_evaluate(
         model="radar_hf",
-        model_args=f"pretrained={max(paths.checkpoints().glob('step-*'))}",
+        model_args=f"pretrained={CHECKPOINT}",
         tasks=["radar_mini_colour", "radar_mini_sum"],
         task_manager=TaskManager(include_path=str(paths.task_configs("lmms_eval")), include_defaults=False),
         batch_size=str(BATCH),
@@ -102,11 +104,15 @@ def score(log, questions, cache):
         use_cache=cache and str(cache),
         bootstrap_iters=0,
     )
-    table = {
+    log.with_suffix(".table").write_text(json.dumps(printed(results)))
+
+
+def printed(results):
+    """The table to the last digit that lmms-eval prints."""
+    return {
         leaf: {name: f"{value:.4f}" for name, value in row.items() if isinstance(value, float)}
         for leaf, row in results["results"].items()
     }
-    log.with_suffix(".table").write_text(json.dumps(table))
 
 
 def batches(log):

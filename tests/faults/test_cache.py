@@ -168,7 +168,7 @@ def test_a_merge_that_was_killed_is_finished(manager, checkpoint, tmp_path):
     radar_cache.recover(tmp_path / "cache")
     script = (
         "import os, sqlite3, sys; d = sqlite3.connect(sys.argv[1]); d.execute('PRAGMA wal_autocheckpoint=0');"
-        "d.execute(\"INSERT INTO meta VALUES ('from', 'journal')\"); d.commit(); print(os.getpid()); sys.stdout.flush();"
+        "d.execute(\"INSERT INTO meta VALUES ('from', 'journal')\"); d.commit(); print(os.getpid(), flush=True);"
         "os.kill(os.getpid(), 9)"
     )
     done = subprocess.run(
@@ -211,7 +211,7 @@ def test_a_full_disk_is_told_and_what_was_stored_is_kept(manager, checkpoint, tm
         stored.append(store(self, *arguments))
 
     monkeypatch.setattr(ResponseCache, "_store", full)
-    with pytest.raises(ResultsError, match="--use_cache cannot be written .*disk is full"):
+    with pytest.raises(ResultsError, match=r"--use_cache cannot be written .*disk is full"):
         responses(manager, checkpoint, tmp_path / "cache", Model())
 
     def full_log(self, *arguments, **more):

@@ -23,6 +23,7 @@ def runs(tmp_path_factory):
         capture_output=True,
         text=True,
         timeout=200,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -1,0 +1,73 @@
+"""Ranks that have nothing to do, ranks that die."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).with_name("ranks_scoring.py")
+QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+A_MINUTE = 60
+
+
+def launch(processes, folder, *arguments):
+    """The script under the launcher; how it ended and the seconds from the fault to the end of the last process."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)] if processes else []
+    return subprocess.run(
+        [sys.executable, *launcher, str(SCRIPT), *map(str, (folder, *arguments))],
+        env={**os.environ, **QUIET},
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+def result(folder, limit):
+    return json.loads((folder / f"{limit}.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("alone")
+    done = launch(0, folder, "1,3,13")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_four_ranks_of_which_some_have_nothing_to_do_agree_with_one_process(alone, tmp_path):
+    """With a limit of 1 three ranks get no document, with 3 one does, and 13 does not divide by 4."""
+    done = launch(4, tmp_path, "1,3,13")
+    assert done.returncode == 0, done.stderr
+    for limit in (1, 3, 13):
+        one, four = result(alone, limit), result(tmp_path, limit)
+        assert four["table"] == one["table"]
+        assert {leaf: sorted(order) for leaf, order in four["order"].items()} == {
+            leaf: list(range(limit)) for leaf in one["order"]
+        }
+        assert four["logprob"].keys() == one["logprob"].keys()
+        for q_id, logprob in four["logprob"].items():
+            assert logprob == pytest.approx(one["logprob"][q_id], abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [("bug", "rank 1 ends the job: ValueError: a broken device"), ("kill", "Signal 9 (SIGKILL) received by PID")],
+)
+def test_a_rank_that_dies_ends_the_others_and_what_was_scored_is_kept(alone, tmp_path, fault, message):
+    """The next run has another number of processes and still finds what both ranks have stored."""
+    started = time.monotonic()
+    done = launch(2, tmp_path, "13", fault, tmp_path / "cache")
+    assert time.monotonic() - started < 2 * A_MINUTE  # of which at most one is starting
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert not (tmp_path / "13.json").exists()
+    again = launch(0, tmp_path, "13", "none", tmp_path / "cache")
+    assert again.returncode == 0, again.stderr
+    resumed = result(tmp_path, 13)
+    assert resumed["table"] == result(alone, 13)["table"]
+    assert resumed["scored"] <= 26 - 3 * 2  # rank 1 had finished three batches of two
