@@ -78,10 +78,10 @@ class Scorer:
             CheckpointError: the model gives scores that are not finite, or a question does not fit into memory alone.
             RadarError: a question cannot be read or encoded.
         """
-        order = meeting_order(questions)
-        source = encoded_ahead(questions, order, self._checkpoint.encode, self._workers, lambda: 2 * self._limit)
-        features = FeatureStore(self._running)
         pool: list[tuple[int, EncodedQuestion]] = []
+        order, encode = meeting_order(questions), self._checkpoint.encode
+        source = encoded_ahead(questions, order, encode, self._workers, lambda: self._ahead(pool))
+        features = FeatureStore(self._running)
         while self._fill(pool, source):
             chosen = next_batch([question for _, question in pool], self._limit)
             scores = self._score([pool[k][1] for k in chosen], features)
@@ -105,11 +105,16 @@ class Scorer:
 
     def _fill(self, pool: list[tuple[int, EncodedQuestion]], source: Iterator[tuple[int, EncodedQuestion]]) -> bool:
         """Tops the pool up; whether there is anything left to score."""
-        held = sum(_bytes_of(question) for _, question in pool)
+        held = _bytes_of(pool)
         while len(pool) < POOL_BATCHES * self._limit and held < POOL_BYTES and (item := next(source, None)) is not None:
             pool.append(item)
-            held += _bytes_of(item[1])
+            held += _bytes_of([item])
         return bool(pool)
+
+    def _ahead(self, pool: Sequence[tuple[int, EncodedQuestion]]) -> int:
+        """Questions to encode ahead: two batches' worth, fewer where those in the pool are large."""
+        fitting = POOL_BYTES * len(pool) // max(1, _bytes_of(pool))
+        return min(2 * self._limit, max(self._workers, fitting)) if pool else self._workers
 
     def _score(self, batch: Sequence[EncodedQuestion], features: FeatureStore) -> Scores | None:
         """The scores of a batch, or None when memory ran out and the next batch will be smaller."""
@@ -160,8 +165,8 @@ class Scorer:
             torch.cuda.empty_cache()
 
 
-def _bytes_of(question: EncodedQuestion) -> int:
-    return sum(value.nbytes for value in question.vision.values())
+def _bytes_of(pool: Sequence[tuple[int, EncodedQuestion]]) -> int:
+    return sum(value.nbytes for _, question in pool for value in question.vision.values())
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -181,3 +181,14 @@ def test_questions_are_read_once_shortly_before_they_are_needed_and_by_picture(m
     assert len(asked.read) <= engine.POOL_BATCHES + 2
     assert len(list(scores)) == 59
     assert asked.read == [*range(0, 60, 2), *range(1, 60, 2)]
+
+
+def test_large_pictures_do_not_pile_up(made, monkeypatch):
+    """A budget of three pictures: the pool holds three questions, and hardly more are encoded ahead of it."""
+    picture = made.encode(ASKED[0]).vision["pixel_values"].nbytes
+    monkeypatch.setattr(engine, "POOL_BYTES", 3 * picture)
+    asked = Counting(questions(60))
+    scores = Scorer(made, scoring="shared", batch_size=8, workers=1).score(asked)
+    next(scores)
+    assert len(asked.read) <= 8
+    assert len(list(scores)) == 59
