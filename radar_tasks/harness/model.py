@@ -12,17 +12,17 @@ import torch
 from accelerate import PartialState
 from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
-from pydantic import ValidationError
 from tqdm import tqdm
 from transformers.utils.logging import disable_progress_bar
 
 from radar_tasks.errors import CheckpointError, RadarError
 from radar_tasks.harness import task as radar_task
 from radar_tasks.harness.conventions import to_response
-from radar_tasks.harness.ranks import ending_job
+from radar_tasks.harness.ranks import ending_job, rank_and_size
 from radar_tasks.harness.requests import QuestionRequests
 from radar_tasks.scoring import Scorer
-from radar_tasks.scoring.checkpoints import CheckpointOptions, load, recognise
+from radar_tasks.scoring.checkpoints import load, recognise
+from radar_tasks.scoring.options import checkpoint_options
 from radar_tasks.scoring.types import OptionScore
 
 Scored = tuple[int, tuple[OptionScore, ...]]
@@ -58,12 +58,12 @@ class RadarHF(lmms):  # type: ignore[misc]
         **model_args: Any,
     ) -> None:
         super().__init__()
-        self._options = _options(model_args)
+        self._options = checkpoint_options(model_args)
         self._scoring = _one_of("scoring", scoring, ("auto", "shared", "independent"))
         self._batch_size = _batch_size(batch_size)
         self._feature_store = None if feature_store is None else Path(feature_store)
         state = PartialState()
-        self._rank, self._world_size = state.process_index, state.num_processes
+        self._rank, self._world_size = rank_and_size()
         if self._options.device is None and self._options.device_map is None:
             self._options = self._options.model_copy(update={"device": str(state.device)})
         self._device = torch.device(self._options.device or state.device)
@@ -144,15 +144,6 @@ class RadarHF(lmms):  # type: ignore[misc]
         for splits in self.task_dict.values():
             if documents := splits.get(radar_task.SPLIT):
                 getattr(documents, "provenance", {}).setdefault("scoring", {}).update(came_out)
-
-
-def _options(model_args: dict[str, Any]) -> CheckpointOptions:
-    try:
-        return CheckpointOptions(**model_args)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        known = ", ".join([*CheckpointOptions.model_fields, "scoring"])
-        raise CheckpointError(f"--model_args: {problems}. Known arguments: {known}.") from None
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:

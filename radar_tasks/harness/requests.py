@@ -43,6 +43,11 @@ class QuestionRequests(Sequence[Question]):
             return documents.question(doc_id)
         return _foreign_question(task, doc_id, documents[doc_id], [options[k] for k in sorted(options)])
 
+    @property
+    def image_ids(self) -> list[str]:
+        """One a question; the engine brings questions on the same picture together, so that it is encoded once."""
+        return [self._image_id(key) for key, _ in self._groups]
+
     def answer(self, index: int, responses: Sequence[str]) -> tuple[list[Instance], list[str]]:
         """Keep the responses to a question's options, in option order.
 
@@ -58,6 +63,10 @@ class QuestionRequests(Sequence[Question]):
     def responses(self) -> list[str]:
         """One response a request, in the order of the requests."""
         return [self._responses[_document_of(request)][request.idx] for request in self._requests]
+
+    def _image_id(self, key: _Key) -> str:
+        task, split, doc_id = key
+        return str(self._task_dict[task][split][doc_id]["image_id"]) if self._is_ours(key) else f"{task}/{doc_id}"
 
     def _is_ours(self, key: _Key) -> bool:
         task, split, _ = key
