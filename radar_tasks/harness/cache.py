@@ -111,7 +111,7 @@ class _Answered:
     def __init__(self, responses: Sequence[Any]) -> None:
         self._responses = responses
 
-    def loglikelihood(self, requests: Sequence[Instance]) -> Sequence[Any]:  # noqa: ARG002
+    def loglikelihood(self, requests: Sequence[Instance]) -> Sequence[Any]:
         return self._responses
 
 

@@ -12,6 +12,7 @@ from typing import Any, NoReturn, TypeVar, cast
 import torch
 from accelerate import PartialState
 from accelerate.utils import broadcast_object_list, gather_object
+from torch import distributed
 
 from radar_tasks.errors import RadarError
 
@@ -29,6 +30,17 @@ def ranks() -> PartialState:
     """The processes of this job, met at the first call; one without a launcher."""
     # Without this accelerate takes no notice of a launcher on a machine that has nothing but CPUs.
     return PartialState(cpu=not torch.accelerator.is_available(), timeout=PATIENCE)
+
+
+def rank_and_size() -> tuple[int, int]:
+    """This process's rank and the number of processes.
+
+    torch says it, not accelerate: on a machine without GPUs lmms-eval's own command meets the other processes, and its
+    accelerate still believes that there is one.
+    """
+    if distributed.is_available() and distributed.is_initialized():
+        return distributed.get_rank(), distributed.get_world_size()
+    return 0, 1
 
 
 def decided_by_main(decide: Callable[[], T]) -> T:
@@ -96,12 +108,12 @@ def ending_job() -> Iterator[None]:
     except AgreedError:
         raise
     except Exception as error:
-        if ranks().num_processes == 1:
+        if rank_and_size()[1] == 1:
             raise
         _end_job(error)
 
 
 def _end_job(error: Exception) -> NoReturn:
     traceback.print_exception(error)
-    print(f"rank {ranks().process_index} ends the job: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    print(f"rank {rank_and_size()[0]} ends the job: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
     raise SystemExit(1) from error

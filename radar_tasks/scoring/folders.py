@@ -144,7 +144,9 @@ def _shards(index: Path) -> list[Path]:
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index} has no weight_map: is it still being written?")
-    files = [index.parent / Path(str(name)).name for name in sorted(set(weight_map.values()))]
+    if not all(isinstance(name, str) for name in weight_map.values()):
+        raise CheckpointError(f"{index} names a weight's file by something that is no text.")
+    files = [index.parent / Path(name).name for name in sorted(set(weight_map.values()))]
     if missing := [file.name for file in files if not file.is_file()]:
         raise CheckpointError(
             f"{index.parent} lacks {', '.join(missing)}, named in {index.name}: is it still being written?"

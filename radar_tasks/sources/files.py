@@ -95,6 +95,7 @@ class ZipFiles:
             raise DataError(f"{path} is not a whole zip file: {error}") from error
         entries = self._zip.infolist()
         problems = [f"{entry.filename!r}: {problem}" for entry in entries for problem in _entry_problems(entry)]
+        entries = [entry for entry in entries if entry.filename]  # zipfile itself fails on one without a name
         if len(entries) > MAX_FILES:
             problems.append(f"{len(entries):,} files, more than {MAX_FILES:,}")
         self._entries = {entry.filename: entry for entry in entries if not entry.is_dir()}
@@ -144,7 +145,7 @@ def _files_below(folder: Path) -> Iterator[str]:
 
 
 def _entry_problems(entry: zipfile.ZipInfo) -> list[str]:
-    problems = []
+    problems = [] if entry.filename else ["an entry without a name"]
     path = PurePosixPath(entry.filename)
     if path.is_absolute() or entry.filename[1:2] == ":":
         problems.append("an absolute path")

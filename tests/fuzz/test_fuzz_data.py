@@ -4,13 +4,14 @@ import io
 import json
 import time
 import zipfile
+from contextlib import nullcontext, suppress
 
 import numpy as np
 import pytest
+from fuzz.mutations import damaged, spoiled
 from fuzzing import cases
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from fuzz.mutations import damaged, spoiled
 from PIL import Image
 from release import ENDING
 
@@ -67,21 +68,11 @@ FOLDERS = ["spatial_reasoning", "mathematical_reasoning", "physical_reasoning", 
 def test_a_picture_that_passes_the_check_can_be_shown(data):
     """And one that cannot be shown is refused by the check, so that no question is lost at the hundredth batch."""
     started = time.perf_counter()
-    problem = picture_problem(data)
-    try:
-        image = read_image(data, "q", 0)
-        assert image.mode == "RGB"
-    except QuestionError as error:
-        assert problem is not None, error
-    read_official(data)
+    sound = picture_problem(data) is None
+    for official in (False, True):
+        with nullcontext() if sound else suppress(QuestionError):
+            assert read_image(data, "q", 0, official=official).mode == "RGB"
     assert time.perf_counter() - started < SECONDS
-
-
-def read_official(data):
-    try:
-        assert read_image(data, "q", 0, official=True).mode == "RGB"
-    except QuestionError:
-        pass
 
 
 @pytest.mark.parametrize("number", range(len(PICTURES)))
@@ -93,12 +84,10 @@ def test_every_picture_that_is_spoilt_here_was_whole(number):
 def outcome(location):
     """What reading a release gives; only questions, reasons or an error of ours."""
     started = time.perf_counter()
-    try:
+    with suppress(RadarError):
         for source in m3bench.release_sources(location):
             for found in source.read():
                 assert isinstance(found, Question) or found.too_many_images != bool(found.reasons)
-    except RadarError as error:
-        assert str(error)
     assert time.perf_counter() - started < SECONDS
 
 
@@ -140,13 +129,15 @@ def test_a_damaged_archive(home, data):
     outcome(home / "r.zip")
 
 
-names = st.lists(
-    st.sampled_from(
-        ["..", ".", "", "evil", "spatial_reasoning", "images", "C:", "\\", f"x{ENDING}", "p.jpg", "~"]
-    ),
-    min_size=1,
-    max_size=6,
-).map("/".join).filter(bool)
+names = (
+    st.lists(
+        st.sampled_from(["..", ".", "", "evil", "spatial_reasoning", "images", "C:", "\\", f"x{ENDING}", "p.jpg", "~"]),
+        min_size=1,
+        max_size=6,
+    )
+    .map("/".join)
+    .filter(bool)
+)
 
 
 @settings(max_examples=cases(200), deadline=None)
@@ -175,8 +166,6 @@ def test_a_table(home, case):
     table = home / f"t{ending}"
     table.write_bytes(data)
     (home / "p.jpg").write_bytes(PICTURES[6])
-    try:
+    with suppress(RadarError):
         for found in TableSource("mine", table).read():
             assert isinstance(found, Question) or found.reasons
-    except RadarError as error:
-        assert str(error)
