@@ -45,7 +45,7 @@ metrics: $(READY)
 	$(BIN)/radar track "$$($(BIN)/radar path checkpoints)/step-*" --tasks radar_mini --model-args dtype=float32 --output demo/results
 	$(BIN)/radar mir "$$($(BIN)/radar path checkpoints)"/step-* --pairs 100 --output demo/mir.csv
 	$(BIN)/radar agreement demo/results --mir demo/mir.csv --format markdown \
-	  --on "mini perception" --on "mini reasoning"
+	  --on "mini perception" --on "mini reasoning" --on "all sources"
 
 # The page is tested in a real browser. Where Chromium is missing and cannot be installed, those tests say so.
 browser:

@@ -13,7 +13,6 @@ from accelerate import PartialState
 from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
-from transformers.utils.logging import disable_progress_bar
 
 from radar_tasks.errors import CheckpointError, RadarError
 from radar_tasks.harness import task as radar_task
@@ -105,7 +104,6 @@ class RadarHF(lmms):  # type: ignore[misc]
             CheckpointError: see `radar_tasks.scoring.checkpoints.load`.
         """
         if self._scorer is None:
-            disable_progress_bar()  # type: ignore[no-untyped-call]  # of transformers, for the loading of weights
             self._scorer = Scorer(
                 load(self._options),
                 scoring=cast(Any, self._scoring),
