@@ -2,9 +2,11 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,57 @@ def launch(processes, folder, *arguments):
 
 def result(folder, limit):
     return json.loads((folder / f"{limit}.json").read_text())
+
+
+@contextmanager
+def two_hosts():
+    """Two network namespaces with an address each, joined by a cable; skips where the system does not allow it."""
+    names, ends = [f"radar{os.getpid()}{k}" for k in "ab"], [f"rv{os.getpid()}{k}" for k in "ab"]
+    commands = [["netns", "add", name] for name in names]
+    commands += [["link", "add", ends[0], "netns", names[0], "type", "veth", "peer", ends[1], "netns", names[1]]]
+    for k, (name, end) in enumerate(zip(names, ends, strict=True), 1):
+        commands += [["-n", name, "addr", "add", f"10.77.0.{k}/24", "dev", end]]
+        commands += [["-n", name, "link", "set", device, "up"] for device in (end, "lo")]
+    if shutil.which("ip") is None:
+        pytest.skip("there is no `ip` here (package iproute2)")
+    try:
+        for command in commands:
+            if subprocess.run(["ip", *command], capture_output=True, check=False).returncode != 0:
+                pytest.skip("network namespaces cannot be made here: it needs the rights of an administrator")
+        yield list(zip(names, ends, strict=True))
+    finally:
+        for name in names:
+            subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
+
+
+def test_two_hosts_agree_with_one_process(alone, tmp_path):
+    """`torchrun --nnodes 2`, each host with a network of its own."""
+    with two_hosts() as hosts:
+        nodes = []
+        for rank, (name, end) in enumerate(hosts):
+            meeting = [
+                "--nnodes",
+                "2",
+                "--node_rank",
+                str(rank),
+                "--master_addr",
+                "10.77.0.1",
+                "--master_port",
+                "29517",
+            ]
+            inside = ["ip", "netns", "exec", name, sys.executable, "-m", "torch.distributed.run"]
+            (tmp_path / name).mkdir()
+            nodes.append(
+                subprocess.Popen(
+                    [*inside, *meeting, "--nproc_per_node", "1", str(SCRIPT), str(tmp_path / name), "13"],
+                    env={**os.environ, **QUIET, "GLOO_SOCKET_IFNAME": end},
+                )
+            )
+        assert [node.wait(200) for node in nodes] == [0, 0]
+        one, two = result(alone, 13), result(tmp_path / hosts[0][0], 13)
+        assert two["table"] == one["table"]
+        assert two["logprob"].keys() == one["logprob"].keys()
+        assert two["scored"] == 14  # of 26, each host asked half, 7 a task
 
 
 @pytest.fixture(scope="module")
