@@ -46,7 +46,7 @@ def command(
 
 def _pairs(sources: list[str], images: Path | None, count: int) -> list[Question]:
     from radar_tasks.errors import DataError
-    from radar_tasks.scoring.pairs import pairs_of_folder, pairs_of_sources
+    from radar_tasks.pairs import pairs_of_folder, pairs_of_sources
 
     if images and sources:
         raise DataError("give --source or --images, not both.")

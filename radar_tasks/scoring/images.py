@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from radar_tasks.errors import QuestionError
+from radar_tasks.whole_pictures import only_whole_pictures
 
 GREY = (128, 128, 128)
 """Colour of the pictures that `blind=blank` shows."""
@@ -25,8 +26,9 @@ def read_image(data: bytes, q_id: str, index: int, official: bool = False, white
         QuestionError: the bytes are not a picture; names question and image.
     """
     try:
-        image = Image.open(io.BytesIO(data))
-        image.load()
+        with only_whole_pictures():
+            image = Image.open(io.BytesIO(data))
+            image.load()
         if official:
             return on_white(image) if white_behind and image.mode == "RGBA" else image.convert("RGB")
         return _to_rgb(ImageOps.exif_transpose(image))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import warnings
-from collections.abc import Iterator
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from radar_tasks.whole_pictures import only_whole_pictures
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused: decoding one takes 0.3 GB and more, and no model sees a fraction of it."""
@@ -26,7 +26,7 @@ def picture_problem(data: bytes) -> str | None:
     if not data:
         return "the file is empty"
     try:
-        with _strict(), warnings.catch_warnings():
+        with only_whole_pictures(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about size and metadata; the size is checked below
             image = Image.open(io.BytesIO(data), formats=FORMATS)
             if image.width * image.height > MAX_PIXELS:
@@ -41,14 +41,3 @@ def picture_problem(data: bytes) -> str | None:
     except Exception as error:  # Pillow's decoders raise what they like on damaged input
         return f"not a picture that can be decoded ({type(error).__name__}: {error})"
     return None
-
-
-@contextlib.contextmanager
-def _strict() -> Iterator[None]:
-    """Cut-short files are errors here, although lmms-eval tells Pillow, for the whole process, to let them pass."""
-    before = ImageFile.LOAD_TRUNCATED_IMAGES
-    ImageFile.LOAD_TRUNCATED_IMAGES = False
-    try:
-        yield
-    finally:
-        ImageFile.LOAD_TRUNCATED_IMAGES = before

@@ -7,10 +7,10 @@ import torch
 from tiny_models import make, picture, question
 
 from radar_tasks.errors import CheckpointError, DataError
+from radar_tasks.pairs import pairs_of_folder, pairs_of_sources
 from radar_tasks.scoring import layers
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.layers import layer_features, modality_integration
-from radar_tasks.scoring.pairs import pairs_of_folder, pairs_of_sources
 from radar_tasks.scoring.running import RunningModel
 
 FAMILIES = ["qwen2_vl", "llava", "gemma3"]
