@@ -10,7 +10,7 @@ SOURCES := radar_metrics radar_tasks tests benchmarks examples
 # Without compiled modules every start of Python costs ten seconds more; some machines forbid writing them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test check lock metrics browser clean
+.PHONY: demo test fuzz soak check lock metrics browser clean
 
 demo: $(READY)
 	$(BIN)/radar demo
@@ -18,6 +18,14 @@ demo: $(READY)
 # Two workers, one thread each: the tests are many small models, which gain nothing from threads.
 test: $(READY) browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# The long forms of what `make test` does in short: 100,000 spoilt inputs; ten kills in a row and 10,000 questions.
+fuzz: $(READY)
+	RADAR_FUZZ=30 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --timeout 7200 tests/fuzz tests/radar_tasks/sources tests/radar_tasks/test_store.py
+
+soak: $(READY)
+	RADAR_FUZZ=5 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout 1200 tests/faults/test_killed_scoring.py tests/faults/test_ranks.py
+	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/soak.py
 
 check: $(READY)
 	$(BIN)/ruff check $(SOURCES)

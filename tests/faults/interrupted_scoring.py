@@ -35,9 +35,9 @@ def main(folder, kills, questions, seed):
     undisturbed = attempt(folder / "undisturbed", questions, None)
     in_all = 2 * questions
     for number in range(kills):
-        done = sum(map(len, batches(folder / f"killed-{number - 1}"))) if number else 0
-        left = max(2, (in_all - done) // BATCH)
-        attempt(folder / f"killed-{number}", questions, folder / "cache", draw, draw.randrange(1, max(2, left // 2)))
+        done = sum(len(batch) for k in range(number) for batch in batches(folder / f"killed-{k}"))
+        share = (in_all - done) // BATCH // (kills - number + 1)  # so that every kill finds something to interrupt
+        attempt(folder / f"killed-{number}", questions, folder / "cache", draw, draw.randint(1, max(1, share)))
     resumed = attempt(folder / "resumed", questions, folder / "cache")
     names = [f"killed-{number}" for number in range(kills)] + ["resumed"]
     print(

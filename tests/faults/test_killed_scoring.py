@@ -10,7 +10,7 @@ import pytest
 from fuzzing import cases
 
 KILLS = cases(2)
-QUESTIONS = 16 + 4 * KILLS
+QUESTIONS = 12 + 8 * KILLS
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def runs(tmp_path_factory):
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"},
         capture_output=True,
         text=True,
-        timeout=200,
+        timeout=100 * KILLS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
