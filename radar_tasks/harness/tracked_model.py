@@ -35,7 +35,7 @@ class TrackedModel(RadarHF):
         with failing_together():
             return self.answers(requests)
 
-    def _progress(self, scored: Iterable[Scored], total: int) -> Iterator[Scored]:  # noqa: ARG002
+    def _progress(self, scored: Iterable[Scored], total: int) -> Iterator[Scored]:
         for question in scored:
             yield question
             self._on_scored()

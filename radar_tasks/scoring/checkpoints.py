@@ -107,6 +107,9 @@ def load(options: CheckpointOptions) -> Checkpoint:
         CheckpointError: everything that `recognise` raises for; weights left over, missing, of another shape, NaN or
             infinite; a tokenizer with more tokens than the model; no memory.
     """
+    from transformers.utils.logging import disable_progress_bar
+
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # one a checkpoint would bury what is said of the scores
     found = recognise(options, weights=True)
     parts = find_parts(found)
     model = _load_model(found, parts)

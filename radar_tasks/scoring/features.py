@@ -57,11 +57,13 @@ class FeatureStore:
         self._running = running
         self._budget = budget
         self._kept: OrderedDict[str, Features] = OrderedDict()
+        self._held = 0  # bytes in `_kept`
         self._usable = "mm_encoder_outputs" in inspect.signature(running.model.forward).parameters
 
     def clear(self) -> None:
         """Forgets everything, to free memory."""
         self._kept.clear()
+        self._held = 0
 
     def inputs(self, batch: Sequence[EncodedQuestion]) -> dict[str, Any]:
         """What the model needs to see the pictures of a batch, in the order of its questions."""
@@ -103,11 +105,12 @@ class FeatureStore:
 
     def _keep(self, batch: Sequence[EncodedQuestion], features: Sequence[Features]) -> None:
         for question, feature in zip(batch, features, strict=True):
+            if question.vision_key not in self._kept:
+                self._held += feature.nbytes
             self._kept[question.vision_key] = feature
             self._kept.move_to_end(question.vision_key)
-        size = sum(feature.nbytes for feature in self._kept.values())
-        while size > self._budget:
-            size -= self._kept.popitem(last=False)[1].nbytes
+        while self._held > self._budget:
+            self._held -= self._kept.popitem(last=False)[1].nbytes
 
 
 def _shares(rows: Sequence[int], questions: Sequence[EncodedQuestion]) -> list[slice] | None:
