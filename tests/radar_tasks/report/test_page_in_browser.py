@@ -149,7 +149,9 @@ def test_the_keyboard_reaches_what_the_mouse_does(page):
 
 def test_the_numbers_of_a_chart_open_as_a_table(page):
     page.click("#abilities .as-table summary")
-    assert page.locator("#abilities .as-table tbody tr").count() == 2 * 3
+    rows = page.locator("#abilities .as-table tbody tr")
+    rows.first.wait_for()  # the table is filled when it opens, a moment after the click
+    assert rows.count() == 2 * 3
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
