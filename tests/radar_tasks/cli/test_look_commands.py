@@ -24,9 +24,6 @@ def call(module, *arguments):
 def curve(tmp_path_factory):
     folder = tmp_path_factory.mktemp("results") / "exp1"
     skills = {"mini_colour": [0, 1, 2.0], "mini_shape": [0, 1, 1.5], "mini_sum": [0, 0, 0.1]}
-    import fake_runs
-
-    fake_runs.ABILITIES |= {"colour": "perception", "shape": "perception", "sum": "reasoning"}
     write_curve(folder, [100, 200, 300], skills, n=60)
     return folder
 

@@ -260,6 +260,11 @@ from radar_tasks.harness.ranks import decided_by_main, ending_job, failing_toget
 
 rank = ranks().process_index
 
+def say(text):
+    # One write a line: the ranks share a pipe, and unbuffered `print` writes the line's end by itself.
+    sys.stdout.write(text + chr(10))
+    sys.stdout.flush()
+
 def attempt(label, action, error):
     try:
         with failing_together():
@@ -267,23 +272,23 @@ def attempt(label, action, error):
                 raise error
             action()
     except RadarError as met:
-        print(f"{label} rank{rank}: {met}", flush=True)
+        say(f"{label} rank{rank}: {met}")
 
 attempt("one", lambda: None, RadarError("bad question"))
-attempt("none", lambda: print(f"fine rank{rank}", flush=True), None)
+attempt("none", lambda: say(f"fine rank{rank}"), None)
 
 def decide():
     raise RadarError("no folder")
 try:
     decided_by_main(decide)
 except RadarError as met:
-    print(f"main rank{rank}: {met}", flush=True)
-print(f"value rank{rank}: {decided_by_main(lambda: rank + 7)}", flush=True)
+    say(f"main rank{rank}: {met}")
+say(f"value rank{rank}: {decided_by_main(lambda: rank + 7)}")
 with ending_job():
     if rank == 1:
         raise ValueError("a bug")
     ranks().wait_for_everyone()
-print("never")
+say("never")
 """
 
 
