@@ -14,7 +14,7 @@ from typing import Any
 
 from radar_tasks.order import document_order
 
-RANKS = (2, 4, 8, 64, 512)
+RANKS = (2, 4, 8, 16, 32, 64)
 PICTURE_TOKENS = 256
 CHARACTERS_A_TOKEN = 4
 

@@ -5,9 +5,12 @@ So the order decides what a limit means and how evenly the ranks are loaded:
 
 1. Any first N documents are a stratified sample: categories come in proportion to their size, and within one the
    order is that of a hash of the q_id, so it depends neither on the run nor on how the data was written.
-2. Within short blocks the documents are sorted by cost, so that ranks that take every W-th one get alike ones: their
-   sums differ by at most one document's cost a block, whatever W is. Each block starts at its own random place of the
-   sorted circle, so that a limit which cuts a block does not favour cheap questions.
+2. Within short blocks the costliest documents go to the ranks that have least so far, for all the numbers of ranks in
+   `RANKS` (and so for their divisors) at once. Where nothing tells places apart a hash does, so that a limit which
+   cuts a block favours neither cheap questions nor dear ones.
+
+The order knows nothing of the ranks that will be there: a document keeps its number, and with it its place in
+lmms-eval's response cache, when a run goes on with another number of processes.
 """
 
 from __future__ import annotations
@@ -19,6 +22,9 @@ from typing import Any
 
 BLOCK = 32
 
+RANKS = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 128)
+"""Numbers of processes to be even for: one host of up to 8 GPUs, and as many hosts as one checkpoint is spread over."""
+
 
 def document_order(headers: Sequence[Mapping[str, Any]]) -> list[int]:
     """The order in which to hand out questions: indices into `headers`, each once.
@@ -27,12 +33,22 @@ def document_order(headers: Sequence[Mapping[str, Any]]) -> list[int]:
         headers: one a question, with `q_id`, `category`, `text`, `options`, `n_images`.
     """
     stratified = _stratified(headers)
-    ordered: list[int] = []
+    loads = {ranks: [0] * ranks for ranks in RANKS}  # cost of the documents of each rank so far
+    tie = [_hash(f"place of {headers[i]['q_id']}") for i in stratified]
+    ordered = stratified.copy()
     for start in range(0, len(stratified), BLOCK):
-        block = sorted(stratified[start : start + BLOCK], key=lambda i: (cost(headers[i]), _hash(headers[i]["q_id"])))
-        turn = _hash(f"block {start}") % len(block)
-        ordered += block[turn:] + block[:turn]
+        block = sorted(stratified[start : start + BLOCK], key=lambda i: (-cost(headers[i]), _hash(headers[i]["q_id"])))
+        places = sorted(range(start, start + len(block)), key=lambda place: (_load_at(place, loads), tie[place]))
+        for place, index in zip(places, block, strict=True):
+            ordered[place] = index
+            for ranks, load in loads.items():
+                load[place % ranks] += cost(headers[index])
     return ordered
+
+
+def _load_at(place: int, loads: Mapping[int, Sequence[int]]) -> int:
+    """What the ranks that get this place have so far, each load in units of its mean (but for a common factor)."""
+    return sum(ranks * load[place % ranks] for ranks, load in loads.items())
 
 
 def cost(header: Mapping[str, Any]) -> int:

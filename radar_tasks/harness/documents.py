@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -14,8 +15,9 @@ class Documents(Sequence[dict[str, Any]]):
     """The questions of one source as plain dictionaries; pictures are read only by `question`.
 
     Attributes:
-        provenance: what a run records about this source (data, model, scoring, further metrics). The task puts the
-            same dictionary into the results file; whoever learns more during the run adds it here.
+        provenance: what a run records about this source (data, order of the documents, model, scoring, further
+            metrics). The task puts the same dictionary into the results file and into the keys of lmms-eval's response
+            cache, which knows a question by its place alone; whoever learns more during the run adds it here.
     """
 
     def __init__(self, table: QuestionTable) -> None:
@@ -23,7 +25,9 @@ class Documents(Sequence[dict[str, Any]]):
         headers = table.headers()
         self._order = document_order(headers)
         self._headers = [headers[row] for row in self._order]
-        self.provenance: dict[str, Any] = {"data": table.manifest.for_results()}
+        names = "\n".join(header["q_id"] for header in self._headers)
+        order = hashlib.sha256(names.encode()).hexdigest()[:16]
+        self.provenance: dict[str, Any] = {"data": table.manifest.for_results(), "order": order}
 
     def __len__(self) -> int:
         return len(self._headers)

@@ -18,7 +18,7 @@ CHOSEN = ("attn_implementation", "prompt_format", "min_pixels", "max_pixels", "m
 GIVEN = {"dtype": "auto", "scoring": "auto", "processor": None}
 """Further choices, with what stands for none; they are in the results as arguments."""
 
-FOUND = ("name", "kind", "model_type", "adapter", "weights", "setup", "transformers", "torch")
+FOUND = ("name", "kind", "model_type", "adapter", "weights", "setup", "transformers", "torch", "radar")
 """What is as it is; results made when it was otherwise are out of date."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -17,7 +18,7 @@ from radar_tasks.scoring.batching import kind_of, next_batch
 from radar_tasks.scoring.feature_store import TowerFeatures
 from radar_tasks.scoring.features import FeatureStore
 from radar_tasks.scoring.independent import score_independently
-from radar_tasks.scoring.reading import default_workers, encoded_ahead, meeting_order
+from radar_tasks.scoring.reading import default_workers, encoded_ahead, image_ids_of, meeting_order
 from radar_tasks.scoring.running import RunningModel
 from radar_tasks.scoring.shared import score_shared
 from radar_tasks.scoring.types import EncodedQuestion, OptionScore
@@ -79,16 +80,22 @@ class Scorer:
             RadarError: a question cannot be read or encoded.
         """
         pool: list[tuple[int, EncodedQuestion]] = []
-        order, encode = meeting_order(questions), self._checkpoint.encode
-        source = encoded_ahead(questions, order, encode, self._workers, lambda: self._ahead(pool))
+        image_ids = image_ids_of(questions)
+        to_come = Counter(image_ids)  # questions on each image
+        order = range(len(questions)) if image_ids is None else meeting_order(image_ids)
+        source = encoded_ahead(questions, order, self._checkpoint.encode, self._workers, lambda: self._ahead(pool))
         features = FeatureStore(self._running)
         while self._fill(pool, source):
             chosen = next_batch([question for _, question in pool], self._limit)
             scores = self._score([pool[k][1] for k in chosen], features)
             if scores is None:
                 continue
-            finished = [pool.pop(k)[0] for k in reversed(chosen)]
-            yield from zip(reversed(finished), scores, strict=True)
+            finished = [pool.pop(k) for k in reversed(chosen)]
+            for index, question in finished if image_ids is not None else ():
+                to_come[image_ids[index]] -= 1
+                if not to_come[image_ids[index]]:
+                    features.drop(question.vision_key)
+            yield from zip((index for index, _ in reversed(finished)), scores, strict=True)
         if self._tower is not None:
             self._tower.write()
 

@@ -19,7 +19,7 @@ from radar_tasks.scoring.running import RunningModel, vision_of
 from radar_tasks.scoring.types import EncodedQuestion
 
 BUDGET = 512 << 20
-"""Bytes of features kept for questions to come."""
+"""Bytes of features kept for questions to come; those used last, where nobody knows which will come."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,11 @@ class FeatureStore:
         """Forgets everything, to free memory."""
         self._kept.clear()
         self._held = 0
+
+    def drop(self, vision_key: str) -> None:
+        """Forgets pictures that no question to come is about."""
+        features = self._kept.pop(vision_key, None)
+        self._held -= features.nbytes if features is not None else 0
 
     def inputs(self, batch: Sequence[EncodedQuestion]) -> dict[str, Any]:
         """What the model needs to see the pictures of a batch, in the order of its questions."""

@@ -20,19 +20,21 @@ def default_workers() -> int:
     return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1))
 
 
-def meeting_order(questions: Sequence[Question]) -> list[int]:
-    """Indices of all questions, those on the same image brought together at the place of the first of them.
+def image_ids_of(questions: Sequence[Question]) -> Sequence[str] | None:
+    """The image id of every question, where that costs no reading, else None.
 
-    Only where that costs no reading: a list is in memory, and a sequence that reads its questions from a file may
-    give their image ids in an attribute `image_ids`. Otherwise the order stays as it is.
+    A list is in memory; a sequence that reads its questions from a file may give their ids in an attribute `image_ids`.
     """
-    image_ids = getattr(questions, "image_ids", None)
+    image_ids: Sequence[str] | None = getattr(questions, "image_ids", None)
     if image_ids is None and isinstance(questions, list | tuple):
-        image_ids = [question.image_id for question in questions]
-    if image_ids is None:
-        return list(range(len(questions)))
+        return [question.image_id for question in questions]
+    return image_ids
+
+
+def meeting_order(image_ids: Sequence[str]) -> list[int]:
+    """Indices of all questions, those on the same image brought together at the place of the first of them."""
     first: dict[str, int] = {}
-    return sorted(range(len(questions)), key=lambda index: first.setdefault(image_ids[index], index))
+    return sorted(range(len(image_ids)), key=lambda index: first.setdefault(image_ids[index], index))
 
 
 def encoded_ahead(

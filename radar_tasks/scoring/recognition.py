@@ -91,6 +91,7 @@ class Recognised:
             "setup": self.setup_fingerprint(),
             "transformers": version("transformers"),
             "torch": version("torch"),
+            "radar": version("lmms-eval-radar"),
         }
 
     def fingerprint(self) -> str:

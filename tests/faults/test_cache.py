@@ -1,6 +1,7 @@
 """Whose responses the cache of lmms-eval gives back, and what is left of it after a fault."""
 
 import contextlib
+import importlib.metadata
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from tiny_models import build
 from radar_tasks import paths
 from radar_tasks.errors import RadarError, ResultsError
 from radar_tasks.harness import cache as radar_cache
+from radar_tasks.harness import documents
 from radar_tasks.harness.model import RadarHF
 
 LEAF = "radar_mini_colour"
@@ -133,6 +135,21 @@ def other_configuration(folder):
 def test_another_checkpoint_under_the_same_path_is_never_answered_from_it(manager, checkpoint, tmp_path, change):
     assert asked(manager, checkpoint, tmp_path / "cache") == 2
     change(checkpoint)
+    assert asked(manager, checkpoint, tmp_path / "cache") == 2
+
+
+def test_another_order_of_the_documents_is_never_answered_from_it(manager, checkpoint, tmp_path, monkeypatch):
+    """A question is known to the cache by its place; the order may be another one after an upgrade."""
+    assert asked(manager, checkpoint, tmp_path / "cache") == 2
+    order = documents.document_order
+    monkeypatch.setattr(documents, "document_order", lambda headers: order(headers)[::-1])
+    assert asked(manager, checkpoint, tmp_path / "cache") == 2
+
+
+def test_another_version_of_this_package_is_never_answered_from_it(manager, checkpoint, tmp_path, monkeypatch):
+    assert asked(manager, checkpoint, tmp_path / "cache") == 2
+    version = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: version(name) + ".1" * (name == "lmms-eval-radar"))
     assert asked(manager, checkpoint, tmp_path / "cache") == 2
 
 

@@ -47,12 +47,29 @@ def test_the_first_questions_hold_every_category_in_proportion(limit):
         assert abs(drawn[category] - limit * size / 1000) <= 1
 
 
-@pytest.mark.parametrize("ranks", [2, 3, 4, 8])
-def test_ranks_get_the_same_work_from_a_mix_of_one_and_twelve_image_questions(ranks):
-    questions = headers({"a": 500, "b": 300}, images=lambda i: 12 if i % 2 else 1)
+MIXES = {
+    "in turn": lambda i: 12 if i % 2 else 1,
+    "one in ten, together": lambda i: 12 if i % 100 < 10 else 1,
+    "one in twenty, anywhere": lambda i: 12 if random.Random(i).random() < 0.05 else 1,
+}
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 4, 6, 8, 12, 16])
+@pytest.mark.parametrize("mix", MIXES)
+def test_ranks_get_the_same_work_from_a_mix_of_one_and_twelve_image_questions(mix, ranks):
+    questions = headers({"a": 1250, "b": 750}, images=MIXES[mix])
     costs = [cost(questions[i]) for i in document_order(questions)]
     loads = [sum(itertools.islice(costs, rank, None, ranks)) for rank in range(ranks)]
     assert max(loads) / (sum(loads) / ranks) <= 1.1
+
+
+def test_a_limit_that_cuts_a_block_favours_neither_cheap_questions_nor_dear_ones():
+    """Over many sources, the first eight documents hold as many dear ones as a fair draw of eight would."""
+    dear = []
+    for source in range(100):
+        questions = headers({f"{source}": 96}, images=lambda i: 12 if i % 4 == 0 else 1)
+        dear += [questions[i]["n_images"] == 12 for i in document_order(questions)[:8]]
+    assert 0.2 < sum(dear) / len(dear) < 0.3  # a quarter; 800 draws deviate by 0.015
 
 
 def test_file_order_would_load_the_ranks_unevenly():

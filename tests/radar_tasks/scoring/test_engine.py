@@ -3,6 +3,7 @@
 Everything is held to `reference_scorer`: one question, one option, one plain full forward.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -97,11 +98,42 @@ def test_one_picture_for_many_questions_is_encoded_once(budget, monkeypatch):
     asked = OnOnePicture(model=made.model, model_type="qwen2_vl", picture=picture)
     seen = []
     hook = made.model.model.visual.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape))
-    scores, _ = scored(asked, questions(8), scoring="shared", batch_size=4)
+    on_one_picture = [replace(question, image_id="one") for question in questions(8)]
+    scores, _ = scored(asked, on_one_picture, scoring="shared", batch_size=4)
     hook.remove()
     assert len(seen) == 1 if budget else len(seen) > 1
     reference = [reference_scores(made.model, "qwen2_vl", asked.encode(question)) for question in questions(8)]
     assert largest_difference(scores, reference) < TOLERANCE
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_features_are_forgotten_when_no_question_on_their_picture_is_to_come(known, monkeypatch):
+    """Where image ids are known without reading; elsewhere those used last are kept, up to the budget."""
+    made, kept = checkpoint("qwen2_vl"), []
+    inputs = features.FeatureStore.inputs
+
+    def noting(self, batch):
+        assert self._held == sum(picture.nbytes for picture in self._kept.values())
+        kept.append(len(self._kept))
+        return inputs(self, batch)
+
+    monkeypatch.setattr(features.FeatureStore, "inputs", noting)
+    asked = questions(6)
+    scored(made, asked if known else Unread(asked), scoring="shared", batch_size=1)
+    assert kept == [0] * 6 if known else kept == list(range(6))
+
+
+class Unread(Sequence):
+    """Questions of which nothing is known before they are read."""
+
+    def __init__(self, questions):
+        self._questions = questions
+
+    def __len__(self):
+        return len(self._questions)
+
+    def __getitem__(self, index):
+        return self._questions[index]
 
 
 class OnOnePicture(MadeCheckpoint):
