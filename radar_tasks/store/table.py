@@ -7,7 +7,7 @@ import itertools
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from radar_tasks.errors import DataError
+from radar_tasks.errors import DataError, RadarError
 from radar_tasks.questions import Question
 from radar_tasks.store.digest import ContentDigest
 from radar_tasks.store.manifest import MANIFEST_KEY, Manifest
@@ -31,7 +31,8 @@ COLUMNS = tuple(Question.__dataclass_fields__)
 class QuestionTable:
     """The questions of one source, in file order. Opening reads the footer only; images are read when asked for.
 
-    Safe to share between threads, to fork with, and to pickle (by path). Memory is bounded by a few row groups.
+    Safe to share between threads, to fork with, and to pickle (by path). Memory is bounded by a few row groups. A file
+    that another one has replaced is read on; one that somebody has written into is told by its checksum.
 
     Attributes:
         path: the parquet file.
@@ -84,10 +85,9 @@ class QuestionTable:
         """Every column but `images`, and `n_images`; no image is read. A new list of plain values at every call."""
         columns = [name for name in COLUMNS if name != "images"] + [N_IMAGES]
         with self._current_lock():
-            try:
-                rows: list[dict[str, Any]] = self._file.read(columns=columns, use_threads=False).to_pylist()
-            except (OSError, pa.ArrowException) as error:
-                raise self._damaged(error) from error
+            rows: list[dict[str, Any]] = self._read(
+                lambda: self._file.read(columns=columns, use_threads=False)
+            ).to_pylist()
         return rows
 
     def index_of(self, q_id: str) -> int:
@@ -98,10 +98,20 @@ class QuestionTable:
             raise DataError(f"there is no question {q_id!r} in {self.source!r} ({len(self)} questions)") from None
 
     def content_checksum(self) -> str:
-        """The checksum as the questions in the file give it now; reads everything."""
+        """The checksum of the questions that are in the file now, opened anew and read whole.
+
+        Raises:
+            DataError: it cannot be read.
+            QuestionError: it holds a broken question.
+        """
         digest = ContentDigest()
-        for question in self:
-            digest.add(question)
+        try:
+            with pq.ParquetFile(self.path, pre_buffer=False) as file:
+                for group in range(file.metadata.num_row_groups):
+                    for row in file.read_row_group(group, columns=list(COLUMNS), use_threads=False).to_pylist():
+                        digest.add(Question.from_row(row))
+        except (OSError, pa.ArrowException) as error:
+            raise self._damaged(error) from error
         return digest.hexdigest()
 
     @cached_property
@@ -117,6 +127,7 @@ class QuestionTable:
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._cache: OrderedDict[int, pa.Table] = OrderedDict()
+        self._stamp = _stamp(self.path)
         try:
             # No read-ahead and, below, no threads of Arrow's own: they do not survive a fork.
             self._file = pq.ParquetFile(self.path, pre_buffer=False)
@@ -129,10 +140,7 @@ class QuestionTable:
         self._starts = list(itertools.accumulate(sizes, initial=0))
         self.manifest = self._read_manifest()
         if checksum is not None and checksum != self.checksum:
-            raise DataError(
-                f"{self.path} changed while it was in use: its checksum was {checksum} and is {self.checksum}. "
-                "Start the run again."
-            )
+            raise self._changed(f"its checksum was {checksum} and is {self.checksum}")
 
     def _read_manifest(self) -> Manifest:
         text = (self._file.metadata.metadata or {}).get(MANIFEST_KEY)
@@ -151,14 +159,37 @@ class QuestionTable:
             if group in self._cache:
                 self._cache.move_to_end(group)
                 return self._cache[group]
-            try:
-                table = self._file.read_row_group(group, columns=list(COLUMNS), use_threads=False)
-            except (OSError, pa.ArrowException) as error:
-                raise self._damaged(error) from error
+            table = self._read(lambda: self._file.read_row_group(group, columns=list(COLUMNS), use_threads=False))
             self._cache[group] = table
             if len(self._cache) > CACHED_GROUPS:
                 self._cache.popitem(last=False)
             return table
+
+    def _read(self, read: Callable[[], pa.Table]) -> pa.Table:
+        """What `read` gives, if the file is still the one that was opened."""
+        try:
+            table = read()
+        except (OSError, pa.ArrowException) as error:
+            self._refuse_changes()
+            raise self._damaged(error) from error
+        self._refuse_changes()
+        return table
+
+    def _refuse_changes(self) -> None:
+        """Raises `DataError` if somebody wrote into the file: other questions would stand at the same places.
+
+        Writing leaves its time; whether it left another content only the checksum can say.
+        """
+        now = _stamp(self.path)
+        if now == self._stamp or now[:1] != self._stamp[:1]:  # as it was, or another file under this name
+            return
+        try:
+            checksum = self.content_checksum()
+        except RadarError as error:
+            raise self._changed(f"it cannot be read any more ({error})") from error
+        if checksum != self.checksum:
+            raise self._changed(f"its checksum was {self.checksum} and is {checksum}")
+        self._stamp = now
 
     def _question(self, row: dict[str, Any]) -> Question:
         question = Question.from_row(row)
@@ -168,3 +199,15 @@ class QuestionTable:
 
     def _damaged(self, error: Exception) -> DataError:
         return DataError(f"{self.path} cannot be read ({error}). `radar data verify` checks it whole.")
+
+    def _changed(self, how: str) -> DataError:
+        return DataError(f"{self.path} changed while it was in use: {how}. Start the run again.")
+
+
+def _stamp(path: Path) -> tuple[int, ...]:
+    """Which file has this name, its size and when it was last written to; empty where there is none any more."""
+    try:
+        about = path.stat()
+    except OSError:
+        return ()
+    return (about.st_ino, about.st_size, about.st_ctime_ns)

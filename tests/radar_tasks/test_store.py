@@ -212,6 +212,36 @@ def test_a_store_that_changed_under_a_job_is_noticed(tmp_path):
         pickle.loads(frozen)
 
 
+def other_questions(path):
+    """As many questions with pictures as large: the file could hardly be more alike."""
+    other = path.with_name("other.parquet")
+    write(other, (question(number, answer=1 - number % 2) for number in range(100)))
+    assert abs(other.stat().st_size - path.stat().st_size) < 100
+    return other.read_bytes()
+
+
+@pytest.mark.parametrize("content", [other_questions, lambda path: path.read_bytes()[:-999], lambda path: b"PAR1"])
+def test_a_store_that_was_written_into_under_a_job_is_noticed(tmp_path, content):
+    path = tmp_path / "t.parquet"
+    table = write(path, map(question, range(100)))
+    assert table[0] == question(0)
+    path.write_bytes(content(path))  # the same file: whoever has it open reads this from now on
+    with pytest.raises(DataError, match="changed while it was in use.*Start the run again"):
+        table[99]
+    with pytest.raises(DataError, match="changed while it was in use"):
+        table.headers()
+
+
+def test_a_store_that_was_written_again_as_it_was_or_has_gone_is_read_on(tmp_path):
+    path = tmp_path / "t.parquet"
+    table = write(path, map(question, range(200)))
+    assert table[0] == question(0)
+    path.write_bytes(path.read_bytes())
+    assert table[60] == question(60)
+    path.unlink()
+    assert table[199] == question(199)
+
+
 @pytest.mark.parametrize("damage", ["cut", "text", "other parquet", "no manifest", "bad manifest", "count"])
 def test_a_file_that_is_no_store_is_refused(tmp_path, damage):
     path = tmp_path / "t.parquet"
