@@ -92,7 +92,9 @@ def main() -> int:
     grown, files = after[-1]["mib"] / settled["mib"], after[-1]["files"] - settled["files"]
     third = max(1, len(after) // 3)
     first, last = (statistics.median(row["rate"] for row in part) for part in (after[:third], after[-third:]))
-    print(f"from {settled['questions']} to {after[-1]['questions']} questions: memory x {grown:.3f}, {files:+} open files")
+    print(
+        f"from {settled['questions']} to {after[-1]['questions']} questions: memory x {grown:.3f}, {files:+} open files"
+    )
     print(f"questions/s, median of the last third of these rows over that of the first: x {last / first:.2f}")
     return int(grown > GROWTH or files > 0)
 

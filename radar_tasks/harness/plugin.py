@@ -22,13 +22,15 @@ MODEL_ID = "radar_hf"
 
 
 def register() -> list[ModelManifest]:
-    """Entry point of the group `lmms_eval.models`: the model's manifest; tasks and cache are seen to on the way."""
+    """Entry point of the group `lmms_eval.models`: the model's manifest; on the way tasks, cache and results files are
+    seen to."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    from radar_tasks.harness import cache
+    from radar_tasks.harness import cache, saving
 
     add_task_folder()
     cache.install()
+    saving.install()
     # `hf` is the default of lmms-eval's --model, and no model of its own claims the name.
     return [ModelManifest(MODEL_ID, simple_class_path="radar_tasks.harness.model.RadarHF", aliases=("hf",))]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import inspect
 import shutil
 import tempfile
 import uuid
@@ -147,10 +148,13 @@ def save(results: dict[str, Any], output: Path) -> None:
         tracker.general_config_tracker.log_experiment_args(
             MODEL_ID, f"pretrained={results['config']['model_args']['pretrained']}", "", "", False
         )
+        # The folder takes its place as a whole, so that lmms-eval may write as it does.
+        save_results = inspect.unwrap(EvaluationTracker.save_results_aggregated)
+        save_samples = inspect.unwrap(EvaluationTracker.save_results_samples)
         samples = results.pop("samples")
-        tracker.save_results_aggregated(results=results, samples=samples, datetime_str=get_datetime_str())
+        save_results(tracker, results=results, samples=samples, datetime_str=get_datetime_str())
         for task in results["configs"]:
-            tracker.save_results_samples(task_name=task, samples=samples[task])
+            save_samples(tracker, task_name=task, samples=samples[task])
         load_run(scratch)  # the tracker swallows what goes wrong, so look at what it left
         replace_folder(scratch, output)
     except (OSError, ResultsError) as error:

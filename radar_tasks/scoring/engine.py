@@ -90,12 +90,13 @@ class Scorer:
             scores = self._score([pool[k][1] for k in chosen], features)
             if scores is None:
                 continue
-            finished = [pool.pop(k) for k in reversed(chosen)]
-            for index, question in finished if image_ids is not None else ():
-                to_come[image_ids[index]] -= 1
-                if not to_come[image_ids[index]]:
-                    features.drop(question.vision_key)
-            yield from zip((index for index, _ in reversed(finished)), scores, strict=True)
+            finished = [pool.pop(k) for k in reversed(chosen)][::-1]
+            if image_ids is not None:
+                for index, question in finished:
+                    to_come[image_ids[index]] -= 1
+                    if not to_come[image_ids[index]]:
+                        features.drop(question.vision_key)
+            yield from zip((index for index, _ in finished), scores, strict=True)
         if self._tower is not None:
             self._tower.write()
 

@@ -2,41 +2,21 @@
 
 import copy
 import multiprocessing
-import resource
-from contextlib import contextmanager
 
 import pytest
+from full_disks import files_of_at_most, results_of_a_run
 from PIL import Image
 from typer.testing import CliRunner
 
-from radar_tasks import paths
 from radar_tasks.cli import app
 from radar_tasks.errors import DataError, ResultsError
-from radar_tasks.harness import run as run_module
-from radar_tasks.harness.run import Harness, save
+from radar_tasks.harness.run import save
 from radar_tasks.results import load_run
-
-
-@contextmanager
-def files_of_at_most(size):
-    """What a full disk looks like to a program: a write fails after so many bytes of a file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """What lmms-eval hands over after a run of 40 questions."""
-    taken = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_module, "save", lambda results, _: taken.append(results))
-        checkpoint = max(paths.checkpoints().glob("step-*"))
-        Harness(["radar_mini_colour"]).evaluate({"pretrained": str(checkpoint)}, tmp_path_factory.mktemp("x"), limit=40)
-    return taken[0]
+    return results_of_a_run(tmp_path_factory.mktemp("x"))
 
 
 def saved(results, output):
