@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 READY := $(VENV)/.ready
-SOURCES := radar_metrics radar_tasks tests benchmarks examples
+SOURCES := radar_metrics radar_tasks tests benchmarks examples packaging
 
 # Without compiled modules every start of Python costs ten seconds more; some machines forbid writing them.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,6 +31,7 @@ check: $(READY)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/python packaging/audit.py requirements.lock
 
 lock: $(UV)
 	$(UV) pip compile pyproject.toml --group dev --universal --python-version 3.10 --generate-hashes \
