@@ -19,7 +19,7 @@ demo: $(READY)
 test: $(READY) browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
-# The long forms of what `make test` does in short: 100,000 spoilt inputs; ten kills in a row and 10,000 questions.
+# The long forms of what `make test` does in short: over 100,000 spoilt inputs; ten kills in a row and 10,000 questions.
 fuzz: $(READY)
 	RADAR_FUZZ=30 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --timeout 7200 tests/fuzz tests/radar_tasks/sources tests/radar_tasks/test_store.py
 
