@@ -14,9 +14,11 @@ An output folder that cannot be written at all is refused before anything is loa
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -49,6 +51,7 @@ def install() -> None:
     @functools.wraps(save_results)
     def save_results_whole(self: Any, results: dict[str, Any], samples: Any, datetime_str: str) -> None:
         self.writes_whole = bool(self.output_path) and _is_ours(results)
+        self.elsewhere = f"radar-results-{secrets.token_hex(8)}"  # a name that nobody can have taken
         if self.writes_whole:
             date = _claim(_folder(self), datetime_str.replace(":", "-"))
             _write(self, f"{date}_results.json", lambda: save_results(self, results, samples, date), _is_json)
@@ -92,14 +95,16 @@ def _write(tracker: Any, name: str, write: Callable[[], None], is_whole: Callabl
     if reason is None:
         logger.info(f"Saved {place / name}")
         return
-    elsewhere = Path(tempfile.gettempdir()) / f"radar-results-{os.getpid()}"
+    elsewhere = Path(tempfile.gettempdir(), tracker.elsewhere)
     if (again := _written(tracker, elsewhere / name, write, is_whole)) is None:
         logger.error(f"{place / name} could not be written: {reason}. It is {elsewhere / name} now: move it there.")
-    else:
-        logger.error(
-            f"{place / name} could not be written: {reason}; nor could {elsewhere / name}: {again}. Make room and "
-            "start again; with --use_cache nothing is scored a second time."
-        )
+        return
+    with contextlib.suppress(OSError):  # it is not empty, or was never made
+        elsewhere.rmdir()
+    logger.error(
+        f"{place / name} could not be written: {reason}; nor could {elsewhere / name}: {again}. Make room and start "
+        "again; with --use_cache nothing is scored a second time."
+    )
 
 
 def _written(tracker: Any, target: Path, write: Callable[[], None], is_whole: Callable[[Path], bool]) -> str | None:

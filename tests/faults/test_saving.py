@@ -112,6 +112,8 @@ def test_a_full_disk_leaves_former_results_and_nothing_half_written(results, tmp
         line for line in told if line.startswith("ERROR") and "could not be written" in line and "nor could" in line
     ]
     assert not any(path.name.startswith(".") for path in tmp_path.rglob("*"))
+    for folder in spare.iterdir():
+        assert [json.loads(file.read_text())["results"] for file in folder.iterdir()]
 
 
 def test_what_a_full_disk_refuses_is_kept_elsewhere(results, tmp_path, spare, told, monkeypatch):
