@@ -45,7 +45,7 @@ class QuestionRequests(Sequence[Question]):
 
     @property
     def image_ids(self) -> list[str]:
-        """One a question; the engine brings questions on the same picture together, so that it is encoded once."""
+        """One a question, with its task; the engine brings questions on the same picture together and encodes it once."""
         return [self._image_id(key) for key, _ in self._groups]
 
     def answer(self, index: int, responses: Sequence[str]) -> tuple[list[Instance], list[str]]:
@@ -66,7 +66,7 @@ class QuestionRequests(Sequence[Question]):
 
     def _image_id(self, key: _Key) -> str:
         task, split, doc_id = key
-        return str(self._task_dict[task][split][doc_id]["image_id"]) if self._is_ours(key) else f"{task}/{doc_id}"
+        return f"{task}/{self._task_dict[task][split][doc_id]['image_id'] if self._is_ours(key) else doc_id}"
 
     def _is_ours(self, key: _Key) -> bool:
         task, split, _ = key

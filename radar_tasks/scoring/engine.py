@@ -81,10 +81,9 @@ class Scorer:
         """
         pool: list[tuple[int, EncodedQuestion]] = []
         image_ids = image_ids_of(questions)
-        to_come = Counter(image_ids)  # questions on each image
         order = range(len(questions)) if image_ids is None else meeting_order(image_ids)
         source = encoded_ahead(questions, order, self._checkpoint.encode, self._workers, lambda: self._ahead(pool))
-        features = FeatureStore(self._running)
+        features = FeatureStore(self._running, Counter(image_ids))
         while self._fill(pool, source):
             chosen = next_batch([question for _, question in pool], self._limit)
             scores = self._score([pool[k][1] for k in chosen], features)
@@ -93,9 +92,7 @@ class Scorer:
             finished = [pool.pop(k) for k in reversed(chosen)][::-1]
             if image_ids is not None:
                 for index, question in finished:
-                    to_come[image_ids[index]] -= 1
-                    if not to_come[image_ids[index]]:
-                        features.drop(question.vision_key)
+                    features.scored(image_ids[index], question)
             yield from zip((index for index, _ in finished), scores, strict=True)
         if self._tower is not None:
             self._tower.write()

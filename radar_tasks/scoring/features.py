@@ -7,7 +7,7 @@ pictures, with every question.
 from __future__ import annotations
 
 import inspect
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -50,11 +50,14 @@ class FeatureStore:
 
     Args:
         running: the model.
+        to_come: number of questions on each image, by image id; empty where it is not known.
         budget: bytes of features to keep.
     """
 
-    def __init__(self, running: RunningModel, budget: int = BUDGET) -> None:
+    def __init__(self, running: RunningModel, to_come: Counter[str], budget: int = BUDGET) -> None:
         self._running = running
+        self._to_come = to_come
+        self._made_of: dict[str, set[str]] = defaultdict(set)  # keys of the features of an image
         self._budget = budget
         self._kept: OrderedDict[str, Features] = OrderedDict()
         self._held = 0  # bytes in `_kept`
@@ -65,10 +68,13 @@ class FeatureStore:
         self._kept.clear()
         self._held = 0
 
-    def drop(self, vision_key: str) -> None:
-        """Forgets pictures that no question to come is about."""
-        features = self._kept.pop(vision_key, None)
-        self._held -= features.nbytes if features is not None else 0
+    def scored(self, image_id: str, question: EncodedQuestion) -> None:
+        """A question on an image is done; with the last one all features of the image are forgotten."""
+        self._made_of[image_id].add(question.vision_key)
+        self._to_come[image_id] -= 1
+        if self._to_come[image_id] == 0:
+            gone = [self._kept.pop(key) for key in self._made_of.pop(image_id) if key in self._kept]
+            self._held -= sum(features.nbytes for features in gone)
 
     def inputs(self, batch: Sequence[EncodedQuestion]) -> dict[str, Any]:
         """What the model needs to see the pictures of a batch, in the order of its questions."""

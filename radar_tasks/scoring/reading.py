@@ -21,13 +21,13 @@ def default_workers() -> int:
 
 
 def image_ids_of(questions: Sequence[Question]) -> Sequence[str] | None:
-    """The image id of every question, where that costs no reading, else None.
+    """The image id of every question, with its source, where that costs no reading, else None.
 
     A list is in memory; a sequence that reads its questions from a file may give their ids in an attribute `image_ids`.
     """
     image_ids: Sequence[str] | None = getattr(questions, "image_ids", None)
     if image_ids is None and isinstance(questions, list | tuple):
-        return [question.image_id for question in questions]
+        return [f"{question.source}/{question.image_id}" for question in questions]
     return image_ids
 
 

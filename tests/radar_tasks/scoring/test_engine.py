@@ -123,6 +123,19 @@ def test_features_are_forgotten_when_no_question_on_their_picture_is_to_come(kno
     assert kept == [0] * 6 if known else kept == list(range(6))
 
 
+def test_all_features_of_an_image_are_forgotten_with_its_last_question(monkeypatch):
+    """Also where its questions show it in different company, and where another source calls an image the same."""
+    stores = []
+    make = features.FeatureStore.__init__
+    monkeypatch.setattr(
+        features.FeatureStore, "__init__", lambda self, *more: (make(self, *more), stores.append(self))[0]
+    )
+    asked = [replace(question, image_id="1") for question in questions(6)]
+    asked[4:] = [replace(question, source="another") for question in asked[4:]]
+    scored(checkpoint("qwen2_vl"), asked, scoring="shared", batch_size=2)
+    assert [(len(store._kept), store._held) for store in stores] == [(0, 0)]
+
+
 class Unread(Sequence):
     """Questions of which nothing is known before they are read."""
 
