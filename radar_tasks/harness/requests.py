@@ -45,7 +45,7 @@ class QuestionRequests(Sequence[Question]):
 
     @property
     def image_ids(self) -> list[str]:
-        """One a question, with its task; the engine brings questions on the same picture together and encodes it once."""
+        """One a question, with its task; the engine brings questions on one picture together and encodes it once."""
         return [self._image_id(key) for key, _ in self._groups]
 
     def answer(self, index: int, responses: Sequence[str]) -> tuple[list[Instance], list[str]]:
