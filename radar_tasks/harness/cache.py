@@ -4,15 +4,19 @@ As it is in lmms-eval 0.7.3, responses are stored only after the model has answe
 killed run has stored lies in a folder of its own (`runs/<id>/rank_<r>.db`) that no later run looks into. Here
 
 * every question is stored as soon as its batch is scored, by lmms-eval's own code and under its own keys;
-* a run first brings home what others have left, whatever their number of processes was.
+* a run first brings home what others have left, whatever their number of processes was;
+* keys hold the release of lmms-eval. It takes the commit of the git repository around its files, which for an installed
+  one is the user's project: a commit there between two runs would lose everything.
 
-lmms-eval has no door for this, so `install` wraps the two methods through which its evaluator uses the cache.
+lmms-eval has no door for this, so `install` wraps the two methods through which its evaluator uses the cache, and the
+function that tells its version.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import importlib.metadata
 import json
 import os
 import socket
@@ -35,11 +39,13 @@ MERGED = ".merged"
 
 def install() -> None:
     """Make lmms-eval's cache keep what a killed run has scored; calling it again changes nothing."""
+    from lmms_eval import utils
     from lmms_eval.caching.response_cache import ResponseCache
 
     if getattr(ResponseCache.execute, "stores_at_once", False):
         return
     create, execute = ResponseCache.create, ResponseCache.execute
+    utils.get_lmms_eval_cache_version = _version_of(utils.get_lmms_eval_cache_version)
 
     @functools.wraps(create)
     def create_after_recovery(cache_root: str, *, world_size: int = 1, global_rank: int = 0, **more: Any) -> Any:
@@ -113,6 +119,14 @@ class _Answered:
 
     def loglikelihood(self, requests: Sequence[Instance]) -> Sequence[Any]:
         return self._responses
+
+
+def _version_of(commit: Callable[[], str]) -> Callable[[], str]:
+    """What tells one lmms-eval from another: its release, or, where its files are its own repository, the commit."""
+    import lmms_eval
+
+    is_checkout = (Path(lmms_eval.__file__).parents[1] / ".git").exists()
+    return commit if is_checkout else functools.partial(importlib.metadata.version, "lmms-eval")
 
 
 def _on_first_rank(world_size: int, rank: int, action: Callable[[], None]) -> None:

@@ -29,8 +29,6 @@ def main(folder, kills, questions, seed):
     from loguru import logger
 
     logger.remove()
-    # lmms-eval puts the commit of the repository around its environment into the cache's keys: hide ours, it may move.
-    os.environ["GIT_DIR"] = str(folder / "no-repository")
     draw = random.Random(seed)
     undisturbed = attempt(folder / "undisturbed", questions, None)
     in_all = 2 * questions

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from lmms_eval import utils
 from lmms_eval.api.instance import GenerationResult
 from lmms_eval.caching.response_cache import ResponseCache
 from lmms_eval.evaluator_utils import get_task_list
@@ -29,9 +30,8 @@ OPTIONS = 3  # of each of the two questions that are asked
 
 
 @pytest.fixture(autouse=True)
-def installed(monkeypatch, tmp_path):
+def installed():
     radar_cache.install()
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "no-repository"))
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,13 @@ def test_the_same_run_is_answered_from_the_cache(manager, checkpoint, tmp_path):
     assert [json.loads(response)["logprob"] for response in first] == [-1.0, -2.0, -3.0, -4.0, -5.0, -6.0]
     shutil.copytree(checkpoint, tmp_path / "elsewhere" / "checkpoint")  # the place does not matter, the content does
     assert responses(manager, tmp_path / "elsewhere" / "checkpoint", tmp_path / "cache", Model(0)) == first
+
+
+def test_a_commit_in_the_project_around_the_environment_changes_nothing(manager, checkpoint, tmp_path, monkeypatch):
+    monkeypatch.setattr(utils, "get_git_commit_hash", lambda: "656f5a9")
+    assert asked(manager, checkpoint, tmp_path / "cache") == 2
+    monkeypatch.setattr(utils, "get_git_commit_hash", lambda: "1a1a1a1")
+    assert asked(manager, checkpoint, tmp_path / "cache") == 0
 
 
 @pytest.mark.parametrize(
