@@ -33,16 +33,17 @@ def document_order(headers: Sequence[Mapping[str, Any]]) -> list[int]:
         headers: one a question, with `q_id`, `category`, `text`, `options`, `n_images`.
     """
     stratified = _stratified(headers)
+    costs = [cost(header) for header in headers]
     loads = {ranks: [0] * ranks for ranks in RANKS}  # cost of the documents of each rank so far
     tie = [_hash(f"place of {headers[i]['q_id']}") for i in stratified]
     ordered = stratified.copy()
     for start in range(0, len(stratified), BLOCK):
-        block = sorted(stratified[start : start + BLOCK], key=lambda i: (-cost(headers[i]), _hash(headers[i]["q_id"])))
+        block = sorted(stratified[start : start + BLOCK], key=lambda i: (-costs[i], _hash(headers[i]["q_id"])))
         places = sorted(range(start, start + len(block)), key=lambda place: (_load_at(place, loads), tie[place]))
         for place, index in zip(places, block, strict=True):
             ordered[place] = index
             for ranks, load in loads.items():
-                load[place % ranks] += cost(headers[index])
+                load[place % ranks] += costs[index]
     return ordered
 
 
