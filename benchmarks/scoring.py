@@ -35,7 +35,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from radar_tasks.questions import Question
 from radar_tasks.scoring import EncodedQuestion, Scorer
-from radar_tasks.scoring.batching import next_batch
+from radar_tasks.scoring.engine.batching import next_batch
 
 IMAGE, START, END, VIDEO = 10, 11, 12, 13
 FIRST_WORD = 20

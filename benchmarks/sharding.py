@@ -19,8 +19,8 @@ from typing import Any
 import torch
 
 from benchmarks.scoring import END, FIRST_WORD, IMAGE, START, Made, Shape, make_model, stand_ins
-from radar_tasks.order import document_order
 from radar_tasks.scoring import EncodedQuestion, Scorer
+from radar_tasks.store.document_order import document_order
 
 RANKS = (2, 4, 8, 16, 32, 64)
 PICTURE_TOKENS = 256

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 import pytest
 
 from radar_tasks import paths
-from radar_tasks.harness import run as run_module
-from radar_tasks.harness.run import Harness
+from radar_tasks.harness import evaluation as run_module
+from radar_tasks.harness.evaluation import Harness
 
 
 @contextmanager

@@ -6,8 +6,8 @@ import numpy as np
 from fake_runs import ABILITIES, write_run
 from PIL import Image
 
-from radar_tasks.analysis.development import development
-from radar_tasks.analysis.trajectories import trajectories
+from radar_tasks.analysis.development.curves import trajectories
+from radar_tasks.analysis.development.tables import development
 from radar_tasks.questions import Question
 from radar_tasks.report.gallery import gallery
 from radar_tasks.results import find_runs

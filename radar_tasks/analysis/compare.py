@@ -23,13 +23,13 @@ from radar_metrics.uncertainty import (
     permutation_p_value,
     smallest_detectable_difference,
 )
-from radar_tasks.analysis.metrics import METRICS, available, per_question, question_weights
-from radar_tasks.analysis.pairs import differing, paired, refuse_unless_comparable, unmatched
+from radar_tasks.analysis.paired_questions import differing, paired, refuse_unless_comparable, unmatched
 from radar_tasks.analysis.settings import Setting, are_twins, may_differ
-from radar_tasks.analysis.suites import averages_of
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results.metrics import METRICS, available, per_question, question_weights
+from radar_tasks.results.suites import averages_of
 
 RESAMPLES = 10_000
 

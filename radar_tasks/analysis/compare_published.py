@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from radar_tasks.analysis.compare import Comparison, Difference
-from radar_tasks.analysis.metrics import metric_table
 from radar_tasks.errors import ResultsError
 from radar_tasks.published import PublishedModel
 from radar_tasks.questions import Ability
 from radar_tasks.results import Run
+from radar_tasks.results.metrics import metric_table
 from radar_tasks.sources.catalogue import PUBLISHED
 
 

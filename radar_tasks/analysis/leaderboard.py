@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from radar_tasks.analysis.metrics import metric_table
-from radar_tasks.analysis.suites import Average, all_averages
 from radar_tasks.errors import ResultsError
 from radar_tasks.published import published_models
 from radar_tasks.results import Run
+from radar_tasks.results.metrics import metric_table
+from radar_tasks.results.suites import Average, all_averages
 from radar_tasks.sources.catalogue import PUBLISHED
 
 ACCURACY, SDS_LOGIT = "acc_logit", "sds_logit"

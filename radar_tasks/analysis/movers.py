@@ -9,11 +9,11 @@ import jinja2
 import numpy as np
 
 from radar_metrics.options import FloatArray
-from radar_tasks.analysis.metrics import option_probabilities
-from radar_tasks.analysis.pairs import paired, refuse_unless_comparable
+from radar_tasks.analysis.paired_questions import paired, refuse_unless_comparable
 from radar_tasks.errors import DataError, ResultsError
 from radar_tasks.questions import Question
 from radar_tasks.results import Run
+from radar_tasks.results.metrics import option_probabilities
 
 THUMBNAIL = 420
 """Longest side of a picture in pixels."""
@@ -98,7 +98,7 @@ def _of_source(first: Run, second: Run, source: str, by_bytes: bool) -> Iterator
 
 
 def _cards(run: Run, found: Sequence[Mover]) -> Iterator[_Card]:
-    from radar_tasks.store.page import data_address
+    from radar_tasks.report.source_page import data_address
 
     stores = {source: _Store(run, source) for source in dict.fromkeys(mover.source for mover in found)}
     for mover in found:

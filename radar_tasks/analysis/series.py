@@ -10,10 +10,10 @@ from itertools import pairwise
 import numpy as np
 
 from radar_metrics.options import FloatArray
-from radar_tasks.analysis.metrics import METRICS, Row, available, metric_table, per_question
 from radar_tasks.analysis.settings import must_agree
 from radar_tasks.errors import ResultsError
 from radar_tasks.results import Run
+from radar_tasks.results.metrics import METRICS, Row, available, metric_table, per_question
 
 
 @dataclass(frozen=True)

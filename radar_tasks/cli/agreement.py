@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radar_tasks.cli.runs import console, runs_of
+from radar_tasks.cli._runs import console, runs_of
 
 if TYPE_CHECKING:
-    from radar_tasks.analysis.agreement import Judged
+    from radar_tasks.analysis.metric_quality import Judged
 
 
 Cell = Callable[["Judged"], str]
@@ -44,8 +44,8 @@ def command(
     """For every metric: order over training, noise between checkpoints, signal to noise, how early it decides."""
     import numpy as np
 
-    from radar_tasks.analysis.agreement import agreement, judge_column
-    from radar_tasks.analysis.outside import read_outside
+    from radar_tasks.analysis.metric_quality import agreement, judge_column
+    from radar_tasks.analysis.outside_column import read_outside
     from radar_tasks.analysis.series import series_of
 
     found = runs_of(runs)
@@ -72,7 +72,7 @@ def _chosen(judged: list[Judged], names: Sequence[str]) -> list[Judged]:
 
 
 def _show(judged: list[Judged], training_runs: int, format: Format) -> None:  # noqa: A002
-    from radar_tasks.analysis.tables import comma_separated, markdown
+    from radar_tasks.report.text_tables import comma_separated, markdown
 
     if format is Format.csv:
         columns = _yardsticks(judged) | _sizes(judged)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from radar_tasks.cli.development import Descriptions, Metric, Parting, Results, Seed, develop
+from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from radar_tasks.analysis.development import Development
+    from radar_tasks.analysis.development.tables import Development
 
 Row = dict[str, Any]
 _WIDTH = 100

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from radar_tasks.scoring.options import CheckpointOptions
-    from radar_tasks.scoring.showing import Shown
+    from radar_tasks.scoring.checkpoints.explain import Shown
+    from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 
 app = typer.Typer(help="Look at a checkpoint, or convert it.", no_args_is_help=True)
 
@@ -20,7 +20,7 @@ ModelArgs = Annotated[str, typer.Option(help="As for lmms_eval: name=value,name=
 @app.command()
 def show(folder: Source, model_args: ModelArgs = "") -> None:
     """What is recognised, and the prompt as it will be sent. Reads no weights."""
-    from radar_tasks.scoring.showing import explain
+    from radar_tasks.scoring.checkpoints.explain import explain
 
     typer.echo(_as_page(explain(_options(folder, model_args))))
 
@@ -32,20 +32,20 @@ def convert(
     model_args: ModelArgs = "",
 ) -> None:
     """Write a checkpoint in transformers' own format, adapters and FSDP shards merged."""
-    from radar_tasks.scoring.converting import convert as write
+    from radar_tasks.scoring.checkpoints.convert import convert as write
 
     write(_options(folder, model_args), destination)
     typer.echo(f"{destination} is written.")
 
 
 def _options(folder: str, model_args: str) -> CheckpointOptions:
-    from radar_tasks.scoring.options import checkpoint_options, model_arguments
+    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options, model_arguments
 
     return checkpoint_options({"pretrained": folder, **model_arguments(model_args)})
 
 
 def _as_page(shown: Shown) -> str:
-    from radar_tasks.scoring.showing import as_text
+    from radar_tasks.scoring.checkpoints.explain import as_text
 
     found, encoded = shown.recognised, shown.encoded
     lines = [

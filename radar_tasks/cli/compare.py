@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from radar_tasks.cli.runs import console, runs_or_published
+from radar_tasks.cli._runs import console, runs_or_published
 
 if TYPE_CHECKING:
     from radar_tasks.analysis.compare import Comparison, Difference
@@ -77,7 +77,7 @@ def show(made: Comparison, screen: Console) -> None:
 def _show_metric(metric: str, rows: list[Difference], screen: Console) -> None:
     from rich.table import Table
 
-    from radar_tasks.analysis.metrics import METRICS
+    from radar_tasks.results.metrics import METRICS
 
     better = "higher" if METRICS[metric].higher_is_better else "lower"
     table = Table(title=f"{metric} ({better} is better)", title_justify="left")

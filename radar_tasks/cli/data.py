@@ -16,10 +16,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from radar_tasks.cli.runs import console
+from radar_tasks.cli._runs import console
 
 if TYPE_CHECKING:
-    from radar_tasks.sources.reading import SourceReader
+    from radar_tasks.sources.source_reader import SourceReader
     from radar_tasks.store import Manifest
 
 app = typer.Typer(no_args_is_help=True, help="Bring M3-Bench or data of your own into the store, and look at it.")
@@ -101,7 +101,7 @@ def new(
     skip_bad: SkipBad = False,
 ) -> None:
     """Make a source of your own from a table; it runs as the task radar_NAME."""
-    from radar_tasks.sources.table import TableSource
+    from radar_tasks.sources.own_table import TableSource
     from radar_tasks.store.home import check_own_name
 
     check_own_name(name)
@@ -199,8 +199,8 @@ def show(
 ) -> None:
     """Write a page with questions, pictures and options, the right one marked; print its path."""
     from radar_tasks.files import write_whole
+    from radar_tasks.report.source_page import evenly_spread, page
     from radar_tasks.store import data_home, open_source
-    from radar_tasks.store.page import evenly_spread, page
 
     table = open_source(source)
     places = evenly_spread(len(table), shown) if q_id is None else [table.index_of(q_id)]

@@ -17,9 +17,9 @@ def command(
     from rich.console import Console
 
     from radar_tasks.cli import plot, report
-    from radar_tasks.cli.development import develop
-    from radar_tasks.cli.growth import growth_tables
-    from radar_tasks.harness.track import Tracker
+    from radar_tasks.cli._development import develop
+    from radar_tasks.cli._growth import growth_tables
+    from radar_tasks.follow.track import Tracker
 
     results = output / "results"
     print("Scoring the shipped checkpoints on radar_mini through lmms-eval (its start takes some seconds) …")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from radar_tasks.cli.runs import runs_of
+from radar_tasks.cli._runs import runs_of
 from radar_tasks.errors import RadarError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radar_tasks.cli.runs import console, runs_of
+from radar_tasks.cli._runs import console, runs_of
 
 if TYPE_CHECKING:
     from radar_tasks.analysis.leaderboard import Board, Entry
@@ -60,7 +60,7 @@ def _print(board: Board) -> None:
 
 
 def _write(board: Board, format: Format) -> None:  # noqa: A002
-    from radar_tasks.analysis.tables import latex, markdown
+    from radar_tasks.report.text_tables import latex, markdown
 
     rows = [_cells(entry, board) for entry in board.entries]
     if format is Format.markdown:
@@ -73,7 +73,7 @@ def _write(board: Board, format: Format) -> None:  # noqa: A002
 
 def _csv(boards: list[Board]) -> str:
     """One row a model and column, as the shipped published results are."""
-    from radar_tasks.analysis.tables import comma_separated
+    from radar_tasks.report.text_tables import comma_separated
 
     rows = [
         [entry.name, "published" if entry.published else "run", board.title, column]

@@ -24,11 +24,11 @@ def command(
     output: Annotated[Path | None, typer.Option(help="A CSV file, as `radar agreement --mir` takes it.")] = None,
 ) -> None:
     """Modality Integration Rate (arXiv 2410.07167) over image-text pairs; lower is better integrated."""
-    from radar_tasks.analysis.tables import comma_separated
     from radar_tasks.files import write_whole
+    from radar_tasks.mir.hidden_states import modality_integration
+    from radar_tasks.report.text_tables import comma_separated
     from radar_tasks.scoring.checkpoints import load
-    from radar_tasks.scoring.layers import modality_integration
-    from radar_tasks.scoring.options import checkpoint_options, model_arguments
+    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options, model_arguments
 
     arguments = model_arguments(model_args)
     chosen = _pairs(source or [], images, pairs)
@@ -46,7 +46,7 @@ def command(
 
 def _pairs(sources: list[str], images: Path | None, count: int) -> list[Question]:
     from radar_tasks.errors import DataError
-    from radar_tasks.pairs import pairs_of_folder, pairs_of_sources
+    from radar_tasks.mir.pairs import pairs_of_folder, pairs_of_sources
 
     if images and sources:
         raise DataError("give --source or --images, not both.")

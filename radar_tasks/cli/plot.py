@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from radar_tasks.cli.development import Descriptions, Metric, Parting, Results, Seed, develop
+from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
 
 
 class Chart(str, Enum):
@@ -36,8 +36,8 @@ def command(
     seed: Seed = 0,
 ) -> None:
     """Draw one chart of the report for a paper or a slide."""
+    from radar_tasks.report.chart_files import save
     from radar_tasks.report.figures import figure
-    from radar_tasks.report.pictures import save
 
     made, _ = develop(results, runs, metric, parting, seed)
     save(figure(chart.value, made), out, "dark" if dark else "light")

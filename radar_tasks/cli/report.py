@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from radar_tasks.cli.development import Descriptions, Metric, Parting, Results, Seed, develop
+from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
 
 
 def command(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from radar_tasks.cli.runs import runs_of
+from radar_tasks.cli._runs import runs_of
 
 
 def command(

@@ -28,9 +28,9 @@ def command(
     import sys
 
     from radar_tasks.errors import RadarError
+    from radar_tasks.follow.track import Tracker
     from radar_tasks.harness.ranks import ranks
-    from radar_tasks.harness.track import Tracker
-    from radar_tasks.scoring.options import model_arguments
+    from radar_tasks.scoring.checkpoints.model_args import model_arguments
     from radar_tasks.store.home import data_home
 
     try:

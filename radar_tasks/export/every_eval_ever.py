@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from radar_metrics.options import FloatArray
-from radar_tasks.analysis.metrics import per_question
 from radar_tasks.errors import ResultsError
 from radar_tasks.export.values import (
     DISTRIBUTION,
@@ -28,6 +27,7 @@ from radar_tasks.export.values import (
 )
 from radar_tasks.files import write_whole
 from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results.metrics import per_question
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "radar"

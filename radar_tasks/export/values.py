@@ -12,10 +12,10 @@ import numpy as np
 
 from radar_metrics.errors import MetricError
 from radar_metrics.uncertainty import clustered_standard_error
-from radar_tasks.analysis.metrics import METRICS, metric_table, per_question
-from radar_tasks.analysis.suites import averages_of
 from radar_tasks.questions import Ability
 from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results.metrics import METRICS, metric_table, per_question
+from radar_tasks.results.suites import averages_of
 
 DISTRIBUTION = "lmms-eval-radar"
 
@@ -38,7 +38,7 @@ class Value:
         name: the source, or the average (`perception`).
         is_average: whether it is an ability's unweighted mean.
         ability: perception or reasoning.
-        metric: a name of `radar_tasks.analysis.metrics.METRICS`.
+        metric: a name of `radar_tasks.results.metrics.METRICS`.
         value: the number.
         standard_error: clustered by image; None where it cannot be had (averages, pooled metrics, one image).
         higher_is_better: its direction.

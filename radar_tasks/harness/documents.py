@@ -6,9 +6,9 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from radar_tasks.order import document_order
 from radar_tasks.questions import Question
 from radar_tasks.store import QuestionTable
+from radar_tasks.store.document_order import document_order
 
 
 class Documents(Sequence[dict[str, Any]]):

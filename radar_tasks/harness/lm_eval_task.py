@@ -19,9 +19,9 @@ from lm_eval.api.task import ConfigurableTask
 from radar_metrics.discrimination import rank_credit
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.errors import RadarError
-from radar_tasks.harness import summary
-from radar_tasks.harness.adapter import Records, with_sds
+from radar_tasks.harness import aggregation
 from radar_tasks.harness.documents import Documents
+from radar_tasks.harness.sds_task import Records, with_sds
 from radar_tasks.store import open_source
 
 _COLUMNS = ("q_id", "image_id", "category", "options", "answer")
@@ -81,8 +81,8 @@ def process_results(document: Mapping[str, Any], results: Sequence[tuple[float, 
     }
 
 
-mean = summary.mean
-mean_over_categories = summary.mean_over_categories
+mean = aggregation.mean
+mean_over_categories = aggregation.mean_over_categories
 
 
 def pooled_bits(records: Sequence[Mapping[str, float]]) -> float:

@@ -1,4 +1,4 @@
-"""Any multiple-choice task of lmms-eval with SDS (see `radar_tasks.harness.adapter`)."""
+"""Any multiple-choice task of lmms-eval with SDS (see `radar_tasks.harness.sds_task`)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 from lmms_eval.api.task import ConfigurableTask
 
-from radar_tasks.harness import summary
-from radar_tasks.harness.adapter import Records, with_sds
-from radar_tasks.harness.conventions import read_response
+from radar_tasks.harness import aggregation
+from radar_tasks.harness.responses import read_response
+from radar_tasks.harness.sds_task import Records, with_sds
 
 _METRICS = ("sds", "sds_logit", "acc", "acc_logit", "nll")
 
@@ -21,8 +21,8 @@ def process_results(document: Mapping[str, Any], results: Sequence[Any]) -> Reco
         RadarError: a response is no log-likelihood.
     """
     responses = [read_response(r, f"question {document['q_id']!r}, option {k}") for k, r in enumerate(results)]
-    records = summary.of_question(document, responses)
+    records = aggregation.of_question(document, responses)
     return {name: records[name] for name in _METRICS if name in records}
 
 
-SDSTask = with_sds(ConfigurableTask, process_results, {name: (summary.mean, name != "nll") for name in _METRICS})
+SDSTask = with_sds(ConfigurableTask, process_results, {name: (aggregation.mean, name != "nll") for name in _METRICS})

@@ -15,13 +15,13 @@ from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
 from radar_tasks.errors import CheckpointError, RadarError
-from radar_tasks.harness import task as radar_task
-from radar_tasks.harness.conventions import to_response
+from radar_tasks.harness import tasks as radar_task
 from radar_tasks.harness.ranks import ending_job, rank_and_size
 from radar_tasks.harness.requests import QuestionRequests
+from radar_tasks.harness.responses import to_response
 from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import load, recognise
-from radar_tasks.scoring.options import checkpoint_options
+from radar_tasks.scoring.checkpoints.model_args import checkpoint_options
 from radar_tasks.scoring.types import OptionScore
 
 Scored = tuple[int, tuple[OptionScore, ...]]

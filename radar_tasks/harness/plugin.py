@@ -26,11 +26,11 @@ def register() -> list[ModelManifest]:
     seen to."""
     from lmms_eval.models.registry_v2 import ModelManifest
 
-    from radar_tasks.harness import cache, saving
+    from radar_tasks.harness.patches import response_cache, results_files
 
     add_task_folder()
-    cache.install()
-    saving.install()
+    response_cache.install()
+    results_files.install()
     # `hf` is the default of lmms-eval's --model, and no model of its own claims the name.
     return [ModelManifest(MODEL_ID, simple_class_path="radar_tasks.harness.model.RadarHF", aliases=("hf",))]
 

@@ -4,7 +4,7 @@ A `Figure` is one subject in one or more panels. The page lays its panels out by
 `Figure.chart` puts them into one picture for PNG, SVG and PDF.
 
 Rows of curves hold `step`, `value`, `low`, `high` (ends of the interval) and the names they belong to: `run`,
-`ability`, `source`. `radar_tasks.analysis.development` makes them.
+`ability`, `source`. `radar_tasks.analysis.development.tables` makes them.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from radar_tasks.analysis.development import Development
+from radar_tasks.analysis.development.tables import Development
 from radar_tasks.errors import ResultsError
 from radar_tasks.report import charts
 from radar_tasks.report.charts import Figure

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from radar_tasks.analysis.metrics import option_probabilities
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
 from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results.metrics import option_probabilities
 from radar_tasks.store import QuestionTable, open_source
 
 BUDGET = 2_900_000

@@ -13,7 +13,7 @@ from typing import Any
 import vl_convert
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from radar_tasks.analysis.development import Development, Row
+from radar_tasks.analysis.development.tables import Development, Row
 from radar_tasks.files import write_whole
 from radar_tasks.report.charts import Figure, Panel
 from radar_tasks.report.figures import figures

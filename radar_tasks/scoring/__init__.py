@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from radar_tasks.scoring.types import EncodedQuestion, OptionScore
 
 if TYPE_CHECKING:
-    from radar_tasks.scoring.engine import Scorer
+    from radar_tasks.scoring.engine.scorer import Scorer
 
 __all__ = ["EncodedQuestion", "OptionScore", "Scorer"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "Scorer":
-        from radar_tasks.scoring.engine import Scorer
+        from radar_tasks.scoring.engine.scorer import Scorer
 
         return Scorer
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

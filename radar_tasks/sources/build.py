@@ -9,7 +9,7 @@ from radar_tasks.errors import DataError, QuestionError
 from radar_tasks.questions import MAX_IMAGES, Ability, Question
 from radar_tasks.sources.marks import has_marks, split_at_marks, with_lettered_options
 from radar_tasks.sources.pictures import picture_problem
-from radar_tasks.sources.reading import Rejected, arranged
+from radar_tasks.sources.source_reader import Rejected, arranged
 
 UNREADABLE = b"?"
 """Stands for a picture that could not be read: the question is rejected, but its other faults are to be told too."""

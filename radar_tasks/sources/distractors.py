@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from radar_tasks.sources.reading import STAND_IN, stable_choice
+from radar_tasks.sources.source_reader import STAND_IN, stable_choice
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,9 @@ from radar_tasks.errors import DataError
 from radar_tasks.questions import MAX_IMAGES, Question
 from radar_tasks.sources.build import Builder, Draft, candidates, marked_draft
 from radar_tasks.sources.catalogue import PUBLISHED, Published
-from radar_tasks.sources.files import Files, open_files
 from radar_tasks.sources.pictures import MAX_FILE_BYTES
-from radar_tasks.sources.reading import Rejected
+from radar_tasks.sources.release_files import Files, open_files
+from radar_tasks.sources.source_reader import Rejected
 from radar_tasks.sources.strict_json import JsonObject, parse_json
 
 MAX_JSON_BYTES = 64 * 2**20

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from radar_tasks.sources.reading import arranged
+from radar_tasks.sources.source_reader import arranged
 
 _MARK = re.compile(r"<image (\d+)>")
 

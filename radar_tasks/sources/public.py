@@ -24,7 +24,7 @@ from radar_tasks.sources.distractors import (
     shifted_number,
     wrong_option,
 )
-from radar_tasks.sources.reading import Rejected
+from radar_tasks.sources.source_reader import Rejected
 
 Row = Mapping[str, Any]
 Pictures = dict[str, Any]

@@ -81,7 +81,7 @@ def score(log, questions, cache):
     from lmms_eval.evaluator import simple_evaluate
     from lmms_eval.tasks import TaskManager
 
-    from radar_tasks.scoring.engine import Scorer
+    from radar_tasks.scoring.engine.scorer import Scorer
 
     noted = Scorer._score
     lines = log.open("a", buffering=1)

@@ -49,7 +49,7 @@ def main(folder, limits, fault="none", cache=None):
 
 
 def inject(fault):
-    from radar_tasks.scoring.engine import Scorer
+    from radar_tasks.scoring.engine.scorer import Scorer
 
     noted, calls = Scorer._score, []
 

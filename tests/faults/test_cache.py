@@ -21,9 +21,9 @@ from tiny_models import build
 
 from radar_tasks import paths
 from radar_tasks.errors import RadarError, ResultsError
-from radar_tasks.harness import cache as radar_cache
 from radar_tasks.harness import documents
 from radar_tasks.harness.model import RadarHF
+from radar_tasks.harness.patches import response_cache as radar_cache
 
 LEAF = "radar_mini_colour"
 OPTIONS = 3  # of each of the two questions that are asked

@@ -12,7 +12,7 @@ from lmms_eval.loggers import EvaluationTracker
 from loguru import logger
 
 from radar_tasks.errors import ResultsError
-from radar_tasks.harness import saving
+from radar_tasks.harness.patches import results_files as saving
 from radar_tasks.results import find_runs, load_run
 
 SECOND = "20261124_101112"

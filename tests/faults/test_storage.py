@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from radar_tasks.cli import app
 from radar_tasks.errors import DataError, ResultsError
-from radar_tasks.harness.run import save
+from radar_tasks.harness.evaluation import save
 from radar_tasks.results import load_run
 
 

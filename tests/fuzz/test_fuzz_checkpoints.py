@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from radar_tasks.errors import CheckpointError, QuestionError, RadarError
 from radar_tasks.scoring.checkpoints import from_model, recognise
-from radar_tasks.scoring.options import CheckpointOptions, checkpoint_options
+from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions, checkpoint_options
 
 NAMES = [*CheckpointOptions.model_fields, "max_pixel", "", "scoring", "__class__"]
 

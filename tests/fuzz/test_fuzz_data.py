@@ -17,10 +17,10 @@ from release import ENDING
 
 from radar_tasks.errors import QuestionError, RadarError
 from radar_tasks.questions import Question
-from radar_tasks.scoring.images import read_image
+from radar_tasks.scoring.encoding.images import read_image
 from radar_tasks.sources import m3bench
+from radar_tasks.sources.own_table import TableSource
 from radar_tasks.sources.pictures import picture_problem
-from radar_tasks.sources.table import TableSource
 
 SECONDS = 5
 """No single case may take longer: the limit of a case that hangs, on a busy machine."""

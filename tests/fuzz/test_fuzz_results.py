@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from radar_tasks.analysis.run_descriptions import read_descriptions
 from radar_tasks.errors import RadarError
-from radar_tasks.harness.conventions import read_response
+from radar_tasks.harness.responses import read_response
 from radar_tasks.results import find_runs, load_run
 
 

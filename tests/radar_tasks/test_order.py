@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from radar_tasks.order import BLOCK, cost, document_order
+from radar_tasks.store.document_order import BLOCK, cost, document_order
 
 
 def headers(sizes: dict[str, int], images=lambda i: 1):

@@ -25,7 +25,7 @@ from release import make_release
 from radar_tasks.errors import DataError, QuestionError
 from radar_tasks.questions import Question
 from radar_tasks.sources.m3bench import release_sources
-from radar_tasks.sources.reading import Rejected
+from radar_tasks.sources.source_reader import Rejected
 from radar_tasks.store import Origin, QuestionTable, SourceWriter, open_source, source_names, source_path
 from radar_tasks.store import prepare as prepare_module
 from radar_tasks.store import writer as writer_module

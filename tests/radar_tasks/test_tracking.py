@@ -6,7 +6,7 @@ import time
 import pytest
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.tracking import find_checkpoints, is_settled, signature
+from radar_tasks.follow.discovery import find_checkpoints, is_settled, signature
 
 
 def folders(root, *names):

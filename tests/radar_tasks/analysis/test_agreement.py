@@ -5,12 +5,12 @@ import pytest
 from fake_runs import simulate, write_curve, write_run
 
 from radar_metrics import signal
-from radar_tasks.analysis.agreement import ALL_SOURCES, agreement, judge_column
-from radar_tasks.analysis.metrics import value
-from radar_tasks.analysis.outside import read_outside
+from radar_tasks.analysis.metric_quality import ALL_SOURCES, agreement, judge_column
+from radar_tasks.analysis.outside_column import read_outside
 from radar_tasks.analysis.series import series_of
 from radar_tasks.errors import ResultsError
 from radar_tasks.results import find_runs
+from radar_tasks.results.metrics import value
 
 STEPS = [100, 200, 300, 400, 500]
 SKILLS = {"spatial": [0.0, 0.3, 0.6, 0.9, 1.2], "seephys": [0.0, 0.1, 0.1, 0.2, 0.2]}

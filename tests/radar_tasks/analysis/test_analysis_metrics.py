@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from fake_runs import ABILITIES, simulate, write_run
 
-from radar_tasks.analysis.metrics import METRICS, metric_table, option_probabilities, per_question, value
 from radar_tasks.results import load_run
+from radar_tasks.results.metrics import METRICS, metric_table, option_probabilities, per_question, value
 
 
 def softmax(scores):

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from fake_runs import simulate, write_curve, write_run
 
-from radar_tasks.analysis.development import development
+from radar_tasks.analysis.development.curves import trajectories
+from radar_tasks.analysis.development.tables import development
 from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
-from radar_tasks.analysis.trajectories import trajectories
 from radar_tasks.errors import RadarError, ResultsError
 from radar_tasks.results import find_runs
 

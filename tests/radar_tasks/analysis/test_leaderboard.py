@@ -4,11 +4,11 @@ import pytest
 from fake_runs import ABILITIES, simulate, write_run
 
 from radar_tasks.analysis.leaderboard import leaderboard, left_out
-from radar_tasks.analysis.metrics import metric_table
-from radar_tasks.analysis.tables import comma_separated, latex, markdown
 from radar_tasks.errors import ResultsError
 from radar_tasks.published import published_models
+from radar_tasks.report.text_tables import comma_separated, latex, markdown
 from radar_tasks.results import load_run
+from radar_tasks.results.metrics import metric_table
 
 
 def run(folder, name, sources=tuple(ABILITIES), logit=True, **more):

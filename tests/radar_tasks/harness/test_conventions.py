@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from radar_tasks.errors import RadarError
-from radar_tasks.harness.conventions import read_response, to_response
+from radar_tasks.harness.responses import read_response, to_response
 from radar_tasks.scoring.types import OptionScore
 
 finite = st.floats(allow_nan=False, allow_infinity=False)

@@ -8,7 +8,7 @@ from release import make_release
 
 from radar_tasks import paths
 from radar_tasks.errors import DataError
-from radar_tasks.harness.run import Harness
+from radar_tasks.harness.evaluation import Harness
 from radar_tasks.results import load_run
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.sources.m3bench import release_sources

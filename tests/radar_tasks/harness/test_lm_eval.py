@@ -14,10 +14,10 @@ from lm_eval.tasks import TaskManager
 
 from radar_tasks import paths
 from radar_tasks.analysis.compare import compare
-from radar_tasks.analysis.metrics import metric_table
 from radar_tasks.errors import RadarError
 from radar_tasks.harness.lm_eval_task import process_results, prompt_of
 from radar_tasks.results import load_run
+from radar_tasks.results.metrics import metric_table
 from radar_tasks.store import open_source
 
 LIMIT = 9

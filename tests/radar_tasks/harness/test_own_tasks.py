@@ -12,7 +12,7 @@ from PIL import Image
 from radar_tasks import paths
 from radar_tasks.harness.own_tasks import own_task_folder
 from radar_tasks.sources.catalogue import PUBLISHED
-from radar_tasks.sources.table import TableSource
+from radar_tasks.sources.own_table import TableSource
 from radar_tasks.store import source_path
 from radar_tasks.store.prepare import prepare
 

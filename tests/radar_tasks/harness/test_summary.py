@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from radar_tasks.harness import summary
+from radar_tasks.harness import aggregation
 from radar_tasks.harness.groups import mean_of_4
 
 DOCUMENT = {"q_id": "q1", "image_id": "i1", "category": "c", "options": ["ä", "bb"], "answer": 1}
@@ -15,7 +15,7 @@ def test_a_question_by_hand():
         {"logprob": -2.0, "logit": 1.0, "tokens": 2, "bytes": 2},
         {"logprob": -1.0, "logit": 1.0, "tokens": 1, "bytes": 2},
     ]
-    records = summary.of_question(DOCUMENT, responses)
+    records = aggregation.of_question(DOCUMENT, responses)
     assert records["sds"]["score"] == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-12)
     assert records["sds_logit"]["score"] == records["acc_logit"]["score"] == 0.5
     assert records["acc"]["score"] == 1.0
@@ -28,15 +28,15 @@ def test_a_question_by_hand():
 
 
 def test_what_a_stock_model_does_not_say_is_absent():
-    records = summary.of_question(DOCUMENT, [{"logprob": -2.0}, {"logprob": -1.0}])
+    records = aggregation.of_question(DOCUMENT, [{"logprob": -2.0}, {"logprob": -1.0}])
     assert not {"sds_logit", "acc_logit"} & records.keys()
     assert not {"logit", "tokens"} & records["sds"].keys()
 
 
 def test_mean_over_categories_weighs_categories_alike():
     records = [{"score": 1.0, "category": "a"}] * 3 + [{"score": 0.0, "category": "b"}]
-    assert summary.mean(records) == 0.75
-    assert summary.mean_over_categories(records) == 0.5
+    assert aggregation.mean(records) == 0.75
+    assert aggregation.mean_over_categories(records) == 0.5
 
 
 def test_an_ability_with_a_missing_source_has_no_average():

@@ -12,10 +12,10 @@ from safetensors.torch import load_file, save_file
 from tiny_models import build
 
 from radar_tasks.errors import CheckpointError, RadarError, ResultsError
-from radar_tasks.harness import run as run_module
-from radar_tasks.harness import track as track_module
-from radar_tasks.harness.run import replace_folder
-from radar_tasks.harness.track import Tracker
+from radar_tasks.follow import track as track_module
+from radar_tasks.follow.track import Tracker
+from radar_tasks.harness import evaluation as run_module
+from radar_tasks.harness.evaluation import replace_folder
 from radar_tasks.results import find_runs, load_run
 
 TASKS = ["radar_mini_colour"]

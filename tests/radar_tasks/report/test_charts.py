@@ -3,7 +3,7 @@
 import pytest
 
 from radar_tasks.errors import RadarError
-from radar_tasks.report import charts, pictures, theme
+from radar_tasks.report import chart_files, charts, theme
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & \"quotes\" 'x' \u202e\u2028"
 
@@ -119,7 +119,7 @@ def test_every_figure_is_valid_and_has_titles_on_its_axes():
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_pictures_come_out_in_every_format(tmp_path, ending, magic, mode):
     path = tmp_path / f"chart{ending}"
-    pictures.save(charts.abilities_over_steps([{**row, "run": HOSTILE} for row in both()]), path, mode)
+    chart_files.save(charts.abilities_over_steps([{**row, "run": HOSTILE} for row in both()]), path, mode)
     assert path.read_bytes().startswith(magic)
     if ending == ".svg":
         assert b"<img" not in path.read_bytes()
@@ -127,7 +127,7 @@ def test_pictures_come_out_in_every_format(tmp_path, ending, magic, mode):
 
 def test_other_endings_are_refused_and_a_picture_is_kept_when_writing_fails(tmp_path):
     with pytest.raises(RadarError, match=r"\.png, \.svg, \.pdf"):
-        pictures.save(charts.abilities_over_steps(both()), tmp_path / "chart.gif")
+        chart_files.save(charts.abilities_over_steps(both()), tmp_path / "chart.gif")
 
 
 def contrast(first, second):

@@ -4,7 +4,7 @@ import pytest
 import torch
 from made_questions import made_question
 
-from radar_tasks.scoring.batching import PADDING_SHARE, added_padding, kind_of, next_batch, option_rows, pad
+from radar_tasks.scoring.engine.batching import PADDING_SHARE, added_padding, kind_of, next_batch, option_rows, pad
 from radar_tasks.scoring.types import EncodedQuestion
 
 

@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 from radar_tasks.cli.checkpoint import app
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.checkpoints import checkpoint_options, from_model, load, recognise
-from radar_tasks.scoring.converting import convert
-from radar_tasks.scoring.native import OFFICIAL_LIMITS, PUBLISHED_LIMITS, pixel_limits
-from radar_tasks.scoring.prompts import resolve_format
+from radar_tasks.scoring.checkpoints.convert import convert
+from radar_tasks.scoring.checkpoints.formats.native import OFFICIAL_LIMITS, PUBLISHED_LIMITS, pixel_limits
+from radar_tasks.scoring.encoding.prompt_formats import resolve_format
 
 INTERNVL = PARITY / "internvl_chat" / "model"
 QUESTION = tiny_models.question(text=("See ", " or ", " left?"), images=2)

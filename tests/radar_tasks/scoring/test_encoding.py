@@ -17,8 +17,8 @@ from transformers.models.qwen2_vl.image_processing_qwen2_vl import smart_resize
 
 from radar_tasks.errors import QuestionError
 from radar_tasks.scoring.checkpoints import from_model
-from radar_tasks.scoring.images import _qwen_size, internvl_tiles, read_image
-from radar_tasks.scoring.tokens import TextTokenizer, TokenisedText
+from radar_tasks.scoring.encoding.images import _qwen_size, internvl_tiles, read_image
+from radar_tasks.scoring.encoding.text import TextTokenizer, TokenisedText
 
 text_of_data = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=30)
 

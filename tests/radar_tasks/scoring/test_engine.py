@@ -12,7 +12,8 @@ import torch
 from made_questions import FAMILIES, MadeCheckpoint, made_checkpoint, questions
 from reference_scorer import reference_scores
 
-from radar_tasks.scoring import Scorer, features
+from radar_tasks.scoring import Scorer
+from radar_tasks.scoring.engine import image_features as features
 
 TOLERANCE = 1e-5
 ASKED = [*questions(10), *questions(4, first=100, images=False)]

@@ -8,7 +8,8 @@ import torch
 from made_questions import MadeCheckpoint, made_checkpoint, questions
 
 from radar_tasks.errors import CheckpointError, RadarError
-from radar_tasks.scoring import Scorer, engine
+from radar_tasks.scoring import Scorer
+from radar_tasks.scoring.engine import scorer as engine
 
 ASKED = questions(12)
 

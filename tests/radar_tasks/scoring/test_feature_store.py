@@ -7,8 +7,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from tiny_models import build, picture, question
 
-from radar_tasks.scoring import Scorer, feature_store
+from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import checkpoint_options, load
+from radar_tasks.scoring.engine import tower_store as feature_store
 
 ASKED = [question(images=(picture(k), picture(k + 1))[: 1 + k % 2], q_id=f"q{k}") for k in range(5)]
 

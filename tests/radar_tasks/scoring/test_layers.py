@@ -7,11 +7,11 @@ import torch
 from tiny_models import make, picture, question
 
 from radar_tasks.errors import CheckpointError, DataError
-from radar_tasks.pairs import pairs_of_folder, pairs_of_sources
-from radar_tasks.scoring import layers
+from radar_tasks.mir import hidden_states as layers
+from radar_tasks.mir.hidden_states import layer_features, modality_integration
+from radar_tasks.mir.pairs import pairs_of_folder, pairs_of_sources
 from radar_tasks.scoring.checkpoints import from_model
-from radar_tasks.scoring.layers import layer_features, modality_integration
-from radar_tasks.scoring.running import RunningModel
+from radar_tasks.scoring.engine.model_runner import RunningModel
 
 FAMILIES = ["qwen2_vl", "llava", "gemma3"]
 

@@ -4,8 +4,8 @@ import pytest
 import tiny_models
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.scoring.prompts import INTERNVL_SYSTEM, Image, Text, resolve_format
-from radar_tasks.scoring.showing import as_text
+from radar_tasks.scoring.checkpoints.explain import as_text
+from radar_tasks.scoring.encoding.prompt_formats import INTERNVL_SYSTEM, Image, Text, resolve_format
 
 ONE, TWO, THREE = (f"⟦image {k}⟧" for k in (1, 2, 3))
 

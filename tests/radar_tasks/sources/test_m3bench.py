@@ -24,7 +24,7 @@ from radar_tasks.sources import m3bench
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.sources.marks import split_at_marks
 from radar_tasks.sources.pictures import picture_problem
-from radar_tasks.sources.reading import Rejected
+from radar_tasks.sources.source_reader import Rejected
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
 from radar_tasks.sources import distractors
 from radar_tasks.sources.public import RECIPES, PublicSource
-from radar_tasks.sources.reading import STAND_IN
+from radar_tasks.sources.source_reader import STAND_IN
 
 
 def picture(shade: int, kind: str = "PNG") -> dict:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
-from radar_tasks.sources.table import PROMPT, TableSource, split_statements
+from radar_tasks.sources.own_table import PROMPT, TableSource, split_statements
 
 TITLES = [
     {"image": "p.png", "title": title, "category": category}

@@ -1,0 +1,1 @@
+"""How abilities develop over the checkpoints of a training run."""

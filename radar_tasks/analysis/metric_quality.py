@@ -1,0 +1,226 @@
+"""Which metric tells checkpoints apart: every metric on every source, judged by the same yardsticks.
+
+All yardsticks are those of `radar_metrics.signal` and `radar_metrics.stability`. Lower-is-better metrics are negated
+first, so that a higher number means the same for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from radar_metrics import signal
+from radar_metrics.errors import MetricError
+from radar_metrics.options import FloatArray
+from radar_metrics.stability import SubsetCurves, enough_questions, subset_curves
+from radar_tasks.analysis.outside_column import Outside
+from radar_tasks.analysis.series import Series
+from radar_tasks.errors import ResultsError
+from radar_tasks.results.metrics import METRICS, Row
+
+ALL_SOURCES = "all sources"
+"""The name of rows that take every source of a training run together."""
+
+LAST_CHECKPOINTS = 5
+"""How many checkpoints at the end of a run make its noise in the signal-to-noise ratio between runs."""
+
+DECIDED = 0.9
+"""Decision accuracy from which a prefix of training is said to predict the final ranking."""
+
+SIZES = (25, 50, 100, 200, 400, 800, 1600)
+"""Numbers of questions that are tried, below the number there is."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One metric on one source, average, or on `all sources`. None where something cannot be had.
+
+    Attributes:
+        metric, name: the metric, and what it was measured on.
+        monotonicity: Kendall's tau with the training step, mean over training runs, in [-1, 1].
+        noise: standard deviation between neighbouring checkpoints, mean over runs, in the metric's unit.
+        growth_to_noise: range over one run divided by that noise, mean over runs.
+        signal_to_noise: between runs, as Signal and Noise defines it; needs two runs.
+        decided_half_way: decision accuracy of the checkpoint half-way with the last one, in [0, 1]: between runs, or on
+            `all sources` between the sources of one run.
+        decided_from: first step from which that stays at 0.9 or above.
+        correlations: with each outside column.
+        subsets: curves of random subsets of the questions, smallest first (of the first training run).
+        enough: the smallest number of questions whose order of checkpoints agrees with that of all (tau 0.9).
+    """
+
+    metric: str
+    name: str
+    monotonicity: float | None = None
+    noise: float | None = None
+    growth_to_noise: float | None = None
+    signal_to_noise: float | None = None
+    decided_half_way: float | None = None
+    decided_from: float | None = None
+    correlations: Mapping[str, signal.Correlation | None] = field(default_factory=dict)
+    subsets: tuple[SubsetCurves, ...] = ()
+    enough: int | None = None
+
+
+def agreement(
+    series: Sequence[Series],
+    rng: np.random.Generator,
+    metrics: Sequence[str] = (),
+    outside: Outside | None = None,
+    n_subsets: int = 100,
+) -> list[Judged]:
+    """Judges metrics on everything that all training runs have.
+
+    Args:
+        series: training runs; several are compared at the steps they share.
+        rng: source of the subsets of questions.
+        metrics: names of `METRICS`, all without them. One that a checkpoint has no scores for is left out.
+        outside: numbers to correlate with.
+        n_subsets: random subsets a number of questions.
+
+    Raises:
+        ResultsError: an unknown metric, or nothing that all training runs have.
+    """
+    if unknown := [metric for metric in metrics if metric not in METRICS]:
+        raise ResultsError(f"unknown metric {', '.join(unknown)}; there are {', '.join(METRICS)}.")
+    tables = {part.name: part.tables() for part in series}
+    judged = []
+    for metric in metrics or METRICS:
+        curves = {part.name: _curves(metric, tables[part.name]) for part in series}
+        names = [name for name in curves[series[0].name] if all(name in of for of in curves.values())]
+        for name in names:
+            parts = {part.name: curves[part.name][name] for part in series}
+            correlations = _correlations(name, metric, series, tables, outside)
+            row = _of_one(metric, name, series, parts)
+            judged.append(_with(row, correlations, _subsets(series[0], name, metric, rng, n_subsets)))
+        if names:
+            judged.append(_of_all_sources(metric, series, curves, tables, outside))
+    if not judged:
+        raise ResultsError("no metric and source that every checkpoint has.")
+    return judged
+
+
+def judge_column(metric: str, series: Sequence[Series], values: Outside) -> list[Judged]:
+    """Judges a lower-is-better number of whole checkpoints that is in no samples file: MIR.
+
+    Training runs of which a checkpoint is missing are left out.
+    """
+    parts: dict[str, FloatArray] = {}
+    for part in series:
+        numbers = [values.of(run, "", metric) for run in part.runs]
+        if None not in numbers:
+            parts[part.name] = -np.array(numbers, dtype=np.float64)
+    kept = [part for part in series if part.name in parts]
+    return [_of_one(metric, ALL_SOURCES, kept, parts)] if kept else []
+
+
+def _curves(metric: str, tables: Sequence[Mapping[str, Row]]) -> dict[str, FloatArray]:
+    """(S,) by source and average, negated where lower is better."""
+    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+    names = [name for name in tables[0] if all(name in table and metric in table[name].values for table in tables)]
+    return {name: sign * np.array([table[name].values[metric] for table in tables]) for name in names}
+
+
+def _of_one(metric: str, name: str, series: Sequence[Series], curves: Mapping[str, FloatArray]) -> Judged:
+    with_noise = [part for part in series if len(part.runs) >= 3]
+    between = _between_runs(series, curves)
+    return Judged(
+        metric,
+        name,
+        monotonicity=_mean([signal.monotonicity(curves[part.name]) for part in series]),
+        noise=_mean([signal.neighbour_noise(part.steps, curves[part.name]) for part in with_noise]),
+        growth_to_noise=_mean([signal.curve_signal_to_noise(part.steps, curves[part.name]) for part in with_noise]),
+        signal_to_noise=None if between is None else signal.signal_to_noise(between[1][:, -LAST_CHECKPOINTS:]),
+        decided_half_way=None if between is None else _half_way(between[1]),
+        decided_from=None if between is None else _decided_from(*between),
+    )
+
+
+def _between_runs(series: Sequence[Series], curves: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray] | None:
+    """The steps that all of several training runs have, two or more, and (R, S) the metric at them."""
+    steps = series[0].steps
+    for part in series[1:]:
+        steps = np.intersect1d(steps, part.steps)
+    if len(series) < 2 or len(steps) < 2:
+        return None
+    return steps, np.stack([curves[part.name][np.isin(part.steps, steps)] for part in series])
+
+
+def _of_all_sources(
+    metric: str,
+    series: Sequence[Series],
+    curves: Mapping[str, Mapping[str, FloatArray]],
+    tables: Mapping[str, Sequence[Mapping[str, Row]]],
+    outside: Outside | None,
+) -> Judged:
+    """How early each run's ranking of its sources is that of its end, and correlation over all sources."""
+    half, first = [], []
+    for part in series:
+        sources = [curves[part.name][source] for source in part.sources if source in curves[part.name]]
+        if len(sources) >= 2:
+            table = np.stack(sources)
+            half.append(_half_way(table))
+            first.append(_decided_from(part.steps, table))
+    correlations = _correlations(None, metric, series, tables, outside)
+    return Judged(
+        metric, ALL_SOURCES, decided_half_way=_mean(half), decided_from=_mean(first), correlations=correlations
+    )
+
+
+def _half_way(table: FloatArray) -> float:
+    return float(signal.prefix_prediction(table)[(table.shape[1] - 1) // 2])
+
+
+def _decided_from(steps: FloatArray, table: FloatArray) -> float:
+    undecided = np.flatnonzero(signal.prefix_prediction(table) < DECIDED)
+    return float(steps[undecided[-1] + 1]) if len(undecided) else float(steps[0])
+
+
+def _correlations(
+    name: str | None,
+    metric: str,
+    series: Sequence[Series],
+    tables: Mapping[str, Sequence[Mapping[str, Row]]],
+    outside: Outside | None,
+) -> dict[str, signal.Correlation | None]:
+    """With each outside column, over the checkpoints, and over the sources too where no name is given."""
+    made: dict[str, signal.Correlation | None] = {}
+    for column in outside.columns if outside else ():
+        pairs = [
+            (row.values[metric], number)
+            for part in series
+            for run, table in zip(part.runs, tables[part.name], strict=True)
+            for row in table.values()
+            if (row.name == name if name else not row.is_average) and metric in row.values
+            if outside and (number := outside.of(run, row.name, column)) is not None
+        ]
+        try:
+            made[column] = signal.correlation([x for x, _ in pairs], [y for _, y in pairs])
+        except MetricError:  # fewer than four pairs, or one side does not vary
+            made[column] = None
+    return made
+
+
+def _subsets(
+    series: Series, name: str, metric: str, rng: np.random.Generator, n_subsets: int
+) -> tuple[SubsetCurves, ...]:
+    questions = series.questions(name, metric) if name in series.sources else None
+    sizes = [size for size in SIZES if questions is not None and size < questions.shape[1]]
+    if questions is None or not sizes:
+        return ()
+    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
+    return tuple(subset_curves(sign * questions, sizes, rng, n_subsets))
+
+
+def _with(
+    row: Judged, correlations: Mapping[str, signal.Correlation | None], subsets: tuple[SubsetCurves, ...]
+) -> Judged:
+    enough = enough_questions(subsets) if subsets else None
+    return Judged(**{**row.__dict__, "correlations": correlations, "subsets": subsets, "enough": enough})
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.mean(known)) if known else None

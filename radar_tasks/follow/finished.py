@@ -1,0 +1,96 @@
+"""Whether a checkpoint has its results already, and whether scoring it would destroy others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from radar_tasks.errors import CheckpointError, ResultsError
+from radar_tasks.harness.evaluation import refuse_other_files
+from radar_tasks.results import Run, load_run
+from radar_tasks.scoring.checkpoints import checkpoint_options, recognise
+from radar_tasks.scoring.checkpoints.model_args import model_arguments
+
+CHOSEN = ("attn_implementation", "prompt_format", "min_pixels", "max_pixels", "max_tiles", "blind")
+"""What a user chooses and the results say as `describe` does."""
+
+GIVEN = {"dtype": "auto", "scoring": "auto", "processor": None}
+"""Further choices, with what stands for none; they are in the results as arguments."""
+
+FOUND = ("name", "kind", "model_type", "adapter", "weights", "setup", "transformers", "torch", "radar")
+"""What is as it is; results made when it was otherwise are out of date."""
+
+
+def is_finished(
+    checkpoint: Path,
+    model_args: Mapping[str, Any],
+    results: Path,
+    data: Mapping[str, Mapping[str, Any]],
+    limit: int | None,
+) -> bool:
+    """Whether results are whole and of the same weights, data, settings and limit.
+
+    Args:
+        checkpoint: its folder.
+        model_args: arguments of the model without `pretrained`.
+        results: its results folder; need not exist.
+        data: what is to be asked, by source, with its `checksum`.
+        limit: questions a source, None for all.
+
+    Raises:
+        ResultsError: the folder holds results of other settings, more questions or more sources, or other files:
+            scoring would destroy them.
+    """
+    refuse_other_files(results)
+    try:
+        run = load_run(results)
+    except ResultsError:
+        return False  # there are none, or they are not whole
+    options = {name: value for name, value in model_args.items() if name != "scoring"}
+    try:
+        now = recognise(checkpoint_options({"pretrained": str(checkpoint), **options})).describe()
+    except CheckpointError:
+        return False  # what is wrong with it is said when it is scored
+    _refuse_other_settings(run, {**now, **_given(model_args)}, limit)
+    out_of_date = [name for name in FOUND if run.scoring.get(name) != now[name]]
+    return not _other_data(run, data) and not out_of_date and limit == _limit(run)
+
+
+def _refuse_other_settings(run: Run, now: Mapping[str, Any], limit: int | None) -> None:
+    was = {**run.scoring, **_given(run.config.get("model_args"))}
+    pairs = [(name, was.get(name), now[name]) for name in (*CHOSEN, *GIVEN)]
+    before = _limit(run)
+    if limit is not None and (before is None or before > limit):
+        pairs.append(("limit", before, limit))
+    if changes := [f"{name} was {then} and is {is_} now" for name, then, is_ in pairs if then != is_]:
+        raise ResultsError(
+            f"{run.folder} holds results of other settings: {'; '.join(changes)}. They would be lost: give another "
+            "--output, or remove them."
+        )
+
+
+def _limit(run: Run) -> int | None:
+    """Questions a source, None for all, which lmms-eval's command line writes as -1."""
+    limit = run.config.get("limit")
+    return None if limit is None or limit < 0 else limit
+
+
+def _given(model_args: Any) -> dict[str, Any]:
+    """The choices in arguments as this project records them; lmms-eval's command line records a text."""
+    given = model_arguments(model_args) if isinstance(model_args, str) else dict(model_args or {})
+    return {name: given.get(name, default) for name, default in GIVEN.items()}
+
+
+def _other_data(run: Run, data: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether anything asked for is not there, or was made from other data."""
+    asked = {source: about.get("checksum") for source, about in data.items() if not about.get("missing")}
+    had = {source: about.get("checksum") for source, about in run.data.items()}
+    if all(had.get(source) == checksum for source, checksum in asked.items()):
+        return False
+    if others := sorted(set(had) - set(asked)):
+        raise ResultsError(
+            f"{run.folder} also holds results of {', '.join(others)}, which would be lost: give another --output, or "
+            "ask for these sources, too."
+        )
+    return True

@@ -1,0 +1,97 @@
+"""The numbers of one question, and of one source, from what the model said about each option."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from radar_metrics.discrimination import rank_credit
+from radar_metrics.soft_discrimination import answer_probability
+from radar_tasks.harness.responses import Response
+from radar_tasks.results import SourceSamples, samples_of
+from radar_tasks.results.metrics import METRICS, value
+
+Record = dict[str, Any]
+
+
+def of_question(document: Mapping[str, Any], responses: Sequence[Response]) -> dict[str, Record]:
+    """The metrics of one question that its responses allow; a metric that cannot be had is absent, never 0.
+
+    Returns:
+        One record a metric, with its `score` and the `image_id` and `category` it is grouped by. The one under `sds`
+        also carries everything measured, so that any other metric can be made from the samples file without a model:
+        `q_id`, `options`, `answer` (index), `logprob` and `logit` (means over an option's tokens, in option order),
+        `tokens` and `bytes` (counts).
+    """
+    logprob = [response["logprob"] for response in responses]
+    groups = {"image_id": document["image_id"], "category": document["category"]}
+    measured = {
+        "logprob": logprob,
+        **{name: [r[name] for r in responses] for name in ("logit", "tokens") if all(name in r for r in responses)},
+        "bytes": [len(option.encode()) for option in document["options"]],
+    }
+    scores = {
+        "sds": _probability(logprob, document),
+        "acc": _credit(logprob, document),
+        "nll": -logprob[document["answer"]],
+    }
+    if "logit" in measured:
+        scores["sds_logit"] = _probability(measured["logit"], document)
+        scores["acc_logit"] = _credit(measured["logit"], document)
+    records: dict[str, Record] = {name: {"score": score, **groups} for name, score in scores.items()}
+    for name in ("sds", "acc"):
+        # For sources whose headline is the mean over categories, the paper's Eq. 5 stands beside it. The harness
+        # looks for standard errors under a key that only these records have.
+        records[f"{name}_by_question"] = {**records[name], "by_question": scores[name]}
+    about = {"q_id": document["q_id"], "options": list(document["options"]), "answer": document["answer"]}
+    records["sds"] = {**records["sds"], **about, **measured}
+    return records
+
+
+def _probability(scores: Sequence[float], document: Mapping[str, Any]) -> float:
+    return float(answer_probability([scores], [document["answer"]], [document["q_id"]])[0])
+
+
+def _credit(scores: Sequence[float], document: Mapping[str, Any]) -> float:
+    return float(rank_credit([scores], [document["answer"]], [document["q_id"]])[0])
+
+
+def of_source(records: Sequence[Record], data: dict[str, Any], leaf: str, by_category: bool) -> dict[str, Any]:
+    """What the results file keeps of a source beside the printed numbers: `metrics`, all that can be had, and
+    `categories`, the same for each category where there are several."""
+    samples = samples_of(records, data, leaf, by_category)
+    summary: dict[str, Any] = {"metrics": _metrics(samples)}
+    names = sorted(set(samples.category.tolist()))
+    if len(names) > 1:
+        summary["categories"] = {name: _category(samples, name) for name in names}
+    return summary
+
+
+def _metrics(samples: SourceSamples) -> dict[str, float]:
+    return {name: number for name in METRICS if (number := value(samples, name)) is not None}
+
+
+def _category(samples: SourceSamples, name: str) -> dict[str, Any]:
+    rows = np.flatnonzero(samples.category == name)
+    return {"questions": len(rows), **_metrics(samples.take(rows))}
+
+
+def mean(records: Sequence[Record]) -> float:
+    """Mean over questions (Eq. 5)."""
+    return float(np.mean([record["score"] for record in records]))
+
+
+def mean_over_categories(records: Sequence[Record]) -> float:
+    """Unweighted mean over categories of the mean over a category's questions, as the official scripts report MMBench
+    and MMMU-Pro."""
+    return float(np.mean([mean(members) for members in _by_category(records).values()]))
+
+
+def _by_category(records: Sequence[Record]) -> dict[str, list[Record]]:
+    categories: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        categories[record["category"]].append(record)
+    return dict(sorted(categories.items()))

@@ -1,0 +1,1 @@
+"""What is changed in lmms-eval, one file a patch."""

@@ -1,0 +1,210 @@
+"""Every metric of a run from its samples: per question where it is a mean over questions, pooled where it is not.
+
+=============  ======  ==========================================================================================
+metric         better  what
+=============  ======  ==========================================================================================
+sds            higher  probability of the right option, mean log-probability a token (the headline)
+sds_logit      higher  the same from mean raw logits: the paper's
+sds_sum        higher  from summed log-probabilities: favours short options
+sds_bytes      higher  from log-probabilities a UTF-8 byte: comparable across tokenizers, lm-eval has it too
+sds_centred    higher  (SDS - chance) / (1 - chance)
+acc            higher  right option scores highest; acc_logit, acc_bytes for those scores
+ppl_acc        higher  right option has the lowest perplexity: by definition the same as acc
+margin         higher  log-probability of the right option minus that of the best distractor, nats a token
+brier          lower   sum over options of (p - y)^2
+ece            lower   expected calibration error of the top option
+nll            lower   answer loss, nats a token
+perplexity     lower   exp of the loss pooled over all answer tokens
+bits_per_byte  lower   bits for a byte of the right answers
+=============  ======  ==========================================================================================
+
+A metric whose scores a run does not hold is absent, never 0. A source whose headline is the mean over categories
+(MMBench, MMMU-Pro) has it so here for every mean; `value(..., by_question=True)` gives the plain mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from radar_metrics import discrimination, likelihood
+from radar_metrics.options import FloatArray
+from radar_metrics.soft_discrimination import answer_probability, chance
+from radar_tasks.questions import Ability
+from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results.suites import Average, averages_of
+
+Scores = list[FloatArray]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is made.
+
+    Attributes:
+        name: as in the results.
+        higher_is_better: its direction.
+        scores: what it is made from, in words of `SourceSamples`: all of these must be there.
+        per_question: (N,) numbers whose mean it is; None for a pooled metric.
+        pooled: the number of a pooled metric; None for a mean.
+    """
+
+    name: str
+    higher_is_better: bool
+    scores: tuple[str, ...]
+    per_question: Callable[[SourceSamples], FloatArray] | None = None
+    pooled: Callable[[SourceSamples], float] | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """The metrics of one source, or of the average of an ability.
+
+    Attributes:
+        name: the source, or the average's name (`perception`).
+        ability: perception or reasoning.
+        is_average: whether it is the unweighted mean over an ability's sources.
+        questions: number of questions, over all sources of an average.
+        values: by metric; what cannot be had is absent.
+    """
+
+    name: str
+    ability: Ability
+    is_average: bool
+    questions: int
+    values: dict[str, float]
+
+
+def metric_table(run: Run) -> list[Row]:
+    """Every metric of every source of a run, then of the abilities whose sources are all there."""
+    rows = [_source_row(samples) for samples in run.sources.values()]
+    by_source = {row.name: row for row in rows}
+    return rows + [_average_row(average, by_source) for average in averages_of(run.sources)]
+
+
+def per_question(samples: SourceSamples, metric: str) -> FloatArray | None:
+    """(N,) numbers of a metric that is a mean over questions; None where the run does not hold its scores.
+
+    Raises:
+        KeyError: an unknown metric, or a pooled one, which has no value of one question.
+    """
+    made = METRICS[metric]
+    if made.per_question is None:
+        raise KeyError(metric)
+    return made.per_question(samples) if available(samples, metric) else None
+
+
+def value(samples: SourceSamples, metric: str, by_question: bool = False) -> float | None:
+    """A metric of one source, None where the run does not hold its scores.
+
+    Args:
+        samples: the source.
+        metric: a name of `METRICS`.
+        by_question: the mean over questions (Eq. 5) also where the headline is the mean over categories.
+    """
+    made = METRICS[metric]
+    if made.pooled is not None:
+        return made.pooled(samples) if available(samples, metric) else None
+    values = per_question(samples, metric)
+    return None if values is None else float(values @ question_weights(samples, by_question))
+
+
+def question_weights(samples: SourceSamples, by_question: bool = False) -> FloatArray:
+    """(N,) weight of each question in its source's headline; they sum to 1."""
+    n = len(samples)
+    if by_question or not samples.by_category:
+        return np.full(n, 1.0 / n)
+    _, category, sizes = np.unique(samples.category, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / (len(sizes) * sizes[category]))
+
+
+def available(samples: SourceSamples, metric: str) -> bool:
+    """Whether the run holds the scores that a metric is made from."""
+    return all(getattr(samples, name) is not None for name in METRICS[metric].scores)
+
+
+def option_probabilities(samples: SourceSamples, by_bytes: bool = False) -> list[FloatArray]:
+    """(M,) probability of each option of each question as in `sds`, or as in `sds_bytes`."""
+    scores = _bytes_scores(samples) if by_bytes else samples.logprob or []
+    weights = [np.exp(row - row.max()) for row in scores]
+    return [weight / weight.sum() for weight in weights]
+
+
+def _source_row(samples: SourceSamples) -> Row:
+    values = {name: number for name in METRICS if (number := value(samples, name)) is not None}
+    return Row(samples.source, samples.ability, False, len(samples), values)
+
+
+def _average_row(average: Average, rows: dict[str, Row]) -> Row:
+    members = [rows[source] for source in average.sources]
+    shared = [name for name in METRICS if all(name in row.values for row in members)]
+    values = {name: float(np.mean([row.values[name] for row in members])) for name in shared}
+    return Row(average.name, average.ability, True, sum(row.questions for row in members), values)
+
+
+_PerQuestion = Callable[[Scores, np.ndarray, "list[str]"], FloatArray]
+
+
+def _mean(name: str, higher: bool, column: str, function: _PerQuestion) -> Metric:
+    def numbers(samples: SourceSamples) -> FloatArray:
+        return function(getattr(samples, column), samples.answer, samples.q_id.tolist())
+
+    return Metric(name, higher, (column,), per_question=numbers)
+
+
+def _bytes_scores(samples: SourceSamples) -> Scores:
+    sums = samples.logprob_sum or []
+    return [total / count for total, count in zip(sums, samples.bytes, strict=True)]
+
+
+def _mean_of_bytes(name: str, function: _PerQuestion) -> Metric:
+    def numbers(samples: SourceSamples) -> FloatArray:
+        return function(_bytes_scores(samples), samples.answer, samples.q_id.tolist())
+
+    return Metric(name, True, ("logprob_sum",), per_question=numbers)
+
+
+def _centred(samples: SourceSamples) -> FloatArray:
+    scores = samples.logprob or []
+    probability = answer_probability(scores, samples.answer, samples.q_id.tolist())
+    return discrimination.chance_centred(probability, chance(scores))
+
+
+def _ece(samples: SourceSamples) -> float:
+    return discrimination.expected_calibration_error(samples.logprob or [], samples.answer, samples.q_id.tolist())
+
+
+def _perplexity(samples: SourceSamples) -> float:
+    q_ids = samples.q_id.tolist()
+    return likelihood.perplexity(samples.logprob or [], samples.answer, samples.tokens or [], q_ids)
+
+
+def _bits_per_byte(samples: SourceSamples) -> float:
+    """Sums over one "token" an option: what the likelihood needs is the sum, however many tokens it came from."""
+    once = [np.ones(len(row)) for row in samples.bytes]
+    q_ids = samples.q_id.tolist()
+    return likelihood.bits_per_byte(samples.logprob_sum or [], samples.answer, once, samples.bytes, q_ids)
+
+
+_ALL = (
+    _mean("sds", True, "logprob", answer_probability),
+    _mean("sds_logit", True, "logit", answer_probability),
+    _mean("sds_sum", True, "logprob_sum", answer_probability),
+    _mean_of_bytes("sds_bytes", answer_probability),
+    Metric("sds_centred", True, ("logprob",), per_question=_centred),
+    _mean("acc", True, "logprob", discrimination.rank_credit),
+    _mean("acc_logit", True, "logit", discrimination.rank_credit),
+    _mean_of_bytes("acc_bytes", discrimination.rank_credit),
+    _mean("ppl_acc", True, "logprob", discrimination.rank_credit),
+    _mean("margin", True, "logprob", discrimination.answer_margin),
+    _mean("brier", False, "logprob", discrimination.quadratic_loss),
+    Metric("ece", False, ("logprob",), pooled=_ece),
+    _mean("nll", False, "logprob", likelihood.answer_loss),
+    Metric("perplexity", False, ("logprob", "tokens"), pooled=_perplexity),
+    Metric("bits_per_byte", False, ("logprob_sum",), pooled=_bits_per_byte),
+)
+
+METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}
+"""Every metric, in the order of the tables."""

@@ -1,0 +1,1 @@
+"""How a checkpoint lies on disk: native, internvl_chat, llava_projector."""

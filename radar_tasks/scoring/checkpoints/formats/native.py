@@ -1,0 +1,212 @@
+"""Checkpoints in transformers' own format, of any family of `AutoModelForImageTextToText`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from radar_tasks.errors import CheckpointError
+from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
+from radar_tasks.scoring.checkpoints.parts import Parts
+from radar_tasks.scoring.checkpoints.recognition import Recognised
+from radar_tasks.scoring.checkpoints.weights import build, check_loading, read_weights
+from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
+from radar_tasks.scoring.encoding.vision import ProcessorVision
+
+PUBLISHED_LIMITS = (56 * 56, 28 * 28 * 16384)
+OFFICIAL_LIMITS = (256 * 28 * 28, 768 * 28 * 28)
+"""Areas in pixels: what Qwen2-VL's publisher ships with its processor, and what the RADAR script sets."""
+
+OFFICIAL_TILES = 3
+
+
+LOADING_ERRORS = (ValueError, OSError, ImportError, KeyError, AttributeError, TypeError, RuntimeError)
+"""What transformers raises for checkpoints that it cannot load."""
+
+
+def native_parts(found: Recognised) -> Parts:
+    """Configuration, processor and the way with images.
+
+    Raises:
+        CheckpointError: transformers cannot make them, or a limit was given that the family does not have.
+    """
+    from transformers import AutoConfig, AutoModelForImageTextToText
+
+    try:
+        config = AutoConfig.from_pretrained(found.folder, trust_remote_code=found.options.trust_remote_code)
+    except LOADING_ERRORS as error:
+        raise CheckpointError(f"{found.folder}: transformers cannot read its configuration ({error})") from error
+    processor = load_processor(found)
+    vision = native_vision(processor, config, found.form, found.options)
+    return Parts(AutoModelForImageTextToText, config, processor, vision)
+
+
+def load_native(found: Recognised, parts: Parts, **loading: Any) -> Any:
+    """The model.
+
+    Args:
+        found: a native checkpoint.
+        parts: of it.
+        loading: further arguments of `from_pretrained`.
+
+    Raises:
+        CheckpointError: transformers cannot load it, or weights are missing.
+    """
+    from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+    if any(file.name == "pytorch_model_fsdp.bin" for file in found.files):  # accelerate's name for a gathered state
+        return build(
+            MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(parts.config)],
+            parts.config,
+            dict(read_weights(found.files)),
+            found.folder,
+            **loading,
+        )
+    try:
+        model, info = parts.model_class.from_pretrained(
+            found.folder, output_loading_info=True, trust_remote_code=found.options.trust_remote_code, **loading
+        )
+    except LOADING_ERRORS as error:
+        raise CheckpointError(
+            f"{found.folder}: transformers cannot load it ({type(error).__name__}: {error})"
+        ) from error
+    check_loading(info, found.folder, unexpected=False)
+    return model
+
+
+def load_processor(found: Recognised) -> Any:
+    """The checkpoint's processor.
+
+    Raises:
+        CheckpointError: transformers cannot make it, or it has no part for images or text.
+    """
+    from transformers import AutoProcessor
+
+    try:
+        processor = AutoProcessor.from_pretrained(  # type: ignore[no-untyped-call]
+            found.processor, trust_remote_code=found.options.trust_remote_code
+        )
+    except LOADING_ERRORS as error:
+        raise CheckpointError(f"{found.processor}: its processor cannot be loaded ({error})") from error
+    check_processor(processor, found.processor)
+    return processor
+
+
+def check_processor(processor: Any, where: object) -> None:
+    """Raises `CheckpointError` unless a processor has a tokenizer and an image processor."""
+    for part in ("tokenizer", "image_processor"):
+        if getattr(processor, part, None) is None:
+            raise CheckpointError(f"{where}: the processor ({type(processor).__name__}) has no {part}; use processor=…")
+
+
+def native_vision(processor: Any, config: Any, form: PromptFormat, options: CheckpointOptions) -> ProcessorVision:
+    """How a native checkpoint's images are encoded. Sets the limits of the processor's image part."""
+    set_limits(processor, form, options, config.model_type)
+    return ProcessorVision(
+        processor,
+        image_placeholder(processor, config),
+        image_token_ids(processor, config),
+        resize_first=form.official and form.family == "qwen2_vl",
+        only_placeholders=config.model_type == "paligemma",
+    )
+
+
+def image_token_ids(processor: Any, config: Any) -> frozenset[int]:
+    """The tokens that image features replace.
+
+    Raises:
+        CheckpointError: the family has none; its images are not part of the prompt.
+    """
+    for name in ("image_token_id", "image_token_index"):
+        if isinstance(value := getattr(config, name, None), int):
+            return frozenset({value})
+    if isinstance(value := getattr(processor, "image_token_id", None), int):
+        return frozenset({value})
+    raise CheckpointError(f"{config.model_type} has no image token: its images are not part of the prompt.")
+
+
+def image_placeholder(processor: Any, config: Any) -> str:
+    """The text that the processor expands into an image's tokens, with what the family puts around it."""
+    tokenizer = processor.tokenizer
+    token = _placeholder_token(processor, config)
+    for start, end in (
+        ("vision_start_token_id", "vision_end_token_id"),
+        ("image_start_token_id", "image_end_token_id"),
+    ):
+        ids = getattr(config, start, None), getattr(config, end, None)
+        names = [None if id_ is None else tokenizer.convert_ids_to_tokens(id_) for id_ in ids]
+        if all(names):
+            return f"{names[0]}{token}{names[1]}"
+    return _from_chat_template(processor, token) or token
+
+
+def _placeholder_token(processor: Any, config: Any) -> str:
+    """The token that the family's processor looks for; Gemma 3's is the one that begins an image."""
+    for name in ("image_token", "boi_token"):
+        value = getattr(processor, name, None)
+        if value:
+            return str(getattr(value, "content", value))
+    ids = image_token_ids(processor, config)
+    return str(processor.tokenizer.convert_ids_to_tokens(next(iter(ids))))
+
+
+def _from_chat_template(processor: Any, token: str) -> str | None:
+    """What a chat template puts between two texts for an image, which only the template knows for some families."""
+    before, after = "radar-before", "radar-after"
+    content = [{"type": "text", "text": before}, {"type": "image"}, {"type": "text", "text": after}]
+    try:
+        chat = processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
+        between = chat.split(before)[1].split(after)[0].strip()
+    except Exception:  # no template, or one that takes no such message
+        return None
+    return between if between.count(token) == 1 and len(between) < 200 else None
+
+
+def set_limits(processor: Any, form: PromptFormat, options: CheckpointOptions, model_type: str) -> None:
+    """Sets how large images get. What the user says wins; then `pixel_limits`; tiles as the official script.
+
+    Raises:
+        CheckpointError: the user gave a limit that this family does not have.
+    """
+    image_processor = processor.image_processor
+    wanted = {name: getattr(options, name) for name in ("min_pixels", "max_pixels", "max_tiles")}
+    size: Any = getattr(image_processor, "size", None)
+    has_area = hasattr(image_processor, "merge_size") and _edge(size, "longest_edge") is not None
+    tiles = next((n for n in ("max_patches", "max_num_tiles", "max_image_tiles") if hasattr(image_processor, n)), None)
+    for name, possible in (("min_pixels", has_area), ("max_pixels", has_area), ("max_tiles", tiles is not None)):
+        if wanted[name] is not None and not possible:
+            raise CheckpointError(f"{name}: images of {model_type} checkpoints have no such limit.")
+    if has_area:
+        own = int(_edge(size, "shortest_edge") or 0), int(_edge(size, "longest_edge") or 0)
+        least, most = pixel_limits(own, form, wanted["min_pixels"], wanted["max_pixels"])
+        image_processor.size = type(size)(**{**dict(size), "shortest_edge": least, "longest_edge": most})
+        for name, value in (("min_pixels", least), ("max_pixels", most)):
+            if getattr(image_processor, name, None) is not None:
+                setattr(image_processor, name, value)
+    if tiles is not None and (wanted["max_tiles"] or form.family == "internvl_chat"):
+        setattr(image_processor, tiles, wanted["max_tiles"] or OFFICIAL_TILES)
+
+
+def pixel_limits(
+    own: tuple[int, int], form: PromptFormat, min_pixels: int | None, max_pixels: int | None
+) -> tuple[int, int]:
+    """The least and largest area of an image in pixels.
+
+    The official script's limits hold for `official`, and for Qwen2-VL's format as long as the checkpoint's processor
+    still has its publisher's: a checkpoint trained with limits of its own keeps them. What the user gives wins.
+    """
+    if form.family == "qwen2_vl" and (form.official or own == PUBLISHED_LIMITS):
+        own = OFFICIAL_LIMITS
+    least = own[0] if min_pixels is None else min_pixels
+    most = own[1] if max_pixels is None else max_pixels
+    if min_pixels is None:
+        least = min(least, most)
+    if max_pixels is None:
+        most = max(least, most)
+    return least, most
+
+
+def _edge(size: Any, name: str) -> int | None:
+    if size is None:
+        return None
+    value = size.get(name) if hasattr(size, "get") else getattr(size, name, None)
+    return None if value is None else int(value)

@@ -1,0 +1,1 @@
+"""Question -> EncodedQuestion: prompt, tokens, pictures."""

@@ -1,0 +1,147 @@
+"""Image features made once for all questions on the same pictures, where a family takes ready features.
+
+Families of transformers that take `mm_encoder_outputs` are given features in place of pictures; the others get the
+pictures, with every question.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter, OrderedDict, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from radar_tasks.scoring.engine.model_runner import RunningModel, vision_of
+from radar_tasks.scoring.types import EncodedQuestion
+
+BUDGET = 512 << 20
+"""Bytes of features kept for questions to come; those used last, where nobody knows which will come."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features of one question's pictures.
+
+    Attributes:
+        layers: for each depth at which the family feeds features in (the first is the prompt, others are Qwen3-VL's
+            deep stack) the features of each picture, (tokens, width).
+        output: the type in which the family's vision part returns them.
+        stacked: whether the family wants the pictures as one tensor and not as a list.
+    """
+
+    layers: tuple[tuple[Tensor, ...], ...]
+    output: type
+    stacked: bool
+
+    @property
+    def nbytes(self) -> int:
+        """Size in bytes."""
+        return sum(picture.nbytes for layer in self.layers for picture in layer)
+
+
+class FeatureStore:
+    """Makes features, keeps those used last, and hands a batch its share.
+
+    Lives as long as one run over questions, so that features of older weights are never used.
+
+    Args:
+        running: the model.
+        to_come: number of questions on each image, by image id; empty where it is not known.
+        budget: bytes of features to keep.
+    """
+
+    def __init__(self, running: RunningModel, to_come: Counter[str], budget: int = BUDGET) -> None:
+        self._running = running
+        self._to_come = to_come
+        self._made_of: dict[str, set[str]] = defaultdict(set)  # keys of the features of an image
+        self._budget = budget
+        self._kept: OrderedDict[str, Features] = OrderedDict()
+        self._held = 0  # bytes in `_kept`
+        self._usable = "mm_encoder_outputs" in inspect.signature(running.model.forward).parameters
+
+    def clear(self) -> None:
+        """Forgets everything, to free memory."""
+        self._kept.clear()
+        self._held = 0
+
+    def scored(self, image_id: str, question: EncodedQuestion) -> None:
+        """A question on an image is done; with the last one all features of the image are forgotten."""
+        self._made_of[image_id].add(question.vision_key)
+        self._to_come[image_id] -= 1
+        if self._to_come[image_id] == 0:
+            gone = [self._kept.pop(key) for key in self._made_of.pop(image_id) if key in self._kept]
+            self._held -= sum(features.nbytes for features in gone)
+
+    def inputs(self, batch: Sequence[EncodedQuestion]) -> dict[str, Any]:
+        """What the model needs to see the pictures of a batch, in the order of its questions."""
+        pictures = self._running.place(vision_of(batch))
+        features = self._features(batch) if pictures and self._usable else None
+        if features is None:
+            return pictures
+        rest = {name: value for name, value in pictures.items() if name != "pixel_values"}
+        return {**rest, "mm_encoder_outputs": {"image": _joined(features)}}
+
+    def _features(self, batch: Sequence[EncodedQuestion]) -> list[Features] | None:
+        """One `Features` a question, or None for a family whose features are not one row a placeholder token."""
+        missing = {question.vision_key: question for question in batch if question.vision_key not in self._kept}
+        made = self._make(list(missing.values())) if missing else {}
+        if made is None:
+            self._usable = False
+            return None
+        features = [made.get(question.vision_key) or self._kept[question.vision_key] for question in batch]
+        self._keep(batch, features)
+        return features
+
+    def _make(self, questions: list[EncodedQuestion]) -> dict[str, Features] | None:
+        encode = self._running.model.base_model.get_image_features
+        pictures = self._running.place(vision_of(questions))
+        names = inspect.signature(encode).parameters
+        output = encode(**{name: value for name, value in pictures.items() if name in names}, return_dict=True)
+        layers = [output.pooler_output, *(getattr(output, "deepstack_features", None) or ())]
+        shares = _shares([picture.shape[:-1].numel() for picture in layers[0]], questions)
+        if shares is None:
+            return None
+        return {
+            question.vision_key: Features(
+                tuple(tuple(picture.clone() for picture in layer[share]) for layer in layers),
+                type(output),
+                isinstance(output.pooler_output, Tensor),
+            )
+            for question, share in zip(questions, shares, strict=True)
+        }
+
+    def _keep(self, batch: Sequence[EncodedQuestion], features: Sequence[Features]) -> None:
+        for question, feature in zip(batch, features, strict=True):
+            if question.vision_key not in self._kept:
+                self._held += feature.nbytes
+            self._kept[question.vision_key] = feature
+            self._kept.move_to_end(question.vision_key)
+        while self._held > self._budget:
+            self._held -= self._kept.popitem(last=False)[1].nbytes
+
+
+def _shares(rows: Sequence[int], questions: Sequence[EncodedQuestion]) -> list[slice] | None:
+    """Which pictures belong to which question, by placeholder tokens; None if the numbers do not work out."""
+    ends = [0, *torch.tensor(rows).cumsum(0).tolist()]
+    shares, token = [], 0
+    for question in questions:
+        start, token = token, token + question.visual_tokens
+        if start not in ends or token not in ends:
+            return None
+        shares.append(slice(ends.index(start), ends.index(token)))
+    return shares if token == ends[-1] else None
+
+
+def _joined(features: Sequence[Features]) -> Any:
+    """The features of a batch as its family's vision part would have returned them."""
+    first = features[0]
+    depths = range(len(first.layers))
+    layers = [[picture for feature in features for picture in feature.layers[depth]] for depth in depths]
+    fields: dict[str, Any] = {"pooler_output": torch.stack(layers[0]) if first.stacked else layers[0]}
+    if len(layers) > 1:
+        fields["deepstack_features"] = layers[1:]
+    return first.output(**fields)

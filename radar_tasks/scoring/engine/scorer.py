@@ -1,0 +1,179 @@
+"""`Scorer`: questions in, option scores out, whatever the memory and the checkpoint allow."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+
+from radar_tasks.errors import CheckpointError
+from radar_tasks.questions import Question
+from radar_tasks.scoring.engine.batching import kind_of, next_batch
+from radar_tasks.scoring.engine.image_features import FeatureStore
+from radar_tasks.scoring.engine.independent import score_independently
+from radar_tasks.scoring.engine.model_runner import RunningModel
+from radar_tasks.scoring.engine.prefetch import default_workers, encoded_ahead, image_ids_of, meeting_order
+from radar_tasks.scoring.engine.self_check import disagreement
+from radar_tasks.scoring.engine.shared_prefix import score_shared
+from radar_tasks.scoring.engine.tower_store import TowerFeatures
+from radar_tasks.scoring.types import EncodedQuestion, OptionScore
+
+Scoring = Literal["auto", "shared", "independent"]
+Scores = list[tuple[OptionScore, ...]]
+
+logger = logging.getLogger("radar")
+
+FIRST_BATCH = {"cpu": 16}
+"""Questions a batch that `batch_size="auto"` starts with; 64 on any other device."""
+
+POOL_BATCHES = 8
+POOL_BYTES = 1 << 30
+"""Encoded questions to choose a batch from: as many as 8 batches, and at most 1 GiB of pictures."""
+
+
+class Scorer:
+    """Scores questions with a loaded checkpoint.
+
+    Args:
+        checkpoint: a `Checkpoint` (its `model`, `model_type` and `encode` are used).
+        scoring: `shared` pays for a prompt once and spreads its cache to the options; `independent` runs one full
+            forward an option; `auto` is `shared`, checked against `independent` on the first batch of each kind.
+        batch_size: most questions in a batch; halved when memory runs out, with a warning if it was a number.
+        feature_store: folder in which checkpoints with the same vision tower share its features; needs one that was
+            loaded from disk.
+        workers: threads that decode and encode pictures; by default as many as there are cores to spare, at most 8.
+    """
+
+    def __init__(
+        self,
+        checkpoint: Any,
+        *,
+        scoring: Scoring = "auto",
+        batch_size: int | Literal["auto"] = "auto",
+        workers: int | None = None,
+        feature_store: Path | None = None,
+    ) -> None:
+        self._checkpoint = checkpoint
+        self._running = RunningModel(checkpoint.model, checkpoint.model_type)
+        self._limit = FIRST_BATCH.get(self._running.device.type, 64) if batch_size == "auto" else batch_size
+        self._warn_of_halving = batch_size != "auto"
+        self._workers = workers or default_workers()
+        self._way = "independent" if scoring == "independent" else "shared"
+        self._checking = scoring == "auto"
+        self._checked: set[Hashable] = set()
+        self._fallback: str | None = None
+        self._tower = TowerFeatures(checkpoint, feature_store) if feature_store is not None else None
+
+    def score(self, questions: Sequence[Question]) -> Iterator[tuple[int, tuple[OptionScore, ...]]]:
+        """Yields (index into `questions`, one score an option) as batches finish, in any order.
+
+        Each question is read once, by a worker, shortly before it is needed. The model is as before whenever the
+        caller has the word.
+
+        Raises:
+            CheckpointError: the model gives scores that are not finite, or a question does not fit into memory alone.
+            RadarError: a question cannot be read or encoded.
+        """
+        pool: list[tuple[int, EncodedQuestion]] = []
+        image_ids = image_ids_of(questions)
+        order = range(len(questions)) if image_ids is None else meeting_order(image_ids)
+        source = encoded_ahead(questions, order, self._checkpoint.encode, self._workers, lambda: self._ahead(pool))
+        features = FeatureStore(self._running, Counter(image_ids))
+        while self._fill(pool, source):
+            chosen = next_batch([question for _, question in pool], self._limit)
+            scores = self._score([pool[k][1] for k in chosen], features)
+            if scores is None:
+                continue
+            finished = [pool.pop(k) for k in reversed(chosen)][::-1]
+            if image_ids is not None:
+                for index, question in finished:
+                    features.scored(image_ids[index], question)
+            yield from zip((index for index, _ in finished), scores, strict=True)
+        if self._tower is not None:
+            self._tower.write()
+
+    def describe(self) -> dict[str, Any]:
+        """How the scores were made, for the results: way, fallback, batch size reached, dtype, device."""
+        return {
+            "scoring": self._way,
+            "fallback": self._fallback,
+            "batch_size": self._limit,
+            "dtype": str(self._running.dtype).removeprefix("torch."),
+            "device": str(self._running.device),
+            "feature_store": "off" if self._tower is None else self._tower.state,
+        }
+
+    def _fill(self, pool: list[tuple[int, EncodedQuestion]], source: Iterator[tuple[int, EncodedQuestion]]) -> bool:
+        """Tops the pool up; whether there is anything left to score."""
+        held = _bytes_of(pool)
+        while len(pool) < POOL_BATCHES * self._limit and held < POOL_BYTES and (item := next(source, None)) is not None:
+            pool.append(item)
+            held += _bytes_of([item])
+        return bool(pool)
+
+    def _ahead(self, pool: Sequence[tuple[int, EncodedQuestion]]) -> int:
+        """Questions to encode ahead: two batches' worth, fewer where those in the pool are large."""
+        fitting = POOL_BYTES * len(pool) // max(1, _bytes_of(pool))
+        return min(2 * self._limit, max(self._workers, fitting)) if pool else self._workers
+
+    def _score(self, batch: Sequence[EncodedQuestion], features: FeatureStore) -> Scores | None:
+        """The scores of a batch, or None when memory ran out and the next batch will be smaller."""
+        try:
+            with self._running.untouched(), nullcontext() if self._tower is None else self._tower.in_use():
+                if self._way == "independent":
+                    return score_independently(self._running, batch)
+                return self._checked_scores(batch, lambda: score_shared(self._running, features, batch))
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
+        features.clear()
+        self._halve(batch)
+        return None
+
+    def _checked_scores(self, batch: Sequence[EncodedQuestion], shared: Callable[[], Scores]) -> Scores:
+        """With `auto`, a batch of a new kind is scored both ways; a difference ends the shared way for good."""
+        kind = kind_of(batch[0]), any(len(tokens) > 1 for question in batch for tokens in question.continuations)
+        if not self._checking or kind in self._checked:
+            return shared()
+        reference = [scores for question in batch for scores in score_independently(self._running, [question])]
+        try:
+            scores = shared()
+            reason = disagreement(batch, scores, reference, self._running.dtype)
+        except Exception as error:
+            if _is_out_of_memory(error):
+                raise
+            reason = f"{type(error).__name__}: {error}"
+        if reason is None:
+            self._checked.add(kind)
+            return scores
+        self._way, self._fallback = "independent", reason
+        logger.warning("scoring=shared does not fit this checkpoint, going on with independent: %s", reason)
+        return reference
+
+    def _halve(self, batch: Sequence[EncodedQuestion]) -> None:
+        if len(batch) == 1:
+            raise CheckpointError(
+                f"question {batch[0].q_id!r} does not fit into the memory of {self._running.device} alone "
+                f"({len(batch[0].prefix_ids)} prompt tokens, {len(batch[0].continuations)} options): use smaller "
+                "images (max_pixels, max_tiles), a smaller dtype, or device_map=auto."
+            )
+        if self._warn_of_halving:
+            logger.warning("batch_size=%d does not fit into memory; going on with smaller batches", self._limit)
+            self._warn_of_halving = False
+        self._limit = len(batch) // 2
+        if self._running.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+
+def _bytes_of(pool: Sequence[tuple[int, EncodedQuestion]]) -> int:
+    return sum(value.nbytes for _, question in pool for value in question.vision.values())
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """CUDA has a type for it; the CPU allocator raises a RuntimeError with a message."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
