@@ -21,7 +21,7 @@ test: $(READY) browser
 
 # The long forms of what `make test` does in short: over 100,000 spoilt inputs; ten kills in a row and 10,000 questions.
 fuzz: $(READY)
-	RADAR_FUZZ=30 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --timeout 7200 tests/fuzz tests/radar_tasks/sources tests/radar_tasks/test_store.py
+	RADAR_FUZZ=30 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --timeout 7200 tests/fuzz tests/radar_tasks/sources tests/radar_tasks/store
 
 soak: $(READY)
 	RADAR_FUZZ=5 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout 1200 tests/faults/test_killed_scoring.py tests/faults/test_ranks.py

@@ -27,7 +27,7 @@ from radar_tasks.analysis.paired_questions import differing, paired, refuse_unle
 from radar_tasks.analysis.settings import Setting, are_twins, may_differ
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
-from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import METRICS, available, per_question, question_weights
 from radar_tasks.results.suites import averages_of
 
@@ -97,8 +97,8 @@ class Comparison:
 
 
 def compare(
-    first: Run,
-    second: Run,
+    first: CheckpointResult,
+    second: CheckpointResult,
     rng: np.random.Generator,
     *,
     metrics: Sequence[str] = (),

@@ -8,13 +8,13 @@ from radar_tasks.analysis.compare import Comparison, Difference
 from radar_tasks.errors import ResultsError
 from radar_tasks.published import PublishedModel
 from radar_tasks.questions import Ability
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 from radar_tasks.results.metrics import metric_table
 from radar_tasks.sources.catalogue import PUBLISHED
 
 
 def compare_published(
-    first: Run | PublishedModel, second: Run | PublishedModel, metrics: Sequence[str] = ()
+    first: CheckpointResult | PublishedModel, second: CheckpointResult | PublishedModel, metrics: Sequence[str] = ()
 ) -> Comparison:
     """Compares with published numbers, of which there are no single questions: differences without intervals.
 
@@ -40,9 +40,9 @@ def compare_published(
     return Comparison(first.label, second.label, False, tuple(rows))
 
 
-def _columns_of(side: Run | PublishedModel, metric: str) -> dict[str, tuple[float, Ability, bool]]:
+def _columns_of(side: CheckpointResult | PublishedModel, metric: str) -> dict[str, tuple[float, Ability, bool]]:
     """Value, ability and whether it is an average, by source or average."""
-    if isinstance(side, Run):
+    if isinstance(side, CheckpointResult):
         rows = [row for row in metric_table(side) if metric in row.values]
         return {row.name: (row.values[metric], row.ability, row.is_average) for row in rows}
     columns: dict[str, tuple[float, Ability, bool]] = {}

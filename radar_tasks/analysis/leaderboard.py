@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from radar_tasks.errors import ResultsError
 from radar_tasks.published import published_models
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 from radar_tasks.results.metrics import metric_table
 from radar_tasks.results.suites import Average, all_averages
 from radar_tasks.sources.catalogue import PUBLISHED
@@ -51,7 +51,7 @@ class Board:
     entries: tuple[Entry, ...]
 
 
-def leaderboard(runs: Sequence[Run]) -> list[Board]:
+def leaderboard(runs: Sequence[CheckpointResult]) -> list[Board]:
     """The tables of every suite that the runs belong to; published models stand in those of M3-Bench.
 
     A run without raw logits, or with none of a table's sources, is not in that table.
@@ -70,13 +70,13 @@ def leaderboard(runs: Sequence[Run]) -> list[Board]:
     return boards
 
 
-def left_out(runs: Sequence[Run], boards: Sequence[Board]) -> list[str]:
+def left_out(runs: Sequence[CheckpointResult], boards: Sequence[Board]) -> list[str]:
     """Runs that are in none of the tables, each with the reason."""
     names = {entry.name for board in boards for entry in board.entries if not entry.published}
     return [_why_not(run) for run in runs if run.label not in names]
 
 
-def _board(average: Average, runs: Sequence[Run]) -> Board:
+def _board(average: Average, runs: Sequence[CheckpointResult]) -> Board:
     entries = [entry for run in runs if (entry := _of_run(run, average)) is not None]
     if set(average.sources) <= set(PUBLISHED):
         entries += _of_paper(average)
@@ -84,7 +84,7 @@ def _board(average: Average, runs: Sequence[Run]) -> Board:
     return Board(average.name, ("average", *average.sources), tuple(entries))
 
 
-def _of_run(run: Run, average: Average) -> Entry | None:
+def _of_run(run: CheckpointResult, average: Average) -> Entry | None:
     rows = {row.name: row.values for row in metric_table(run) if SDS_LOGIT in row.values}
     cells = {name: (rows[name][ACCURACY], rows[name][SDS_LOGIT]) for name in average.sources if name in rows}
     if not cells:
@@ -104,7 +104,7 @@ def _of_paper(average: Average) -> list[Entry]:
     return entries
 
 
-def _notes(run: Run, average: Average) -> list[str]:
+def _notes(run: CheckpointResult, average: Average) -> list[str]:
     notes = []
     if stand_in := [s for s in average.sources if run.data.get(s, {}).get("stand_in")]:
         notes.append(f"rebuilt data, whose distractors are not the paper's: {', '.join(stand_in)}")
@@ -115,6 +115,6 @@ def _notes(run: Run, average: Average) -> list[str]:
     return notes
 
 
-def _why_not(run: Run) -> str:
+def _why_not(run: CheckpointResult) -> str:
     has_logits = any(samples.logit is not None for samples in run.sources.values())
     return f"{run.label} (only {', '.join(run.sources)})" if has_logits else f"{run.label} (no raw logits)"

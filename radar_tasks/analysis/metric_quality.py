@@ -16,7 +16,7 @@ from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_metrics.stability import SubsetCurves, enough_questions, subset_curves
 from radar_tasks.analysis.outside_column import Outside
-from radar_tasks.analysis.series import Series
+from radar_tasks.analysis.series import TrainingRun
 from radar_tasks.errors import ResultsError
 from radar_tasks.results.metrics import METRICS, Row
 
@@ -65,7 +65,7 @@ class Judged:
 
 
 def agreement(
-    series: Sequence[Series],
+    series: Sequence[TrainingRun],
     rng: np.random.Generator,
     metrics: Sequence[str] = (),
     outside: Outside | None = None,
@@ -102,7 +102,7 @@ def agreement(
     return judged
 
 
-def judge_column(metric: str, series: Sequence[Series], values: Outside) -> list[Judged]:
+def judge_column(metric: str, series: Sequence[TrainingRun], values: Outside) -> list[Judged]:
     """Judges a lower-is-better number of whole checkpoints that is in no samples file: MIR.
 
     Training runs of which a checkpoint is missing are left out.
@@ -123,7 +123,7 @@ def _curves(metric: str, tables: Sequence[Mapping[str, Row]]) -> dict[str, Float
     return {name: sign * np.array([table[name].values[metric] for table in tables]) for name in names}
 
 
-def _of_one(metric: str, name: str, series: Sequence[Series], curves: Mapping[str, FloatArray]) -> Judged:
+def _of_one(metric: str, name: str, series: Sequence[TrainingRun], curves: Mapping[str, FloatArray]) -> Judged:
     with_noise = [part for part in series if len(part.runs) >= 3]
     between = _between_runs(series, curves)
     return Judged(
@@ -138,7 +138,9 @@ def _of_one(metric: str, name: str, series: Sequence[Series], curves: Mapping[st
     )
 
 
-def _between_runs(series: Sequence[Series], curves: Mapping[str, FloatArray]) -> tuple[FloatArray, FloatArray] | None:
+def _between_runs(
+    series: Sequence[TrainingRun], curves: Mapping[str, FloatArray]
+) -> tuple[FloatArray, FloatArray] | None:
     """The steps that all of several training runs have, two or more, and (R, S) the metric at them."""
     steps = series[0].steps
     for part in series[1:]:
@@ -150,7 +152,7 @@ def _between_runs(series: Sequence[Series], curves: Mapping[str, FloatArray]) ->
 
 def _of_all_sources(
     metric: str,
-    series: Sequence[Series],
+    series: Sequence[TrainingRun],
     curves: Mapping[str, Mapping[str, FloatArray]],
     tables: Mapping[str, Sequence[Mapping[str, Row]]],
     outside: Outside | None,
@@ -181,7 +183,7 @@ def _decided_from(steps: FloatArray, table: FloatArray) -> float:
 def _correlations(
     name: str | None,
     metric: str,
-    series: Sequence[Series],
+    series: Sequence[TrainingRun],
     tables: Mapping[str, Sequence[Mapping[str, Row]]],
     outside: Outside | None,
 ) -> dict[str, signal.Correlation | None]:
@@ -204,7 +206,7 @@ def _correlations(
 
 
 def _subsets(
-    series: Series, name: str, metric: str, rng: np.random.Generator, n_subsets: int
+    series: TrainingRun, name: str, metric: str, rng: np.random.Generator, n_subsets: int
 ) -> tuple[SubsetCurves, ...]:
     questions = series.questions(name, metric) if name in series.sources else None
     sizes = [size for size in SIZES if questions is not None and size < questions.shape[1]]

@@ -12,7 +12,7 @@ from radar_metrics.options import FloatArray
 from radar_tasks.analysis.paired_questions import paired, refuse_unless_comparable
 from radar_tasks.errors import DataError, ResultsError
 from radar_tasks.questions import Question
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 from radar_tasks.results.metrics import option_probabilities
 
 THUMBNAIL = 420
@@ -55,7 +55,9 @@ class _Card:
     problem: str
 
 
-def movers(first: Run, second: Run, count: int, sources: Sequence[str] = ()) -> tuple[str, list[Mover]]:
+def movers(
+    first: CheckpointResult, second: CheckpointResult, count: int, sources: Sequence[str] = ()
+) -> tuple[str, list[Mover]]:
     """The metric that was used (`sds`, or `sds_bytes` with a language model) and the questions that moved most.
 
     Args:
@@ -79,7 +81,7 @@ def movers(first: Run, second: Run, count: int, sources: Sequence[str] = ()) -> 
     return metric, found[:count]
 
 
-def page(first: Run, second: Run, metric: str, found: Sequence[Mover]) -> str:
+def page(first: CheckpointResult, second: CheckpointResult, metric: str, found: Sequence[Mover]) -> str:
     """The page, which needs nothing beside itself; pictures come from the store where it has the same data."""
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_TEMPLATE).render(
@@ -87,7 +89,7 @@ def page(first: Run, second: Run, metric: str, found: Sequence[Mover]) -> str:
     )
 
 
-def _of_source(first: Run, second: Run, source: str, by_bytes: bool) -> Iterator[Mover]:
+def _of_source(first: CheckpointResult, second: CheckpointResult, source: str, by_bytes: bool) -> Iterator[Mover]:
     a, b = paired(first.sources[source], second.sources[source])
     if a.options != b.options or not np.array_equal(a.answer, b.answer):
         raise ResultsError(f"{source}: the two runs had other options; their probabilities cannot stand side by side.")
@@ -97,7 +99,7 @@ def _of_source(first: Run, second: Run, source: str, by_bytes: bool) -> Iterator
         yield Mover(source, str(b.q_id[i]), str(b.category[i]), prompt, b.options[i], int(b.answer[i]), p, q)
 
 
-def _cards(run: Run, found: Sequence[Mover]) -> Iterator[_Card]:
+def _cards(run: CheckpointResult, found: Sequence[Mover]) -> Iterator[_Card]:
     from radar_tasks.report.source_page import data_address
 
     stores = {source: _Store(run, source) for source in dict.fromkeys(mover.source for mover in found)}
@@ -117,7 +119,7 @@ def _cards(run: Run, found: Sequence[Mover]) -> Iterator[_Card]:
 class _Store:
     """The questions of a source, where the store has those that the run was scored on."""
 
-    def __init__(self, run: Run, source: str) -> None:
+    def __init__(self, run: CheckpointResult, source: str) -> None:
         from radar_tasks.store import open_source
 
         self._problem = ""

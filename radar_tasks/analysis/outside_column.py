@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from radar_tasks.errors import ResultsError
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 
 
 @dataclass(frozen=True)
@@ -26,12 +26,12 @@ class Outside:
     values: dict[tuple[Path, str, str], float]
     unknown: tuple[str, ...]
 
-    def of(self, run: Run, source: str, column: str) -> float | None:
+    def of(self, run: CheckpointResult, source: str, column: str) -> float | None:
         """The number of a checkpoint on a source; one without a source holds for all."""
         return self.values.get((run.file, source, column), self.values.get((run.file, "", column)))
 
 
-def read_outside(file: Path, runs: Sequence[Run]) -> Outside:
+def read_outside(file: Path, runs: Sequence[CheckpointResult]) -> Outside:
     """Reads a CSV file with a column `checkpoint`, perhaps one `source`, and one or more columns of numbers.
 
     A checkpoint is named as in the results (`step-00200`) or, where several training runs have one of that name, with
@@ -77,7 +77,7 @@ def read_outside(file: Path, runs: Sequence[Run]) -> Outside:
     return Outside(columns, values, tuple(dict.fromkeys(unknown)))
 
 
-def _run_named(name: str, runs: Sequence[Run], where: str) -> Run | None:
+def _run_named(name: str, runs: Sequence[CheckpointResult], where: str) -> CheckpointResult | None:
     wanted = name.strip().strip("/").split("/")
     fitting = [run for run in runs if [*run.experiment.split("/"), run.name][-len(wanted) :] == wanted]
     if len(fitting) > 1:

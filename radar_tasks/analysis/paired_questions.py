@@ -8,10 +8,10 @@ import numpy as np
 
 from radar_tasks.analysis.settings import Setting, are_twins, must_agree
 from radar_tasks.errors import ResultsError
-from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results import CheckpointResult, SourceSamples
 
 
-def shared_sources(first: Run, second: Run) -> list[str]:
+def shared_sources(first: CheckpointResult, second: CheckpointResult) -> list[str]:
     """The sources of both. Raises `ResultsError` when there is none."""
     shared = [source for source in second.sources if source in first.sources]
     if not shared:
@@ -22,13 +22,13 @@ def shared_sources(first: Run, second: Run) -> list[str]:
     return shared
 
 
-def differing(first: Run, second: Run, sources: Sequence[str]) -> list[Setting]:
+def differing(first: CheckpointResult, second: CheckpointResult, sources: Sequence[str]) -> list[Setting]:
     """Settings that forbid a comparison; withheld images are what a run and its blind twin are compared for."""
     twins = are_twins(first, second)
     return [setting for setting in must_agree(first, second, sources) if not (twins and setting.name == "images")]
 
 
-def unmatched(first: Run, second: Run, sources: Sequence[str]) -> dict[str, tuple[int, int]]:
+def unmatched(first: CheckpointResult, second: CheckpointResult, sources: Sequence[str]) -> dict[str, tuple[int, int]]:
     """Per source how many questions only the first and only the second run has; none where all match."""
     counts = {}
     for source in sources:
@@ -38,7 +38,9 @@ def unmatched(first: Run, second: Run, sources: Sequence[str]) -> dict[str, tupl
     return {source: count for source, count in counts.items() if any(count)}
 
 
-def refuse_unless_comparable(first: Run, second: Run, allow_different: bool = False) -> list[str]:
+def refuse_unless_comparable(
+    first: CheckpointResult, second: CheckpointResult, allow_different: bool = False
+) -> list[str]:
     """The sources that two runs share.
 
     Raises:
@@ -60,7 +62,12 @@ def paired(first: SourceSamples, second: SourceSamples) -> tuple[SourceSamples, 
     return first.take(rows), second.take(others)
 
 
-def _refusal(first: Run, second: Run, settings: Sequence[Setting], questions: Mapping[str, tuple[int, int]]) -> str:
+def _refusal(
+    first: CheckpointResult,
+    second: CheckpointResult,
+    settings: Sequence[Setting],
+    questions: Mapping[str, tuple[int, int]],
+) -> str:
     lines = [f"{first.label} and {second.label} cannot be compared as they are:"]
     lines += [f"  {setting}" for setting in settings]
     lines += [f"  questions of {s}: {a} only in the first, {b} only in the second" for s, (a, b) in questions.items()]

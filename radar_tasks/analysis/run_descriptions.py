@@ -20,7 +20,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from radar_tasks.errors import RadarError
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 
 
 class RunDescription(BaseModel):
@@ -64,7 +64,9 @@ def read_descriptions(path: Path) -> list[RunDescription]:
     return described
 
 
-def with_descriptions(runs: Sequence[Run], descriptions: Sequence[RunDescription]) -> list[Run]:
+def with_descriptions(
+    runs: Sequence[CheckpointResult], descriptions: Sequence[RunDescription]
+) -> list[CheckpointResult]:
     """Runs with the steps and experiments that the file gives them.
 
     Raises:
@@ -76,7 +78,7 @@ def with_descriptions(runs: Sequence[Run], descriptions: Sequence[RunDescription
     return [_described(run, descriptions) for run in runs]
 
 
-def _described(run: Run, descriptions: Sequence[RunDescription]) -> Run:
+def _described(run: CheckpointResult, descriptions: Sequence[RunDescription]) -> CheckpointResult:
     for row in descriptions:
         if row.is_about(run.name) and (row.step is not None or row.experiment is not None):
             step = run.step if row.step is None else row.step

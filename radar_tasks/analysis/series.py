@@ -12,12 +12,12 @@ import numpy as np
 from radar_metrics.options import FloatArray
 from radar_tasks.analysis.settings import must_agree
 from radar_tasks.errors import ResultsError
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 from radar_tasks.results.metrics import METRICS, Row, available, metric_table, per_question
 
 
 @dataclass(frozen=True)
-class Series:
+class TrainingRun:
     """One training run.
 
     Attributes:
@@ -28,7 +28,7 @@ class Series:
     """
 
     name: str
-    runs: tuple[Run, ...]
+    runs: tuple[CheckpointResult, ...]
     sources: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
@@ -49,14 +49,14 @@ class Series:
         return np.stack([np.asarray(per_question(part, metric)) for part in samples])
 
 
-def series_of(runs: Sequence[Run], at_least: int = 2) -> tuple[list[Series], list[str]]:
+def series_of(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[list[TrainingRun], list[str]]:
     """Training runs with enough checkpoints, and what was left out, in words.
 
     Raises:
         ResultsError: no training run has so many checkpoints, two results of the same step, or checkpoints of one run
             that differ in data, prompt, questions or limit.
     """
-    members: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    members: dict[tuple[str, str], list[CheckpointResult]] = defaultdict(list)
     notes: list[str] = []
     for run in runs:
         if run.step is None:
@@ -78,7 +78,7 @@ def series_of(runs: Sequence[Run], at_least: int = 2) -> tuple[list[Series], lis
     ], notes
 
 
-def _series(name: str, runs: list[Run]) -> Series:
+def _series(name: str, runs: list[CheckpointResult]) -> TrainingRun:
     ordered = sorted(runs, key=lambda run: run.step or 0)
     for before, after in pairwise(ordered):
         if before.step == after.step:
@@ -98,7 +98,7 @@ def _series(name: str, runs: list[Run]) -> Series:
     notes = (f"{name}: {', '.join(absent)} left out, not at every checkpoint",) if absent else ()
     if not everywhere:
         raise ResultsError(f"{name}: its checkpoints have no source in common.")
-    return Series(name, tuple(ordered), tuple(everywhere), notes)
+    return TrainingRun(name, tuple(ordered), tuple(everywhere), notes)
 
 
 def short_names(experiments: Sequence[str]) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Setting:
         return f"{self.name}: {self.first} against {self.second}"
 
 
-def are_twins(first: Run, second: Run) -> bool:
+def are_twins(first: CheckpointResult, second: CheckpointResult) -> bool:
     """Whether the runs differ in nothing but that one of them did not get the images: the same weights, sources."""
     same_weights = all(
         first.scoring.get(key) == second.scoring.get(key) for key in ("name", "revision", "adapter", "weights")
@@ -29,7 +29,7 @@ def are_twins(first: Run, second: Run) -> bool:
     return bool(first.scoring) and same_weights and (first.withheld == "") != (second.withheld == "")
 
 
-def must_agree(first: Run, second: Run, sources: Sequence[str]) -> list[Setting]:
+def must_agree(first: CheckpointResult, second: CheckpointResult, sources: Sequence[str]) -> list[Setting]:
     """Settings that make the numbers of two runs incomparable where they differ.
 
     A language model in lm-eval has no images and no prompt format: neither is held against it.
@@ -46,7 +46,7 @@ def must_agree(first: Run, second: Run, sources: Sequence[str]) -> list[Setting]
     return settings + [_setting(name, a, b) for name, (a, b) in names.items() if str(a) != str(b)]
 
 
-def may_differ(first: Run, second: Run) -> list[Setting]:
+def may_differ(first: CheckpointResult, second: CheckpointResult) -> list[Setting]:
     """Settings that change the last digits, or belong to the model: said, not refused."""
     names = ("dtype", "attn_implementation", "min_pixels", "max_pixels", "max_tiles")
     pairs = [(name, first.scoring.get(name), second.scoring.get(name)) for name in names]
@@ -54,7 +54,7 @@ def may_differ(first: Run, second: Run) -> list[Setting]:
     return [_setting(name, a, b) for name, a, b in pairs if a != b]
 
 
-def _limit(run: Run) -> float | None:
+def _limit(run: CheckpointResult) -> float | None:
     """lmms-eval writes 6, lm-eval 6.0, and -1 is no limit."""
     limit = run.config.get("limit")
     return None if limit is None or float(limit) < 0 else float(limit)
@@ -64,7 +64,7 @@ def _setting(name: str, first: Any, second: Any) -> Setting:
     return Setting(name, "not given" if first is None else str(first), "not given" if second is None else str(second))
 
 
-def _data_name(run: Run, source: str) -> str:
+def _data_name(run: CheckpointResult, source: str) -> str:
     data = run.data[source]
     origin = data.get("origin")
     kind = origin.get("kind") if isinstance(origin, dict) else origin

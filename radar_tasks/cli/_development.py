@@ -12,7 +12,7 @@ from radar_tasks.cli._runs import runs_of
 
 if TYPE_CHECKING:
     from radar_tasks.analysis.development.tables import Development
-    from radar_tasks.results import Run
+    from radar_tasks.results import CheckpointResult
 
 Results = Annotated[list[str], typer.Argument(help="Results folders or files of one or more runs.")]
 Descriptions = Annotated[
@@ -29,7 +29,7 @@ Seed = Annotated[int, typer.Option(help="Of the resamples.")]
 
 def develop(
     results: Sequence[str], descriptions: Path | None, metric: str, parting: int | None, seed: int
-) -> tuple[Development, list[Run]]:
+) -> tuple[Development, list[CheckpointResult]]:
     """The tables and the runs they were made from. Raises as the functions that it calls."""
     import numpy as np
 

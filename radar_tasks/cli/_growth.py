@@ -13,12 +13,12 @@ from radar_tasks.questions import ABILITIES, Ability
 
 if TYPE_CHECKING:
     from radar_tasks.analysis.development.tables import Development
-    from radar_tasks.results import Run
+    from radar_tasks.results import CheckpointResult
 
 Row = Mapping[str, Any]
 
 
-def growth_tables(made: Development, runs: Sequence[Run]) -> list[Table]:
+def growth_tables(made: Development, runs: Sequence[CheckpointResult]) -> list[Table]:
     """One table an ability: SDS with half its 95% interval, accuracy below it; the average first, then the sources."""
     accuracies = {run.step: _accuracies(run) for run in runs}
     return [table for ability in ABILITIES if (table := _table(ability, made, accuracies)) is not None]
@@ -56,7 +56,7 @@ def _cell(row: Row, accuracy: float) -> Text:
     return Text(f"{row['value']:.3f} ±{half}", style).append(f"\n{accuracy:.3f}      ", "dim")
 
 
-def _accuracies(run: Run) -> dict[str, float]:
+def _accuracies(run: CheckpointResult) -> dict[str, float]:
     from radar_tasks.results.metrics import metric_table
 
     return {row.ability if row.is_average else row.name: row.values["acc"] for row in metric_table(run)}

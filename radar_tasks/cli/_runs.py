@@ -10,7 +10,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from radar_tasks.published import PublishedModel
-    from radar_tasks.results import Run
+    from radar_tasks.results import CheckpointResult
 
 
 def console() -> Console:
@@ -18,7 +18,7 @@ def console() -> Console:
     return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=240)
 
 
-def runs_of(paths: Sequence[str]) -> list[Run]:
+def runs_of(paths: Sequence[str]) -> list[CheckpointResult]:
     """The runs in these folders and files; results that were left out for a newer one are named on stderr.
 
     Raises:
@@ -32,11 +32,11 @@ def runs_of(paths: Sequence[str]) -> list[Run]:
     return runs
 
 
-def runs_or_published(names: Sequence[str]) -> list[Run | PublishedModel]:
+def runs_or_published(names: Sequence[str]) -> list[CheckpointResult | PublishedModel]:
     """As `runs_of`, in the order given, with `published:NAME` for a model of the paper."""
     from radar_tasks.published import PREFIX, published_model
 
-    sides: list[Run | PublishedModel] = []
+    sides: list[CheckpointResult | PublishedModel] = []
     for name in names:
         sides += [published_model(name.removeprefix(PREFIX))] if name.startswith(PREFIX) else runs_of([name])
     return sides

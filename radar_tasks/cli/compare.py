@@ -34,7 +34,7 @@ def command(
     from radar_tasks.analysis.compare import compare
     from radar_tasks.analysis.compare_published import compare_published
     from radar_tasks.errors import ResultsError
-    from radar_tasks.results import Run
+    from radar_tasks.results import CheckpointResult
 
     sides = runs_or_published(runs)
     if len(sides) < 2:
@@ -43,7 +43,7 @@ def command(
     rng = np.random.default_rng(seed)
     first = sides[0]
     for second in sides[1:]:
-        if isinstance(first, Run) and isinstance(second, Run):
+        if isinstance(first, CheckpointResult) and isinstance(second, CheckpointResult):
             made = compare(
                 first, second, rng, metrics=metric or (), allow_different=allow_different, resamples=resamples
             )

@@ -13,7 +13,7 @@ from radar_tasks.cli._runs import runs_of
 from radar_tasks.errors import RadarError
 
 if TYPE_CHECKING:
-    from radar_tasks.results import Run
+    from radar_tasks.results import CheckpointResult
 
 
 class Format(str, Enum):
@@ -75,7 +75,7 @@ def command(
         _table(runs, output, form, metric or ["sds", "sds_logit"])
 
 
-def _table(runs: Sequence[Run], output: Path, form: Format, metrics: Sequence[str]) -> None:
+def _table(runs: Sequence[CheckpointResult], output: Path, form: Format, metrics: Sequence[str]) -> None:
     from radar_tasks.export import tables
     from radar_tasks.export.values import values_of
     from radar_tasks.files import write_whole
@@ -92,7 +92,7 @@ def _table(runs: Sequence[Run], output: Path, form: Format, metrics: Sequence[st
     print(output)
 
 
-def _eval_results(runs: Sequence[Run], output: Path, dataset_id: str) -> None:
+def _eval_results(runs: Sequence[CheckpointResult], output: Path, dataset_id: str) -> None:
     from radar_tasks.export.eval_results import to_yaml
     from radar_tasks.export.values import values_of
     from radar_tasks.files import write_whole
@@ -110,7 +110,9 @@ def _eval_results(runs: Sequence[Run], output: Path, dataset_id: str) -> None:
         print(path)
 
 
-def _every_eval_ever(runs: Sequence[Run], output: Path, model_id: str, organisation: str, relationship: str) -> None:
+def _every_eval_ever(
+    runs: Sequence[CheckpointResult], output: Path, model_id: str, organisation: str, relationship: str
+) -> None:
     from radar_tasks.export.every_eval_ever import Publisher, write_record
 
     if not organisation:

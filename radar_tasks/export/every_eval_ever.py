@@ -26,7 +26,7 @@ from radar_tasks.export.values import (
     values_of,
 )
 from radar_tasks.files import write_whole
-from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import per_question
 
 SCHEMA_VERSION = "0.3.0"
@@ -57,7 +57,7 @@ class Record:
     path: str
 
 
-def write_record(run: Run, folder: Path, publisher: Publisher, model_id: str = "") -> Path:
+def write_record(run: CheckpointResult, folder: Path, publisher: Publisher, model_id: str = "") -> Path:
     """Writes both files of a run below a folder and returns the aggregate's path. Raises as `record`."""
     made = record(run, publisher, model_id)
     write_whole(folder / made.aggregate["detailed_evaluation_results"]["file_path"], made.instances)
@@ -65,7 +65,7 @@ def write_record(run: Run, folder: Path, publisher: Publisher, model_id: str = "
     return folder / made.path
 
 
-def record(run: Run, publisher: Publisher, model_id: str = "") -> Record:
+def record(run: CheckpointResult, publisher: Publisher, model_id: str = "") -> Record:
     """Both files of a run. The same run gives the same files.
 
     Args:
@@ -119,7 +119,7 @@ def record(run: Run, publisher: Publisher, model_id: str = "") -> Record:
     return Record(aggregate, text, f"{base}.json")
 
 
-def _default_id(run: Run) -> str:
+def _default_id(run: CheckpointResult) -> str:
     parts = [_part(part) for part in run.experiment.rstrip("/").split("/") if _part(part)]
     if run.step is None:
         return "/".join(parts[-2:]) if len(parts) > 1 else f"local/{_part(run.name)}"
@@ -132,7 +132,7 @@ def _part(text: str) -> str:
     return kept.strip(".- ")
 
 
-def _model_info(run: Run, model: str) -> dict[str, Any]:
+def _model_info(run: CheckpointResult, model: str) -> dict[str, Any]:
     details = {name: str(value) for name, value in run.scoring.items() if value is not None}
     return {
         "name": run.name,
@@ -148,7 +148,7 @@ def _model_info(run: Run, model: str) -> dict[str, Any]:
     }
 
 
-def _result(value: Value, run: Run) -> dict[str, Any]:
+def _result(value: Value, run: CheckpointResult) -> dict[str, Any]:
     bounded = value.metric != "nll"
     uncertainty: dict[str, Any] = {"num_samples": value.questions}
     if value.standard_error is not None:
@@ -184,7 +184,7 @@ def _result(value: Value, run: Run) -> dict[str, Any]:
     }
 
 
-def _source_data(value: Value, run: Run) -> dict[str, Any]:
+def _source_data(value: Value, run: CheckpointResult) -> dict[str, Any]:
     about = {} if value.is_average else run.data[value.name]
     details = {"checksum_sha256": value.data_checksum, "questions": str(value.questions)}
     details |= {name: _text(about[name]) for name in ("task", "origin", "stand_in", "skipped") if name in about}

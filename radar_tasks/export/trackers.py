@@ -10,12 +10,12 @@ from typing import Any, Literal
 
 from radar_tasks.errors import RadarError
 from radar_tasks.export.values import Value, values_of
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 
 Tracker = Literal["wandb", "trackio"]
 
 
-def log_runs(runs: Sequence[Run], tracker: Tracker, project: str) -> list[str]:
+def log_runs(runs: Sequence[CheckpointResult], tracker: Tracker, project: str) -> list[str]:
     """Logs every value as `radar/<source or average>/<metric>` at its step, and all as the table `radar/values`.
 
     Args:
@@ -30,7 +30,7 @@ def log_runs(runs: Sequence[Run], tracker: Tracker, project: str) -> list[str]:
         RadarError: the tracker is not installed.
     """
     module = _module(tracker)
-    experiments: dict[str, list[Run]] = defaultdict(list)
+    experiments: dict[str, list[CheckpointResult]] = defaultdict(list)
     for run in runs:
         experiments[f"{run.experiment} ({run.withheld})" if run.withheld else run.experiment].append(run)
     for name, members in experiments.items():

@@ -13,7 +13,7 @@ import numpy as np
 from radar_metrics.errors import MetricError
 from radar_metrics.uncertainty import clustered_standard_error
 from radar_tasks.questions import Ability
-from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import METRICS, metric_table, per_question
 from radar_tasks.results.suites import averages_of
 
@@ -69,7 +69,7 @@ class Value:
     date: str
 
 
-def values_of(run: Run) -> list[Value]:
+def values_of(run: CheckpointResult) -> list[Value]:
     """Every metric of every source of a run, then of the abilities whose sources are all there."""
     members = {average.name: average.sources for average in averages_of(run.sources)}
     rows = []
@@ -115,7 +115,7 @@ def standard_error(samples: SourceSamples, metric: str) -> float | None:
         return None
 
 
-def checksum(run: Run, sources: Sequence[str]) -> str:
+def checksum(run: CheckpointResult, sources: Sequence[str]) -> str:
     """SHA-256 of a source's data, or of the checksums of several in this order."""
     sums = [str(run.data[source].get("checksum") or "") for source in sources]
     return sums[0] if len(sums) == 1 else hashlib.sha256("\n".join(sums).encode()).hexdigest()

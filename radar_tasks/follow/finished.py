@@ -8,7 +8,7 @@ from typing import Any
 
 from radar_tasks.errors import CheckpointError, ResultsError
 from radar_tasks.harness.evaluation import refuse_other_files
-from radar_tasks.results import Run, load_run
+from radar_tasks.results import CheckpointResult, load_run
 from radar_tasks.scoring.checkpoints import checkpoint_options, recognise
 from radar_tasks.scoring.checkpoints.model_args import model_arguments
 
@@ -57,7 +57,7 @@ def is_finished(
     return not _other_data(run, data) and not out_of_date and limit == _limit(run)
 
 
-def _refuse_other_settings(run: Run, now: Mapping[str, Any], limit: int | None) -> None:
+def _refuse_other_settings(run: CheckpointResult, now: Mapping[str, Any], limit: int | None) -> None:
     was = {**run.scoring, **_given(run.config.get("model_args"))}
     pairs = [(name, was.get(name), now[name]) for name in (*CHOSEN, *GIVEN)]
     before = _limit(run)
@@ -70,7 +70,7 @@ def _refuse_other_settings(run: Run, now: Mapping[str, Any], limit: int | None) 
         )
 
 
-def _limit(run: Run) -> int | None:
+def _limit(run: CheckpointResult) -> int | None:
     """Questions a source, None for all, which lmms-eval's command line writes as -1."""
     limit = run.config.get("limit")
     return None if limit is None or limit < 0 else limit
@@ -82,7 +82,7 @@ def _given(model_args: Any) -> dict[str, Any]:
     return {name: given.get(name, default) for name, default in GIVEN.items()}
 
 
-def _other_data(run: Run, data: Mapping[str, Mapping[str, Any]]) -> bool:
+def _other_data(run: CheckpointResult, data: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether anything asked for is not there, or was made from other data."""
     asked = {source: about.get("checksum") for source, about in data.items() if not about.get("missing")}
     had = {source: about.get("checksum") for source, about in run.data.items()}

@@ -17,7 +17,7 @@ import numpy as np
 
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
-from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import option_probabilities
 from radar_tasks.store import QuestionTable, open_source
 
@@ -55,7 +55,7 @@ class Gallery:
         return dict(self.__dict__)
 
 
-def gallery(runs: Sequence[Run], rng: np.random.Generator, budget: int = BUDGET) -> Gallery:
+def gallery(runs: Sequence[CheckpointResult], rng: np.random.Generator, budget: int = BUDGET) -> Gallery:
     """The questions that these runs answered, or as many as the budget of bytes holds."""
     made = Gallery([{"label": run.label, "experiment": run.experiment, "step": run.step} for run in runs])
     names = list(dict.fromkeys(name for run in runs for name in run.sources))
@@ -79,7 +79,7 @@ def gallery(runs: Sequence[Run], rng: np.random.Generator, budget: int = BUDGET)
 class _Shelf:
     """One source: its samples in every run, and its questions in the store where they are the same version."""
 
-    def __init__(self, name: str, runs: Sequence[Run], made: Gallery) -> None:
+    def __init__(self, name: str, runs: Sequence[CheckpointResult], made: Gallery) -> None:
         self.samples = [run.sources.get(name) for run in runs]
         first = next(samples for samples in self.samples if samples is not None)
         self._index = len(made.sources)
@@ -148,7 +148,7 @@ def _in_turns(shelves: Sequence[_Shelf], rng: np.random.Generator) -> Iterator[t
         yield from ((shelf, order[turn]) for shelf, order in orders if turn < len(order))
 
 
-def _table(name: str, runs: Sequence[Run], notes: list[str]) -> QuestionTable | None:
+def _table(name: str, runs: Sequence[CheckpointResult], notes: list[str]) -> QuestionTable | None:
     """The source in the store, if it is the version that was scored."""
     checksums = {str(run.data[name].get("checksum")) for run in runs if name in run.data}
     try:

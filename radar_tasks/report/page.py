@@ -20,7 +20,7 @@ from radar_tasks.report.figures import figures
 from radar_tasks.report.gallery import Gallery
 from radar_tasks.report.provenance import provenance
 from radar_tasks.report.theme import config
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 
 _FOLDER = Path(__file__).parent
 
@@ -34,7 +34,7 @@ class Tile:
     below: str
 
 
-def write_page(path: Path, made: Development, runs: Sequence[Run], questions: Gallery, title: str) -> None:
+def write_page(path: Path, made: Development, runs: Sequence[CheckpointResult], questions: Gallery, title: str) -> None:
     """Writes the page whole; an old one is kept when that fails.
 
     Raises:
@@ -43,7 +43,7 @@ def write_page(path: Path, made: Development, runs: Sequence[Run], questions: Ga
     write_whole(path, render_page(made, runs, questions, title))
 
 
-def render_page(made: Development, runs: Sequence[Run], questions: Gallery, title: str) -> str:
+def render_page(made: Development, runs: Sequence[CheckpointResult], questions: Gallery, title: str) -> str:
     """The page's HTML. Text from data is escaped by the template, and in scripts by `script_json`."""
     drawn = figures(made)
     environment = Environment(
@@ -120,7 +120,7 @@ def _rounded(value: Any) -> Any:
     return [_rounded(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _tiles(made: Development, runs: Sequence[Run]) -> list[Tile]:
+def _tiles(made: Development, runs: Sequence[CheckpointResult]) -> list[Tile]:
     tiles = []
     for row in made.growth:
         if row["source"] in {"perception", "reasoning"} and row["run"] == made.growth[0]["run"]:

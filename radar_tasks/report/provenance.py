@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 
 _NAMED = ("pretrained", "name", "seconds", "questions_scored")
 
@@ -29,7 +29,7 @@ class Provenance:
     data: list[list[str]]
 
 
-def provenance(runs: Sequence[Run]) -> Provenance:
+def provenance(runs: Sequence[CheckpointResult]) -> Provenance:
     """What was run, from the results themselves."""
     settings = [_settings(run) for run in runs]
     names = list(dict.fromkeys(name for of in settings for name in of))
@@ -43,13 +43,13 @@ def provenance(runs: Sequence[Run]) -> Provenance:
     )
 
 
-def _settings(run: Run) -> dict[str, str]:
+def _settings(run: CheckpointResult) -> dict[str, str]:
     found: dict[str, Any] = {"harness": f"{run.harness} {run.harness_version}", "limit": run.config.get("limit")}
     found |= {name: value for name, value in run.scoring.items() if name not in _NAMED}
     return {name: _text(value) for name, value in found.items()}
 
 
-def _about(run: Run) -> list[str]:
+def _about(run: CheckpointResult) -> list[str]:
     seconds = run.scoring.get("seconds")
     time = f"{float(seconds):,.1f} s" if isinstance(seconds, (int, float)) else "–"
     questions = sum(len(samples) for samples in run.sources.values())
@@ -57,7 +57,7 @@ def _about(run: Run) -> list[str]:
     return [str(run.scoring.get("pretrained") or run.label), step, _date(run.date), time, f"{questions:,}"]
 
 
-def _data(runs: Sequence[Run]) -> list[list[str]]:
+def _data(runs: Sequence[CheckpointResult]) -> list[list[str]]:
     rows: dict[tuple[str, str], list[str]] = {}
     for run in runs:
         for source, data in run.data.items():

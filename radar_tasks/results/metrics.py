@@ -33,7 +33,7 @@ from radar_metrics import discrimination, likelihood
 from radar_metrics.options import FloatArray
 from radar_metrics.soft_discrimination import answer_probability, chance
 from radar_tasks.questions import Ability
-from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.suites import Average, averages_of
 
 Scores = list[FloatArray]
@@ -77,7 +77,7 @@ class Row:
     values: dict[str, float]
 
 
-def metric_table(run: Run) -> list[Row]:
+def metric_table(run: CheckpointResult) -> list[Row]:
     """Every metric of every source of a run, then of the abilities whose sources are all there."""
     rows = [_source_row(samples) for samples in run.sources.values()]
     by_source = {row.name: row for row in rows}

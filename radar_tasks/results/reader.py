@@ -91,7 +91,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Run:
+class CheckpointResult:
     """One checkpoint on one or more sources.
 
     Attributes:
@@ -144,7 +144,7 @@ class Run:
         return f"{self.name} ({self.withheld})" if self.withheld else self.name
 
 
-def load_run(path: Path | str) -> Run:
+def load_run(path: Path | str) -> CheckpointResult:
     """The run in a results folder or of one `*_results.json`.
 
     Raises:
@@ -158,16 +158,16 @@ def load_run(path: Path | str) -> Run:
     return runs[0]
 
 
-def find_runs(paths: Iterable[Path | str]) -> list[Run]:
+def find_runs(paths: Iterable[Path | str]) -> list[CheckpointResult]:
     """All runs in results folders and files, sorted by step, then name.
 
     Of several results of one model with the same arguments, tasks and limit the newest complete one counts, unless a
-    file is named itself; what is left out stands in `Run.left_out`.
+    file is named itself; what is left out stands in `CheckpointResult.left_out`.
 
     Raises:
         ResultsError: a path without any RADAR results, or see `load_run`.
     """
-    runs: dict[Path, Run] = {}
+    runs: dict[Path, CheckpointResult] = {}
     for path in map(Path, paths):
         for run in _runs_at(path):
             runs.setdefault(run.file.resolve(), run)
@@ -196,7 +196,7 @@ def step_of(name: str) -> int | None:
     return int(next(filter(None, matches[-1]))) if matches else None
 
 
-def _runs_at(path: Path) -> list[Run]:
+def _runs_at(path: Path) -> list[CheckpointResult]:
     if path.is_file():
         return [_read_run(path, _read_results(path))]
     if not path.is_dir():
@@ -228,7 +228,7 @@ def _in_hidden_folder(file: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(root).parts[:-1])
 
 
-def _newest_complete(attempts: list[tuple[Path, dict[str, Any]]], left_out: tuple[str, ...]) -> Run:
+def _newest_complete(attempts: list[tuple[Path, dict[str, Any]]], left_out: tuple[str, ...]) -> CheckpointResult:
     newest_first = sorted(attempts, key=lambda attempt: _named(attempt[0])[1], reverse=True)
     errors: list[ResultsError] = []
     for k, (file, results) in enumerate(newest_first):
@@ -375,7 +375,7 @@ class _Line(BaseModel):
         return self.input if isinstance(self.input, str) else ""
 
 
-def _read_run(file: Path, results: dict[str, Any]) -> Run:
+def _read_run(file: Path, results: dict[str, Any]) -> CheckpointResult:
     harness, date = _named(file)
     data: dict[str, dict[str, Any]] = {}
     sources: dict[str, SourceSamples] = {}
@@ -403,7 +403,7 @@ def _read_run(file: Path, results: dict[str, Any]) -> Run:
     name = parts[-1] + (f"@{revision}" if revision else "")
     step = step_of(revision or parts[-1])
     in_folder = step is not None and not revision and len(parts) > 1
-    return Run(
+    return CheckpointResult(
         name=name,
         experiment="/".join(parts[:-1]) if in_folder else checkpoint,
         step=step,

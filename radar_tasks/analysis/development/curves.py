@@ -18,11 +18,11 @@ from radar_metrics.curves import Curve, bootstrap_curve
 from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_metrics.soft_discrimination import answer_probability
-from radar_tasks.analysis.series import Series, series_of
+from radar_tasks.analysis.series import TrainingRun, series_of
 from radar_tasks.analysis.settings import are_twins
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
-from radar_tasks.results import Run, SourceSamples
+from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import METRICS, available, per_question, question_weights, value
 from radar_tasks.results.suites import averages_of
 
@@ -79,7 +79,7 @@ class Trajectory:
     """
 
     name: str
-    runs: tuple[Run, ...]
+    runs: tuple[CheckpointResult, ...]
     metric: str
     sources: dict[str, Part]
     abilities: dict[Ability, Part]
@@ -113,7 +113,7 @@ class Trajectory:
 
 
 def trajectories(
-    runs: Sequence[Run], rng: np.random.Generator, metric: str = "sds", resamples: int = RESAMPLES
+    runs: Sequence[CheckpointResult], rng: np.random.Generator, metric: str = "sds", resamples: int = RESAMPLES
 ) -> tuple[list[Trajectory], list[str]]:
     """The experiments among these runs (none where no run has a step), and notes on runs that belong to none.
 
@@ -159,7 +159,9 @@ class _Bootstrap:
     resamples: int
 
 
-def _trajectory(series: Series, blind: Sequence[Run], metric: str, bootstrap: _Bootstrap) -> Trajectory:
+def _trajectory(
+    series: TrainingRun, blind: Sequence[CheckpointResult], metric: str, bootstrap: _Bootstrap
+) -> Trajectory:
     name, runs, notes = series.name, series.runs, list(series.notes)
     lacking = [s for s in series.sources if not all(available(run.sources[s], metric) for run in runs)]
     if lacking:
@@ -184,7 +186,7 @@ def _trajectory(series: Series, blind: Sequence[Run], metric: str, bootstrap: _B
     return Trajectory(name, runs, metric, sources, abilities, gain, tuple(notes))
 
 
-def _source_part(runs: Sequence[Run], source: str, metric: str, bootstrap: _Bootstrap) -> Part:
+def _source_part(runs: Sequence[CheckpointResult], source: str, metric: str, bootstrap: _Bootstrap) -> Part:
     samples = [run.sources[source] for run in runs]
     first = samples[0]
     table = _table(samples, metric)
@@ -243,7 +245,9 @@ def _table(samples: Sequence[SourceSamples], metric: str) -> FloatArray:
     return np.array([row for row in rows if row is not None])
 
 
-def _visual_gain(runs: Sequence[Run], blind: Sequence[Run], sources: Mapping[str, Part]) -> dict[str, float]:
+def _visual_gain(
+    runs: Sequence[CheckpointResult], blind: Sequence[CheckpointResult], sources: Mapping[str, Part]
+) -> dict[str, float]:
     """SDS minus that of the blind twin, at the last checkpoint that has one."""
     for run in reversed(runs):
         for twin in blind:
@@ -255,7 +259,7 @@ def _visual_gain(runs: Sequence[Run], blind: Sequence[Run], sources: Mapping[str
     return {}
 
 
-def _require_same_data(runs: Sequence[Run]) -> None:
+def _require_same_data(runs: Sequence[CheckpointResult]) -> None:
     versions: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for run in runs:
         for source, data in run.data.items():

@@ -34,7 +34,7 @@ from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.analysis.series import short_names
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
-from radar_tasks.results import Run
+from radar_tasks.results import CheckpointResult
 from radar_tasks.results.metrics import METRICS
 
 Row = dict[str, Any]
@@ -84,7 +84,7 @@ class Development:
 
 def development(
     experiments: Sequence[Trajectory],
-    runs: Sequence[Run],
+    runs: Sequence[CheckpointResult],
     rng: np.random.Generator,
     *,
     descriptions: Sequence[RunDescription] = (),
@@ -123,9 +123,9 @@ def development(
     return made
 
 
-def last_of_each(runs: Sequence[Run]) -> list[Run]:
+def last_of_each(runs: Sequence[CheckpointResult]) -> list[CheckpointResult]:
     """The last checkpoint of each experiment that saw its images, called by its experiment where names repeat."""
-    last: dict[str, Run] = {}
+    last: dict[str, CheckpointResult] = {}
     for run in sorted(runs, key=lambda run: run.step or 0):
         if not run.withheld:
             last[run.experiment] = run
@@ -137,7 +137,7 @@ def last_of_each(runs: Sequence[Run]) -> list[Run]:
     ]
 
 
-def leaderboard_rows(runs: Sequence[Run]) -> list[Row]:
+def leaderboard_rows(runs: Sequence[CheckpointResult]) -> list[Row]:
     """Averages of the leaderboard's tables; empty where no run has a complete ability with raw logits."""
     try:
         boards = leaderboard(runs)
@@ -158,7 +158,7 @@ def leaderboard_rows(runs: Sequence[Run]) -> list[Row]:
     ]
 
 
-def _chance_of(sources: Sequence[str], runs: Sequence[Run]) -> float | None:
+def _chance_of(sources: Sequence[str], runs: Sequence[CheckpointResult]) -> float | None:
     levels = {s: chance_level(run.sources[s], "sds") for run in runs for s in sources if s in run.sources}
     known = [level for level in levels.values() if level is not None]
     return round(float(np.mean(known)), 6) if known else None
