@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image as PILImage
 
 from radar_tasks.questions import Question
-from radar_tasks.scoring.checkpoints import find_parts, question_encoder
+from radar_tasks.scoring.checkpoints.loading import find_parts, question_encoder
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognition import Recognised, recognise

@@ -160,7 +160,7 @@ def test_a_failure_ends_training_before_the_first_step_and_not_later(tmp_path, c
 TWO_RANKS = """
 import sys
 sys.path[:0] = [{tests!r}, {here!r}]
-from test_training import SOURCES, radar_logs, with_dropout, trainer
+from test_callback import SOURCES, radar_logs, with_dropout, trainer
 from radar_tasks.training import RadarCallback
 model, processor = with_dropout()
 a_trainer = trainer({out!r}, model, processor, ddp_find_unused_parameters=False)
