@@ -16,9 +16,9 @@ from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_metrics.stability import SubsetCurves, enough_questions, subset_curves
 from radar_tasks.analysis.outside_column import Outside
-from radar_tasks.analysis.series import TrainingRun
 from radar_tasks.errors import ResultsError
-from radar_tasks.results.metrics import METRICS, Row
+from radar_tasks.results import TrainingRun
+from radar_tasks.results.metrics import METRICS, SourceMetrics, metric_tables, question_matrix
 
 ALL_SOURCES = "all sources"
 """The name of rows that take every source of a training run together."""
@@ -85,7 +85,7 @@ def agreement(
     """
     if unknown := [metric for metric in metrics if metric not in METRICS]:
         raise ResultsError(f"unknown metric {', '.join(unknown)}; there are {', '.join(METRICS)}.")
-    tables = {part.name: part.tables() for part in series}
+    tables = {part.name: metric_tables(part) for part in series}
     judged = []
     for metric in metrics or METRICS:
         curves = {part.name: _curves(metric, tables[part.name]) for part in series}
@@ -109,14 +109,14 @@ def judge_column(metric: str, series: Sequence[TrainingRun], values: Outside) ->
     """
     parts: dict[str, FloatArray] = {}
     for part in series:
-        numbers = [values.of(run, "", metric) for run in part.runs]
+        numbers = [values.of(run, "", metric) for run in part.results]
         if None not in numbers:
             parts[part.name] = -np.array(numbers, dtype=np.float64)
     kept = [part for part in series if part.name in parts]
     return [_of_one(metric, ALL_SOURCES, kept, parts)] if kept else []
 
 
-def _curves(metric: str, tables: Sequence[Mapping[str, Row]]) -> dict[str, FloatArray]:
+def _curves(metric: str, tables: Sequence[Mapping[str, SourceMetrics]]) -> dict[str, FloatArray]:
     """(S,) by source and average, negated where lower is better."""
     sign = 1.0 if METRICS[metric].higher_is_better else -1.0
     names = [name for name in tables[0] if all(name in table and metric in table[name].values for table in tables)]
@@ -124,7 +124,7 @@ def _curves(metric: str, tables: Sequence[Mapping[str, Row]]) -> dict[str, Float
 
 
 def _of_one(metric: str, name: str, series: Sequence[TrainingRun], curves: Mapping[str, FloatArray]) -> Judged:
-    with_noise = [part for part in series if len(part.runs) >= 3]
+    with_noise = [part for part in series if len(part.results) >= 3]
     between = _between_runs(series, curves)
     return Judged(
         metric,
@@ -154,7 +154,7 @@ def _of_all_sources(
     metric: str,
     series: Sequence[TrainingRun],
     curves: Mapping[str, Mapping[str, FloatArray]],
-    tables: Mapping[str, Sequence[Mapping[str, Row]]],
+    tables: Mapping[str, Sequence[Mapping[str, SourceMetrics]]],
     outside: Outside | None,
 ) -> Judged:
     """How early each run's ranking of its sources is that of its end, and correlation over all sources."""
@@ -184,7 +184,7 @@ def _correlations(
     name: str | None,
     metric: str,
     series: Sequence[TrainingRun],
-    tables: Mapping[str, Sequence[Mapping[str, Row]]],
+    tables: Mapping[str, Sequence[Mapping[str, SourceMetrics]]],
     outside: Outside | None,
 ) -> dict[str, signal.Correlation | None]:
     """With each outside column, over the checkpoints, and over the sources too where no name is given."""
@@ -193,7 +193,7 @@ def _correlations(
         pairs = [
             (row.values[metric], number)
             for part in series
-            for run, table in zip(part.runs, tables[part.name], strict=True)
+            for run, table in zip(part.results, tables[part.name], strict=True)
             for row in table.values()
             if (row.name == name if name else not row.is_average) and metric in row.values
             if outside and (number := outside.of(run, row.name, column)) is not None
@@ -208,7 +208,7 @@ def _correlations(
 def _subsets(
     series: TrainingRun, name: str, metric: str, rng: np.random.Generator, n_subsets: int
 ) -> tuple[SubsetCurves, ...]:
-    questions = series.questions(name, metric) if name in series.sources else None
+    questions = question_matrix(series, name, metric) if name in series.sources else None
     sizes = [size for size in SIZES if questions is not None and size < questions.shape[1]]
     if questions is None or not sizes:
         return ()

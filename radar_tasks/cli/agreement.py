@@ -46,10 +46,10 @@ def command(
 
     from radar_tasks.analysis.metric_quality import agreement, judge_column
     from radar_tasks.analysis.outside_column import read_outside
-    from radar_tasks.analysis.series import series_of
+    from radar_tasks.analysis.training_runs import training_runs
 
     found = runs_of(runs)
-    series, notes = series_of(found)
+    series, notes = training_runs(found)
     notes += [note for part in series for note in part.notes]
     columns = read_outside(outside, found) if outside else None
     mirs = read_outside(mir, found) if mir else None

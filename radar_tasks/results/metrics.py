@@ -33,7 +33,7 @@ from radar_metrics import discrimination, likelihood
 from radar_metrics.options import FloatArray
 from radar_metrics.soft_discrimination import answer_probability, chance
 from radar_tasks.questions import Ability
-from radar_tasks.results import CheckpointResult, SourceSamples
+from radar_tasks.results.model import CheckpointResult, SourceSamples, TrainingRun
 from radar_tasks.results.suites import Average, averages_of
 
 Scores = list[FloatArray]
@@ -59,7 +59,7 @@ class Metric:
 
 
 @dataclass(frozen=True)
-class Row:
+class SourceMetrics:
     """The metrics of one source, or of the average of an ability.
 
     Attributes:
@@ -77,11 +77,24 @@ class Row:
     values: dict[str, float]
 
 
-def metric_table(run: CheckpointResult) -> list[Row]:
+def metric_table(run: CheckpointResult) -> list[SourceMetrics]:
     """Every metric of every source of a run, then of the abilities whose sources are all there."""
     rows = [_source_row(samples) for samples in run.sources.values()]
     by_source = {row.name: row for row in rows}
     return rows + [_average_row(average, by_source) for average in averages_of(run.sources)]
+
+
+def metric_tables(training: TrainingRun) -> list[dict[str, SourceMetrics]]:
+    """The metrics of each checkpoint of a training by source and average."""
+    return [{row.name: row for row in metric_table(result)} for result in training.results]
+
+
+def question_matrix(training: TrainingRun, source: str, metric: str) -> FloatArray | None:
+    """(S, N) numbers of single questions; None for a pooled metric or where a checkpoint lacks the scores."""
+    samples = [result.sources[source] for result in training.results]
+    if METRICS[metric].per_question is None or not all(available(part, metric) for part in samples):
+        return None
+    return np.stack([np.asarray(per_question(part, metric)) for part in samples])
 
 
 def per_question(samples: SourceSamples, metric: str) -> FloatArray | None:
@@ -132,16 +145,16 @@ def option_probabilities(samples: SourceSamples, by_bytes: bool = False) -> list
     return [weight / weight.sum() for weight in weights]
 
 
-def _source_row(samples: SourceSamples) -> Row:
+def _source_row(samples: SourceSamples) -> SourceMetrics:
     values = {name: number for name in METRICS if (number := value(samples, name)) is not None}
-    return Row(samples.source, samples.ability, False, len(samples), values)
+    return SourceMetrics(samples.source, samples.ability, False, len(samples), values)
 
 
-def _average_row(average: Average, rows: dict[str, Row]) -> Row:
+def _average_row(average: Average, rows: dict[str, SourceMetrics]) -> SourceMetrics:
     members = [rows[source] for source in average.sources]
     shared = [name for name in METRICS if all(name in row.values for row in members)]
     values = {name: float(np.mean([row.values[name] for row in members])) for name in shared}
-    return Row(average.name, average.ability, True, sum(row.questions for row in members), values)
+    return SourceMetrics(average.name, average.ability, True, sum(row.questions for row in members), values)
 
 
 _PerQuestion = Callable[[Scores, np.ndarray, "list[str]"], FloatArray]

@@ -14,134 +14,21 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Any, cast
 
 import numpy as np
-from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
+from pydantic import ValidationError
 
-from radar_metrics.options import FloatArray, IntArray
 from radar_tasks.errors import ResultsError
-from radar_tasks.questions import Ability
+from radar_tasks.results.model import CheckpointResult, SourceSamples
+from radar_tasks.results.schema import DataDescription, LeafConfig, Record, ResultsFile, SamplesLine, first_problem
 
 _LMMS_EVAL = re.compile(r"(?P<date>.+)_results\.json")
 _LM_EVAL = re.compile(r"results_(?P<date>.+)\.json")
 _STEP = re.compile(r"(?:step|checkpoint|ckpt|iter|iteration)[-_]?(\d+)|^(\d+)$|[-_](\d{3,})$", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class SourceSamples:
-    """What one run said about the questions of one source, in the order of their q_id.
-
-    Scores are one array (M_i,) a question, in option order. A stock model gives no `logit` and perhaps no `tokens`;
-    lm-eval gives sums over an option's tokens and neither their number nor a mean.
-
-    Attributes:
-        source, ability, task: the source and the benchmark's task it belongs to.
-        leaf: the harness's name of the task, e.g. `radar_mmbench`.
-        by_category: whether the headline is the mean over categories (MMBench, MMMU-Pro).
-        q_id, image_id, category: (N,) texts.
-        answer: (N,) index of the right option.
-        logprob: mean log-probability a token of each option, nats, or None.
-        logprob_sum: summed log-probability of each option, nats, or None.
-        logit: mean raw logit a token of each option, or None.
-        tokens: number of tokens of each option, or None.
-        bytes: UTF-8 length of each option.
-        options: the candidate answers.
-        prompts: the prompt text as the harness logged it.
-    """
-
-    source: str
-    ability: Ability
-    task: str
-    leaf: str
-    by_category: bool
-    q_id: np.ndarray
-    image_id: np.ndarray
-    category: np.ndarray
-    answer: IntArray
-    logprob: list[FloatArray] | None
-    logprob_sum: list[FloatArray] | None
-    logit: list[FloatArray] | None
-    tokens: list[IntArray] | None
-    bytes: list[IntArray]
-    options: list[list[str]]
-    prompts: list[str]
-
-    def __len__(self) -> int:
-        return len(self.q_id)
-
-    def take(self, rows: Sequence[int] | IntArray) -> SourceSamples:
-        """The questions at these positions, in this order."""
-        columns = {name: getattr(self, name) for name in _COLUMNS}
-        taken: dict[str, Any] = {
-            name: column[np.asarray(rows, dtype=int)] if isinstance(column, np.ndarray) else [column[i] for i in rows]
-            for name, column in columns.items()
-            if column is not None
-        }
-        return replace(self, **taken)
-
-
-_COLUMNS = (
-    *("q_id", "image_id", "category", "answer"),
-    *("logprob", "logprob_sum", "logit", "tokens", "bytes", "options", "prompts"),
-)
-
-
-@dataclass(frozen=True)
-class CheckpointResult:
-    """One checkpoint on one or more sources.
-
-    Attributes:
-        name: the checkpoint's name, the last part of its path (`step-00200`), with `@revision` where one was given.
-        experiment: the folder or model that the checkpoint belongs to, as written in the results; checkpoints of one
-            training run share it.
-        step: the training step that the name or revision ends with, or None.
-        file: the results file.
-        date: as in the file's name.
-        harness: `lmms-eval` or `lm-eval`.
-        config: the harness's `config` (model_args, limit, ...).
-        data: per source what the results say about the data (checksum, origin, stand_in, ...).
-        scoring: how it was scored (prompt_format, blind, dtype, ...); empty for a stock model.
-        sources: per source its samples.
-        metrics: per task or group and metric `(value, standard error or None)` as the harness printed them.
-        harness_version: as the harness wrote it, or `unknown`.
-        left_out: older or unfinished results of the same model and settings that this run stands for, in words.
-    """
-
-    name: str
-    experiment: str
-    step: int | None
-    file: Path
-    date: str
-    harness: str
-    config: dict[str, Any]
-    data: dict[str, dict[str, Any]]
-    scoring: dict[str, Any]
-    sources: dict[str, SourceSamples]
-    metrics: dict[str, dict[str, tuple[float, float | None]]]
-    harness_version: str = "unknown"
-    left_out: tuple[str, ...] = field(default=(), compare=False)
-
-    @property
-    def folder(self) -> Path:
-        """Where the results file lies."""
-        return self.file.parent
-
-    @property
-    def withheld(self) -> str:
-        """How the images were kept from the model: "", `blind`, `blank` or `text only` (a language model)."""
-        if self.harness == "lm-eval":
-            return "text only"
-        blind = str(self.scoring.get("blind", False)).lower()
-        return {"false": "", "none": "", "true": "blind"}.get(blind, blind)
-
-    @property
-    def label(self) -> str:
-        """The name, with a word on withheld images."""
-        return f"{self.name} ({self.withheld})" if self.withheld else self.name
 
 
 def load_run(path: Path | str) -> CheckpointResult:
@@ -183,8 +70,8 @@ def samples_of(records: Iterable[dict[str, Any]], data: dict[str, Any], leaf: st
         leaf: the harness's name of the task.
         by_category: whether the headline is the mean over categories.
     """
-    rows = [(_Record.model_validate(record), "") for record in records]
-    return _columns(rows, _Data.model_validate(data), leaf, by_category, Path("this run"))
+    rows = [(Record.model_validate(record), "") for record in records]
+    return _columns(rows, DataDescription.model_validate(data), leaf, by_category, Path("this run"))
 
 
 def step_of(name: str) -> int | None:
@@ -283,96 +170,14 @@ def _read_results(file: Path) -> dict[str, Any]:
     if not isinstance(results, dict) or "results" not in results:
         raise ResultsError(f"{file} is not a results file of lmms-eval or lm-eval: it has no `results`.")
     try:
-        _Shape.model_validate(results)
+        ResultsFile.model_validate(results)
         for config in _leaves(results).values():
-            _LeafShape.model_validate(config)
+            LeafConfig.model_validate(config)
     except ValidationError as error:
-        raise ResultsError(f"{file} is not as lmms-eval or lm-eval writes it: {_first_problem(error)}") from None
+        raise ResultsError(f"{file} is not as lmms-eval or lm-eval writes it: {first_problem(error)}") from None
     if not _leaves(results):
         raise _NotRadarError(f"{file} holds no RADAR task (it has {', '.join(results['results']) or 'none'}).")
     return results
-
-
-_Object = dict[str, Any]
-
-
-class _Shape(BaseModel):
-    """Where a results file has objects; what is in them is looked at when it is needed."""
-
-    results: dict[str, _Object]
-    groups: dict[str, _Object] | None = None
-    configs: _Object | None = None
-    config: _Object | None = None
-    n_samples: dict[str, _Object] | None = Field(None, alias="n-samples")
-
-
-class _RadarShape(BaseModel):
-    data: _Object
-    scoring: _Object | None = None
-
-
-class _LeafShape(BaseModel):
-    """One of `configs` that a task of this project has written."""
-
-    radar: _RadarShape
-    metadata: _Object | None = None
-
-
-class _Data(BaseModel):
-    """`configs[leaf]["radar"]["data"]`; further keys are kept."""
-
-    source: str
-    ability: Ability
-    task: str
-    checksum: str = ""
-
-
-_Scores = Annotated[list[FiniteFloat], Field(min_length=2)]
-_Counts = Annotated[list[PositiveInt], Field(min_length=2)]
-
-
-class _Record(BaseModel):
-    """The record under `sds` (lm-eval: `sds_bytes`) of a samples line."""
-
-    q_id: str
-    image_id: str
-    category: str = ""
-    options: Annotated[list[str], Field(min_length=2)]
-    answer: int
-    logprob: _Scores | None = None
-    logprob_sum: _Scores | None = None
-    logit: _Scores | None = None
-    tokens: _Counts | None = None
-    bytes: _Counts
-
-    @model_validator(mode="after")
-    def _one_value_an_option(self) -> _Record:
-        for name in ("logprob", "logprob_sum", "logit", "tokens", "bytes"):
-            values = getattr(self, name)
-            if values is not None and len(values) != len(self.options):
-                raise ValueError(f"{len(values)} values of {name} for {len(self.options)} options")
-        if not 0 <= self.answer < len(self.options):
-            raise ValueError(f"the answer is option {self.answer}, there are {len(self.options)}")
-        if self.logprob is None and self.logprob_sum is None:
-            raise ValueError("neither logprob nor logprob_sum")
-        return self
-
-
-class _Line(BaseModel):
-    sds: _Record | None = None
-    sds_bytes: _Record | FiniteFloat | None = None
-    input: Any = ""
-    arguments: Any = None
-
-    @property
-    def record(self) -> _Record | None:
-        return self.sds or (self.sds_bytes if isinstance(self.sds_bytes, _Record) else None)
-
-    @property
-    def prompt(self) -> str:
-        if isinstance(self.arguments, dict):  # lm-eval
-            return str(self.arguments.get("gen_args_0", {}).get("arg_0", ""))
-        return self.input if isinstance(self.input, str) else ""
 
 
 def _read_run(file: Path, results: dict[str, Any]) -> CheckpointResult:
@@ -385,9 +190,9 @@ def _read_run(file: Path, results: dict[str, Any]) -> CheckpointResult:
         if radar.get("data", {}).get("missing"):
             continue
         try:
-            about = _Data.model_validate(radar.get("data"))
+            about = DataDescription.model_validate(radar.get("data"))
         except ValidationError as error:
-            raise ResultsError(f"{file}, configs.{leaf}.radar.data: {_first_problem(error)}") from None
+            raise ResultsError(f"{file}, configs.{leaf}.radar.data: {first_problem(error)}") from None
         data[about.source] = radar["data"]
         scoring = radar.get("scoring") or scoring
         name = f"{date}_samples_{leaf}.jsonl" if harness == "lmms-eval" else f"samples_{leaf}_{date}.jsonl"
@@ -438,10 +243,12 @@ def _expected(results: dict[str, Any], leaf: str) -> int | None:
     return effective if isinstance(effective, int) and not offset else None
 
 
-def _read_samples(file: Path, about: _Data, leaf: str, by_category: bool, expected: int | None) -> SourceSamples:
+def _read_samples(
+    file: Path, about: DataDescription, leaf: str, by_category: bool, expected: int | None
+) -> SourceSamples:
     if not file.is_file():
         raise ResultsError(f"{file} is missing: the run needs --log_samples, and both files must stay together.")
-    records: dict[str, tuple[_Record, str]] = {}
+    records: dict[str, tuple[Record, str]] = {}
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             record, prompt = _read_line(line, f"{file}, line {number}")
@@ -455,18 +262,20 @@ def _read_samples(file: Path, about: _Data, leaf: str, by_category: bool, expect
     return _columns([records[q_id] for q_id in sorted(records)], about, leaf, by_category, file)
 
 
-def _read_line(line: bytes, where: str) -> tuple[_Record, str]:
+def _read_line(line: bytes, where: str) -> tuple[Record, str]:
     try:
-        parsed = _Line.model_validate_json(line)
+        parsed = SamplesLine.model_validate_json(line)
     except ValidationError as error:
         cut = "" if line.endswith(b"\n") else " (the file ends here: was it cut short?)"
-        raise ResultsError(f"{where}{cut}: {_first_problem(error)}") from None
+        raise ResultsError(f"{where}{cut}: {first_problem(error)}") from None
     if parsed.record is None:
         raise ResultsError(f"{where}: there is no `sds` record; the line was not written by a RADAR task.")
     return parsed.record, parsed.prompt
 
 
-def _columns(rows: list[tuple[_Record, str]], about: _Data, leaf: str, by_category: bool, file: Path) -> SourceSamples:
+def _columns(
+    rows: list[tuple[Record, str]], about: DataDescription, leaf: str, by_category: bool, file: Path
+) -> SourceSamples:
     records = [record for record, _ in rows]
     scores = {name: _column(records, name, file) for name in ("logprob", "logprob_sum", "logit", "tokens")}
     if scores["logprob_sum"] is None and scores["logprob"] is not None and scores["tokens"] is not None:
@@ -488,7 +297,7 @@ def _columns(rows: list[tuple[_Record, str]], about: _Data, leaf: str, by_catego
     )
 
 
-def _column(records: list[_Record], name: str, file: Path) -> list[np.ndarray] | None:
+def _column(records: list[Record], name: str, file: Path) -> list[np.ndarray] | None:
     """A column that every question has, or none has."""
     values = [getattr(record, name) for record in records]
     missing = [record.q_id for record, value in zip(records, values, strict=True) if value is None]
@@ -520,9 +329,3 @@ def _number(*candidates: Any) -> float | None:
     """The first candidate that is a number; lmms-eval writes "N/A" where it has none."""
     numbers = (float(c) for c in candidates if isinstance(c, (int, float)) and not isinstance(c, bool))
     return next(numbers, None)
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
-    return f"{place}: {problem['msg']}" if place else problem["msg"]

@@ -18,11 +18,11 @@ from radar_metrics.curves import Curve, bootstrap_curve
 from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_metrics.soft_discrimination import answer_probability
-from radar_tasks.analysis.series import TrainingRun, series_of
 from radar_tasks.analysis.settings import are_twins
+from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
-from radar_tasks.results import CheckpointResult, SourceSamples
+from radar_tasks.results import CheckpointResult, SourceSamples, TrainingRun
 from radar_tasks.results.metrics import METRICS, available, per_question, question_weights, value
 from radar_tasks.results.suites import averages_of
 
@@ -136,8 +136,8 @@ def trajectories(
     if not any(run.step is not None for run in seen):
         names = ", ".join(run.label for run in runs)
         return [], [f"the training steps cannot be told from the names ({names}). {HOW_TO_GIVE_STEPS}"]
-    every, notes = series_of(seen, at_least=1)
-    _require_same_data([run for series in every for run in series.runs])
+    every, notes = training_runs(seen, at_least=1)
+    _require_same_data([run for series in every for run in series.results])
     blind = [run for run in runs if run.withheld]
     bootstrap = _Bootstrap(rng, resamples)
     return [_trajectory(series, blind, metric, bootstrap) for series in every], notes
@@ -162,7 +162,7 @@ class _Bootstrap:
 def _trajectory(
     series: TrainingRun, blind: Sequence[CheckpointResult], metric: str, bootstrap: _Bootstrap
 ) -> Trajectory:
-    name, runs, notes = series.name, series.runs, list(series.notes)
+    name, runs, notes = series.name, series.results, list(series.notes)
     lacking = [s for s in series.sources if not all(available(run.sources[s], metric) for run in runs)]
     if lacking:
         raise ResultsError(

@@ -31,7 +31,7 @@ from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.development.curves import Part, Trajectory, chance_level
 from radar_tasks.analysis.leaderboard import leaderboard
 from radar_tasks.analysis.run_descriptions import RunDescription
-from radar_tasks.analysis.series import short_names
+from radar_tasks.analysis.training_runs import short_names
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results import CheckpointResult

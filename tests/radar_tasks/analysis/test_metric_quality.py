@@ -7,7 +7,7 @@ from fake_runs import simulate, write_curve, write_run
 from radar_metrics import signal
 from radar_tasks.analysis.metric_quality import ALL_SOURCES, agreement, judge_column
 from radar_tasks.analysis.outside_column import read_outside
-from radar_tasks.analysis.series import series_of
+from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError
 from radar_tasks.results import find_runs
 from radar_tasks.results.metrics import value
@@ -30,7 +30,7 @@ def runs(folder):
 
 
 def judged(runs, **more):
-    series, _ = series_of(runs)
+    series, _ = training_runs(runs)
     rows = agreement(series, np.random.default_rng(0), n_subsets=20, **more)
     return {(row.metric, row.name): row for row in rows}
 
@@ -95,7 +95,7 @@ def test_mir_of_the_checkpoints_is_judged_as_lower_is_better(tmp_path, runs):
     (tmp_path / "mir.csv").write_text(
         "checkpoint,mir\n" + "".join(f"exp1/{run.name},{4 - run.step / 1000 + run.step % 3 / 50}\n" for run in one)
     )
-    row = judge_column("mir", series_of(runs)[0], read_outside(tmp_path / "mir.csv", runs))[0]
+    row = judge_column("mir", training_runs(runs)[0], read_outside(tmp_path / "mir.csv", runs))[0]
     assert row.monotonicity > 0
     assert row.name == ALL_SOURCES
 
@@ -104,7 +104,7 @@ def test_one_checkpoint_only(tmp_path):
     write_curve(tmp_path / "exp1", [100], {"spatial": [0.2]}, n=4)
     write_run(tmp_path / "x", "final", {"spatial": simulate("spatial", 4, skill=0.2)})
     with pytest.raises(ResultsError, match=r"2 or more checkpoints .*final: left out.*exp1: left out, 1 checkpoint"):
-        series_of(find_runs([tmp_path]))
+        training_runs(find_runs([tmp_path]))
 
 
 def test_checkpoints_that_make_no_curve(tmp_path):
@@ -112,17 +112,17 @@ def test_checkpoints_that_make_no_curve(tmp_path):
     records = {"spatial": simulate("spatial", 6, skill=0.2)}
     again = write_run(tmp_path / "more", "step-00200", records)
     with pytest.raises(ResultsError, match="two results of step 200"):
-        series_of(find_runs([tmp_path]))
+        training_runs(find_runs([tmp_path]))
     again.unlink()
     write_run(tmp_path / "more", "step-00300", records, checksums={"spatial": "0" * 64})
     with pytest.raises(ResultsError, match="step-00100 and step-00300 make no curve: data of spatial"):
-        series_of(find_runs([tmp_path]))
+        training_runs(find_runs([tmp_path]))
 
 
 def test_a_source_that_one_checkpoint_lacks_is_left_out_and_named(tmp_path):
     write_curve(tmp_path / "exp1", [100, 200], {"spatial": [0.2, 0.3], "seephys": [0.2, 0.3]}, n=6)
     write_curve(tmp_path / "exp1", [300], {"spatial": [0.2]}, n=6)
-    series, _ = series_of(find_runs([tmp_path]))
+    series, _ = training_runs(find_runs([tmp_path]))
     assert series[0].sources == ("spatial",)
     assert series[0].notes == ("exp1: seephys left out, not at every checkpoint",)
 

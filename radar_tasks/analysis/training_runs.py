@@ -1,55 +1,19 @@
-"""Checkpoints of one training run in order: what every analysis of development starts from."""
+"""Results of checkpoints put together to trainings: what every analysis of development starts from."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 
-from radar_metrics.options import FloatArray
 from radar_tasks.analysis.settings import must_agree
 from radar_tasks.errors import ResultsError
-from radar_tasks.results import CheckpointResult
-from radar_tasks.results.metrics import METRICS, Row, available, metric_table, per_question
+from radar_tasks.results import CheckpointResult, TrainingRun
 
 
-@dataclass(frozen=True)
-class TrainingRun:
-    """One training run.
-
-    Attributes:
-        name: the experiment's name, with a word on withheld images.
-        runs: its checkpoints by step, each step once.
-        sources: the sources that every checkpoint answered, with the same questions.
-        notes: what was left out, in words.
-    """
-
-    name: str
-    runs: tuple[CheckpointResult, ...]
-    sources: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-
-    @property
-    def steps(self) -> FloatArray:
-        """(S,) training steps, increasing."""
-        return np.array([run.step for run in self.runs], dtype=np.float64)
-
-    def tables(self) -> list[dict[str, Row]]:
-        """The metrics of each checkpoint by source and average."""
-        return [{row.name: row for row in metric_table(run)} for run in self.runs]
-
-    def questions(self, source: str, metric: str) -> FloatArray | None:
-        """(S, N) numbers of single questions; None for a pooled metric or where a checkpoint lacks the scores."""
-        samples = [run.sources[source] for run in self.runs]
-        if METRICS[metric].per_question is None or not all(available(part, metric) for part in samples):
-            return None
-        return np.stack([np.asarray(per_question(part, metric)) for part in samples])
-
-
-def series_of(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[list[TrainingRun], list[str]]:
+def training_runs(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[list[TrainingRun], list[str]]:
     """Training runs with enough checkpoints, and what was left out, in words.
 
     Raises:
@@ -73,12 +37,12 @@ def series_of(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[list
         )
     names = short_names([experiment for experiment, _ in long])
     return [
-        _series(names[experiment] + (f" ({withheld})" if withheld else ""), part)
+        _training_run(names[experiment] + (f" ({withheld})" if withheld else ""), part)
         for (experiment, withheld), part in long.items()
     ], notes
 
 
-def _series(name: str, runs: list[CheckpointResult]) -> TrainingRun:
+def _training_run(name: str, runs: list[CheckpointResult]) -> TrainingRun:
     ordered = sorted(runs, key=lambda run: run.step or 0)
     for before, after in pairwise(ordered):
         if before.step == after.step:
