@@ -6,7 +6,8 @@ alone; any other exception is a bug of ours and keeps its traceback.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 
 
 class RadarError(Exception):
@@ -31,3 +32,9 @@ class CheckpointError(RadarError):
 
 class ResultsError(RadarError):
     """A results folder or samples file is incomplete, damaged, or does not fit the others."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message about a name that does not exist: ` Did you mean NAME?`, or nothing where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=2)
+    return f" Did you mean {' or '.join(near)}?" if near else ""

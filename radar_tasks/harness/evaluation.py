@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radar_tasks import paths
-from radar_tasks.errors import RadarError, ResultsError
+from radar_tasks.errors import RadarError, ResultsError, did_you_mean
 from radar_tasks.harness.plugin import MODEL_ID
 from radar_tasks.harness.ranks import ending_job, failing_together, ranks
 
@@ -47,9 +47,10 @@ class Harness:
             verbosity="ERROR", include_path=str(paths.task_configs("lmms_eval")), include_defaults=False
         )
         if unknown := [task for task in tasks if task not in self._manager.all_tasks]:
-            known = ", ".join(sorted(self._manager.all_groups))
+            near = did_you_mean(unknown[0], self._manager.all_tasks)
+            groups = ", ".join(sorted(self._manager.all_groups))
             raise RadarError(
-                f"There is no task {', '.join(unknown)}. Groups: {known}; `lmms-eval tasks list` shows all."
+                f"There is no task {', '.join(unknown)}.{near} Groups: {groups}; `lmms-eval tasks list` shows all."
             )
         self.tasks = list(tasks)
 

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from radar_tasks import paths
-from radar_tasks.errors import DataError
+from radar_tasks.errors import DataError, did_you_mean
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.manifest import SOURCE_NAME
 from radar_tasks.store.table import QuestionTable
@@ -71,7 +71,10 @@ def _names_in(folder: Path) -> list[str]:
 def _how_to_get(source: str) -> str:
     lines = [f"the data of {source!r} is not in {store_folder()}."]
     if source not in PUBLISHED:
-        lines.append(f"It is none of M3-Bench's sources; make it from a table:  radar data new {source} --table FILE")
+        near = did_you_mean(source, [*PUBLISHED, *source_names()])
+        lines.append(
+            f"It is none of M3-Bench's sources.{near} Make it from a table:  radar data new {source} --table FILE"
+        )
     else:
         lines.append("From the official release:  radar data download  (once there: radar data prepare FOLDER_OR_ZIP)")
         if PUBLISHED[source].public:
