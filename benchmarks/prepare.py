@@ -22,13 +22,13 @@ import numpy as np
 from PIL import Image
 
 from radar_tasks.sources.catalogue import PUBLISHED, Published
-from radar_tasks.sources.m3bench import ENDING
+from radar_tasks.sources.release import ENDING
 
 PREPARE = """
 import resource, sys, time
 from pathlib import Path
-from radar_tasks.sources.m3bench import release_sources
-from radar_tasks.store.prepare import prepare
+from radar_tasks.sources.release import release_sources
+from radar_tasks.store.preparation import prepare
 start = time.perf_counter()
 manifests = prepare(release_sources(Path(sys.argv[1])), False, lambda source, count: None)
 print(sum(m.questions for m in manifests), sum(m.image_bytes for m in manifests), time.perf_counter() - start,

@@ -1,6 +1,6 @@
 """Wrong options by the paper's recipe, and the rules that stand in where the recipe needs a language model.
 
-Every function is a pure one of its arguments: choices follow from the q_id (`reading.stable_choice`).
+Every function is a pure one of its arguments: choices follow from the q_id (`source_reader.stable_choice`).
 """
 
 from __future__ import annotations

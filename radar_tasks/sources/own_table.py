@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Ability, Question
-from radar_tasks.sources.build import Builder, Draft, candidates
+from radar_tasks.sources.drafts import Builder, Draft, candidates
 from radar_tasks.sources.pictures import MAX_FILE_BYTES
 from radar_tasks.sources.source_reader import Rejected, stable_choice
 from radar_tasks.sources.strict_json import JsonObject, parse_json
@@ -32,7 +32,7 @@ class _Row:
 
 
 class TableSource:
-    """A table of (image, title, category) or (image, statement, opposite), as a `reading.SourceReader`.
+    """A table of (image, title, category) or (image, statement, opposite), as a `source_reader.SourceReader`.
 
     Identification asks which of two titles of one category the image shows; the wrong one is chosen by a hash.
     A relation is split where statement and opposite part: what they begin with alike is the prompt.
@@ -78,7 +78,7 @@ class TableSource:
         return len(self._rows)
 
     def read(self) -> Iterator[Question | Rejected]:
-        """The questions in the table's order; see `reading.SourceReader`."""
+        """The questions in the table's order; see `source_reader.SourceReader`."""
         for row in self._rows:
             draft = self._identification(row) if self._identifies else self._relation(row)
             yield self._builder.build(draft, self._read_picture)

@@ -1,19 +1,15 @@
 """`radar_mini`, the embedded sample: made here once, shipped as one parquet file a leaf.
 
-    python -m radar_tasks.sources.sample FOLDER
-
-makes the shipped questions again (their checksums are equal); it needs scikit-learn for the handwritten digits.
+`radar_tasks.store.sample_files` writes the shipped files again; that needs scikit-learn for the handwritten digits.
 """
 
 from __future__ import annotations
 
-import argparse
 import io
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -167,24 +163,3 @@ def _png(picture: NDArray[np.uint8]) -> bytes:
     grey = (picture == picture[:, :, :1]).all()  # one channel says it all: half the bytes
     Image.fromarray(picture[:, :, 0] if grey else picture).save(file, "PNG", optimize=True)
     return file.getvalue()
-
-
-def write_sample(folder: Path) -> None:
-    """Write one parquet file a leaf into `folder`."""
-    from radar_tasks.store import Origin, SourceWriter
-
-    for source, questions in make_sample().items():
-        with SourceWriter(folder / f"{source}.parquet") as writer:
-            for question in questions:
-                writer.add(question)
-            writer.finish(Origin(kind="sample", location="radar_tasks.sources.sample", fingerprint=str(SEED)))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description="Make the embedded sample, radar_mini, again.")
-    parser.add_argument("folder", type=Path, help="where the parquet files go")
-    write_sample(parser.parse_args().folder)
-
-
-if __name__ == "__main__":
-    main()

@@ -18,9 +18,9 @@ from release import ENDING
 from radar_tasks.errors import QuestionError, RadarError
 from radar_tasks.questions import Question
 from radar_tasks.scoring.encoding.images import read_image
-from radar_tasks.sources import m3bench
 from radar_tasks.sources.own_table import TableSource
 from radar_tasks.sources.pictures import picture_problem
+from radar_tasks.sources.release import release_sources
 
 SECONDS = 5
 """No single case may take longer: the limit of a case that hangs, on a busy machine."""
@@ -85,7 +85,7 @@ def outcome(location):
     """What reading a release gives; only questions, reasons or an error of ours."""
     started = time.perf_counter()
     with suppress(RadarError):
-        for source in m3bench.release_sources(location):
+        for source in release_sources(location):
             for found in source.read():
                 assert isinstance(found, Question) or found.too_many_images != bool(found.reasons)
     assert time.perf_counter() - started < SECONDS

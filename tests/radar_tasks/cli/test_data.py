@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from radar_tasks.cli import data
 from radar_tasks.errors import DataError
-from radar_tasks.sources import download
+from radar_tasks.sources import release_download
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store import open_source, stored_names
 
@@ -26,7 +26,7 @@ from radar_tasks.store import open_source, stored_names
 @pytest.fixture(autouse=True)
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("RADAR_HOME", str(tmp_path / "home"))
-    monkeypatch.setattr(download.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(release_download.time, "sleep", lambda seconds: None)
     return tmp_path / "home"
 
 
@@ -245,7 +245,7 @@ def status(code: int) -> Answer:
 
 def fetch(server: Server, target: Path, sha256: str | None = None) -> bytes:
     seen: list[tuple[int, int | None]] = []
-    path = download.download(server.url, target, lambda *step: seen.append(step), sha256, pause=0)
+    path = release_download.download(server.url, target, lambda *step: seen.append(step), sha256, pause=0)
     assert seen[-1][0] == path.stat().st_size
     assert sorted(file.name for file in target.parent.iterdir()) == [target.name]
     return path.read_bytes()
@@ -274,7 +274,7 @@ def test_another_call_goes_on_too(archive, tmp_path):
     with Server(send(archive, stop=1000), status(503)) as server:
         with pytest.raises(DataError, match=r"503.*What has come is kept"):
             fetch(server, target)
-        assert len(server.requests) == 1 + download.TRIES  # the first brought something
+        assert len(server.requests) == 1 + release_download.TRIES  # the first brought something
     with Server(send(archive)) as server:
         assert fetch(server, target) == archive
         assert server.requests[0]["Range"] == "bytes=1000-"
@@ -286,7 +286,7 @@ def test_a_part_that_is_whole_already_is_taken(archive, tmp_path):
     target.with_name("r.zip.part").write_bytes(archive)
     target.with_name("r.zip.part.tag").write_text('"v1"')
     with Server(send(archive)) as server:
-        assert download.download(server.url, target, lambda *step: None).read_bytes() == archive
+        assert release_download.download(server.url, target, lambda *step: None).read_bytes() == archive
         assert len(server.requests) == 1
 
 
@@ -364,17 +364,17 @@ def test_an_address_that_is_gone_is_told_at_once(tmp_path, code):
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/x", "no address", "http://", "file:///etc/passwd"])
 def test_what_is_no_address_is_told(tmp_path, url):
     with pytest.raises(DataError):
-        download.download(url, tmp_path / "r.zip", lambda *step: None, pause=0)
+        release_download.download(url, tmp_path / "r.zip", lambda *step: None, pause=0)
 
 
 def test_a_server_that_is_not_there_is_told(tmp_path):
     with Server(status(200)) as server:
         url = server.url
     with pytest.raises(DataError, match="times in a row"):
-        download.download(url, tmp_path / "r.zip", lambda *step: None, pause=0)
+        release_download.download(url, tmp_path / "r.zip", lambda *step: None, pause=0)
 
 
 def test_the_published_address_is_the_default(monkeypatch):
     monkeypatch.delenv("RADAR_RELEASE_URL", raising=False)
-    assert "dropbox.com" in download.release_url()
-    assert "dl=1" in download.release_url()  # the file, not a page about it
+    assert "dropbox.com" in release_download.release_url()
+    assert "dl=1" in release_download.release_url()  # the file, not a page about it

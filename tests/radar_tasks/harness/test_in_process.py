@@ -11,8 +11,8 @@ from radar_tasks.errors import DataError
 from radar_tasks.harness.evaluation import Harness
 from radar_tasks.results import load_run
 from radar_tasks.sources.catalogue import PUBLISHED
-from radar_tasks.sources.m3bench import release_sources
-from radar_tasks.store.prepare import prepare
+from radar_tasks.sources.release import release_sources
+from radar_tasks.store.preparation import prepare
 
 PARITY = Path(__file__).parents[2] / "data" / "parity"
 CHECKPOINT = max(paths.checkpoints().glob("step-*"))

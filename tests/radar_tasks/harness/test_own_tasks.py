@@ -14,7 +14,7 @@ from radar_tasks.harness.own_tasks import own_task_folder
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.sources.own_table import TableSource
 from radar_tasks.store import source_path
-from radar_tasks.store.prepare import prepare
+from radar_tasks.store.preparation import prepare
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from parity_data import FAMILIES, PARITY, one_option, options
 
 from radar_tasks.questions import Question
 from radar_tasks.scoring.checkpoints import load
-from radar_tasks.sources.m3bench import release_sources
+from radar_tasks.sources.release import release_sources
 
 
 @pytest.fixture(scope="module")

@@ -24,14 +24,14 @@ from release import make_release
 
 from radar_tasks.errors import DataError, QuestionError
 from radar_tasks.questions import Question
-from radar_tasks.sources.m3bench import release_sources
+from radar_tasks.sources.release import release_sources
 from radar_tasks.sources.source_reader import Rejected
 from radar_tasks.store import Origin, QuestionTable, SourceWriter, open_source, source_names, source_path
-from radar_tasks.store import prepare as prepare_module
+from radar_tasks.store import preparation as prepare_module
 from radar_tasks.store import writer as writer_module
 from radar_tasks.store.home import check_own_name, data_home, stored_names
-from radar_tasks.store.prepare import prepare
-from radar_tasks.store.verify import problems_in
+from radar_tasks.store.preparation import prepare
+from radar_tasks.store.verification import problems_in
 
 ORIGIN = Origin(kind="table", location="made up")
 
@@ -444,8 +444,8 @@ def test_a_home_that_is_a_file_is_told(home):
 def test_a_killed_run_leaves_the_store_and_its_rubbish_goes_in_time(home, tmp_path):
     make_release(tmp_path / "release", wiki=150)
     code = (
-        "import sys; from pathlib import Path; from radar_tasks.sources.m3bench import release_sources;"
-        "from radar_tasks.store.prepare import prepare;"
+        "import sys; from pathlib import Path; from radar_tasks.sources.release import release_sources;"
+        "from radar_tasks.store.preparation import prepare;"
         "prepare(release_sources(Path(sys.argv[1])), False, lambda source, count: print(source, flush=True))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, tmp_path / "release"], stdout=subprocess.PIPE, text=True)

@@ -15,7 +15,7 @@ from PIL import Image
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
 from radar_tasks.sources import distractors
-from radar_tasks.sources.public import RECIPES, PublicSource
+from radar_tasks.sources.rebuilt import RECIPES, PublicSource
 from radar_tasks.sources.source_reader import STAND_IN
 
 

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from radar_tasks.errors import DataError
 from radar_tasks.questions import MAX_IMAGES, Question
-from radar_tasks.sources.build import Builder, Draft, candidates, marked_draft
 from radar_tasks.sources.catalogue import PUBLISHED, Published
+from radar_tasks.sources.drafts import Builder, Draft, candidates, marked_draft
 from radar_tasks.sources.pictures import MAX_FILE_BYTES
 from radar_tasks.sources.release_files import Files, open_files
 from radar_tasks.sources.source_reader import Rejected
@@ -67,7 +67,7 @@ def release_sources(location: Path) -> list[ReleaseSource]:
 
 
 class ReleaseSource:
-    """One task folder of the release, as a `reading.SourceReader`."""
+    """One task folder of the release, as a `source_reader.SourceReader`."""
 
     kind: Literal["release"] = "release"
 
@@ -88,7 +88,7 @@ class ReleaseSource:
         return sum(1 if isinstance(items, DataError) else len(items) for items in self._items.values())
 
     def read(self) -> Iterator[Question | Rejected]:
-        """The questions in the order of the sorted file names; see `reading.SourceReader`."""
+        """The questions in the order of the sorted file names; see `source_reader.SourceReader`."""
         if not self._items:
             yield Rejected("", self._folder, (f"there is no file *{ENDING} in it",))
         seen: dict[str, str] = {}

@@ -20,10 +20,11 @@ from release import ENDING, make_release, write_questions, zip_release
 
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
-from radar_tasks.sources import m3bench
+from radar_tasks.sources import release as release_reader
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.sources.marks import split_at_marks
 from radar_tasks.sources.pictures import picture_problem
+from radar_tasks.sources.release import release_sources
 from radar_tasks.sources.source_reader import Rejected
 
 
@@ -34,7 +35,7 @@ def release(tmp_path_factory):
 
 
 def read(location: Path) -> dict[str, list[Question | Rejected]]:
-    return {source.source: list(source.read()) for source in m3bench.release_sources(location)}
+    return {source.source: list(source.read()) for source in release_sources(location)}
 
 
 def spatial(tmp_path: Path, questions, name: str = f"x{ENDING}") -> list[Question | Rejected]:
@@ -289,13 +290,13 @@ def test_a_task_folder_without_json_is_told(tmp_path):
 
 def test_what_is_no_release_is_refused(tmp_path):
     with pytest.raises(DataError, match="not an M3-Bench release"):
-        m3bench.release_sources(tmp_path)
+        release_sources(tmp_path)
     with pytest.raises(DataError, match="neither a folder nor a file"):
-        m3bench.release_sources(tmp_path / "gone")
+        release_sources(tmp_path / "gone")
     for name in ("a", "b"):
         write_questions(tmp_path / name / "spatial_reasoning" / f"x{ENDING}", {"p": item()})
     with pytest.raises(DataError, match="one release"):
-        m3bench.release_sources(tmp_path)
+        release_sources(tmp_path)
 
 
 # --- pictures -------------------------------------------------------------------------------------------------------
@@ -411,7 +412,7 @@ def test_a_hostile_zip_is_refused_as_a_whole(tmp_path, name, data, mode, reason)
     hostile_zip(archive, name, data, mode)
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(DataError, match=reason):
-        m3bench.release_sources(archive)
+        release_sources(archive)
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -421,11 +422,11 @@ def test_an_encrypted_or_damaged_zip_is_refused(release, tmp_path):
     for broken in (data[: len(data) // 2], data[:-10], b"PK\x03\x04 nothing", b""):
         archive.write_bytes(broken)
         with pytest.raises(DataError, match="zip"):
-            m3bench.release_sources(archive)
+            release_sources(archive)
     place = data.rindex(b"PK\x01\x02")  # the last entry's flags in the central directory
     archive.write_bytes(data[: place + 8] + b"\x01\x00" + data[place + 10 :])
     with pytest.raises(DataError, match="encrypted"):
-        m3bench.release_sources(archive)
+        release_sources(archive)
 
 
 def test_damage_inside_a_zip_is_told_by_the_checksum(release, tmp_path):
@@ -440,10 +441,10 @@ def test_damage_inside_a_zip_is_told_by_the_checksum(release, tmp_path):
 
 
 def test_files_over_the_size_caps_are_not_read_whole(tmp_path, monkeypatch):
-    monkeypatch.setattr(m3bench, "MAX_JSON_BYTES", 10)
+    monkeypatch.setattr(release_reader, "MAX_JSON_BYTES", 10)
     assert "larger than 10 bytes" in only_reasons(spatial(tmp_path, {"p": item()}))
     monkeypatch.undo()
-    monkeypatch.setattr(m3bench, "MAX_FILE_BYTES", 10)
+    monkeypatch.setattr(release_reader, "MAX_FILE_BYTES", 10)
     assert "larger than 10 bytes" in only_reasons(spatial(tmp_path, {"p": item()}))
 
 
@@ -492,7 +493,7 @@ def test_any_bytes_as_a_zip_give_our_own_error(tmp_path_factory, data):
     file = tmp_path_factory.mktemp("zip") / "r.zip"
     file.write_bytes(data)
     with pytest.raises(DataError):
-        m3bench.release_sources(file)
+        release_sources(file)
 
 
 @given(texts, st.lists(st.integers(0, 99), max_size=5), texts)

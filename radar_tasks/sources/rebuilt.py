@@ -15,7 +15,6 @@ from typing import Any, Literal
 
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
-from radar_tasks.sources.build import Builder, Draft, candidates, marked_draft
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.sources.distractors import (
     Distractor,
@@ -24,6 +23,7 @@ from radar_tasks.sources.distractors import (
     shifted_number,
     wrong_option,
 )
+from radar_tasks.sources.drafts import Builder, Draft, candidates, marked_draft
 from radar_tasks.sources.source_reader import Rejected
 
 Row = Mapping[str, Any]
@@ -51,7 +51,7 @@ class Recipe:
 
 
 class PublicSource:
-    """A public data set as a `reading.SourceReader`.
+    """A public data set as a `source_reader.SourceReader`.
 
     Args:
         source: `mmbench`, `mathvista`, `seephys` or `mmmu_pro`.
@@ -85,7 +85,7 @@ class PublicSource:
         return len(self._rows)
 
     def read(self) -> Iterator[Question | Rejected]:
-        """The questions in the data set's order; see `reading.SourceReader`."""
+        """The questions in the data set's order; see `source_reader.SourceReader`."""
         answers = tuple(map(str, self._rows["answer"]))
         seen: set[str] = set()
         for place, row in enumerate(self._rows):

@@ -1,0 +1,128 @@
+"""`radar data status`, `verify` and `show`: what is in the store, whether it is sound, and what it looks like."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from radar_tasks.cli._preparing import question_bars
+from radar_tasks.cli._runs import console
+
+if TYPE_CHECKING:
+    from radar_tasks.errors import DataError
+    from radar_tasks.store import Manifest
+
+SHOWN = 48
+
+
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="The manifests as JSON.")] = False,
+) -> None:
+    """What is in the store, against the published counts."""
+    from radar_tasks.errors import DataError
+    from radar_tasks.sources.catalogue import PUBLISHED
+    from radar_tasks.store import QuestionTable, data_home, source_path, stored_names
+
+    manifests: dict[str, Manifest | DataError] = {}
+    for name in stored_names():
+        try:
+            manifests[name] = QuestionTable(source_path(name)).manifest
+        except DataError as error:
+            manifests[name] = error
+    if as_json:
+        readable = {
+            name: {"error": str(manifest)} if isinstance(manifest, DataError) else manifest.model_dump(mode="json")
+            for name, manifest in manifests.items()
+        }
+        print(json.dumps(readable, indent=2))
+        return
+    table = Table(box=None, header_style="bold", title=f"Sources in {escape(str(data_home()))}", title_justify="left")
+    for column in ("source", "ability", "task"):
+        table.add_column(column)
+    for column in ("questions", "published", "skipped", "over 12 images", "size"):
+        table.add_column(column, justify="right")
+    table.add_column("origin", overflow="fold")
+    for name in [*PUBLISHED, *sorted(set(manifests) - set(PUBLISHED))]:
+        table.add_row(*_status_row(name, manifests.get(name)))
+    console().print(table)
+    missing = [name for name in PUBLISHED if name not in manifests]
+    if missing:
+        console().print(f"{len(missing)} of the {len(PUBLISHED)} sources are missing: radar data download, or rebuild.")
+
+
+def _status_row(name: str, manifest: Any) -> list[str]:
+    from radar_tasks.sources.catalogue import PUBLISHED
+
+    known = PUBLISHED.get(name)
+    published = f"{known.count:,}" if known else ""
+    if manifest is None and known:
+        return [name, known.ability, known.task, "[dim]missing[/]", published, "", "", "", ""]
+    if isinstance(manifest, Exception):
+        return [name, "", "", "[red]damaged[/]", published, "", "", "", escape(str(manifest))]
+    count = f"{manifest.questions:,}"
+    origin = f"{manifest.origin.kind}: {manifest.origin.location} ({manifest.created:%Y-%m-%d})"
+    return [
+        name,
+        manifest.ability,
+        escape(manifest.task),
+        f"[yellow]{count}[/]" if known and known.count != manifest.questions else count,
+        published,
+        f"{len(manifest.skipped):,}",
+        f"{manifest.too_many_images:,}",
+        f"{manifest.image_bytes / 2**20:,.1f} MiB",
+        escape(origin) + (" [yellow]stand-in distractors[/]" if manifest.stand_in else ""),
+    ]
+
+
+def verify(
+    sources: Annotated[list[str] | None, typer.Argument(help="Sources to check; all in the store by default.")] = None,
+) -> None:
+    """Decode every image, check every rule and every checksum; exit status 1 if anything is wrong."""
+    from radar_tasks.store import stored_names
+    from radar_tasks.store.verification import problems_in
+
+    names = sources or stored_names()
+    problems: list[tuple[str, str]] = []
+    with question_bars() as bar:
+        for name in names:
+            row = bar.add_task(name, total=_count_of(name))
+            problems += [(name, problem) for problem in problems_in(name, partial(bar.advance, row))]
+    for name, problem in problems:
+        print(f"{name}: {problem}")
+    print(f"{len(names)} sources checked, {len(problems)} problems.")
+    if problems:
+        raise typer.Exit(1)
+
+
+def show(
+    source: Annotated[str, typer.Argument(help="A source of the store, or of the embedded sample (mini_…).")],
+    q_id: Annotated[str | None, typer.Argument(help="One question; without it, a selection.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The HTML file to write; by default below RADAR_HOME.")] = None,
+    shown: Annotated[int, typer.Option("--questions", min=1, help="Size of the selection.")] = SHOWN,
+) -> None:
+    """Write a page with questions, pictures and options, the right one marked; print its path."""
+    from radar_tasks.files import write_whole
+    from radar_tasks.report.source_page import evenly_spread, page
+    from radar_tasks.store import data_home, open_source
+
+    table = open_source(source)
+    places = evenly_spread(len(table), shown) if q_id is None else [table.index_of(q_id)]
+    path = output or data_home() / "pages" / f"{source}.html"
+    write_whole(path, page(table, places))
+    print(path)
+
+
+def _count_of(source: str) -> int | None:
+    from radar_tasks.errors import DataError
+    from radar_tasks.store import open_source
+
+    try:
+        return len(open_source(source))
+    except DataError:
+        return None  # `verify` will say what is wrong with it
