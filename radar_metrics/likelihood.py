@@ -9,19 +9,19 @@ mean log-probabilities: it *is* `radar_metrics.discrimination.accuracy` of them 
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from radar_metrics.errors import MetricError
-from radar_metrics.options import FloatArray, IntArray, Options, check_options, positive_counts, question_name
+from radar_metrics.options import Options, check_options, positive_counts
+from radar_metrics.ragged import FloatArray, Names, Scores, question_name
 
-# Log-softmax in float32 can leave a sure token a little above 0.
-_ROUNDING = 1e-4
+ROUNDING = 1e-4
+"""Log-softmax in float32 can leave a sure token so far above 0."""
 
 
-def answer_loss(scores: Sequence[ArrayLike], answers: ArrayLike, q_ids: Sequence[str] | None = None) -> FloatArray:
+def answer_loss(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) -> FloatArray:
     """(N,) minus the mean log-probability of the right answer, in nats a token; >= 0, lower is better.
 
     Raises:
@@ -30,16 +30,16 @@ def answer_loss(scores: Sequence[ArrayLike], answers: ArrayLike, q_ids: Sequence
     return _loss(check_options(scores, answers, q_ids), q_ids)
 
 
-def nll(scores: Sequence[ArrayLike], answers: ArrayLike, q_ids: Sequence[str] | None = None) -> float:
+def nll(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) -> float:
     """Mean over questions of `answer_loss`, in nats a token: every question counts the same, however long."""
     return float(answer_loss(scores, answers, q_ids).mean())
 
 
 def perplexity(
-    scores: Sequence[ArrayLike],
+    scores: Scores,
     answers: ArrayLike,
-    tokens: Sequence[ArrayLike],
-    q_ids: Sequence[str] | None = None,
+    tokens: Scores,
+    q_ids: Names | None = None,
 ) -> float:
     """Perplexity of the right answers, exp(sum_i T_i loss_i / sum_i T_i); >= 1, lower is better.
 
@@ -59,11 +59,11 @@ def perplexity(
 
 
 def bits_per_byte(
-    scores: Sequence[ArrayLike],
+    scores: Scores,
     answers: ArrayLike,
-    tokens: Sequence[ArrayLike],
-    n_bytes: Sequence[ArrayLike],
-    q_ids: Sequence[str] | None = None,
+    tokens: Scores,
+    n_bytes: Scores,
+    q_ids: Names | None = None,
 ) -> float:
     """Bits needed for a UTF-8 byte of the right answers, sum_i T_i loss_i / (ln 2 * sum_i bytes_i); lower is better.
 
@@ -74,8 +74,8 @@ def bits_per_byte(
     return float(nats / (math.log(2) * _of_answer(n_bytes, options, "byte", q_ids).sum()))
 
 
-def _loss(options: Options, q_ids: Sequence[str] | None) -> FloatArray:
-    above = np.flatnonzero(options.of_answer > _ROUNDING)
+def _loss(options: Options, q_ids: Names | None) -> FloatArray:
+    above = np.flatnonzero(options.of_answer > ROUNDING)
     if len(above):
         i = int(above[0])
         raise MetricError(
@@ -85,7 +85,6 @@ def _loss(options: Options, q_ids: Sequence[str] | None) -> FloatArray:
     return np.maximum(-options.of_answer, 0.0)
 
 
-def _of_answer(counts: Sequence[ArrayLike], options: Options, what: str, q_ids: Sequence[str] | None) -> FloatArray:
-    flat = positive_counts(counts, options.counts, what, q_ids)
-    first: IntArray = np.concatenate([[0], np.cumsum(options.counts)[:-1]])
-    return np.asarray(flat[first + options.answers])
+def _of_answer(counts: Scores, options: Options, what: str, q_ids: Names | None) -> FloatArray:
+    flat = positive_counts(counts, options.scores.counts, what, q_ids)
+    return np.asarray(flat[options.answer_places])

@@ -1,55 +1,56 @@
-"""Ragged option scores, checked once and padded, so that every metric works on whole arrays."""
+"""Scores of options, checked once, so that every metric works on whole arrays."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from radar_metrics.errors import MetricError
+from radar_metrics.ragged import BoolArray, FloatArray, IntArray, Names, NumberArray, Ragged, Scores, question_name
 
-FloatArray = NDArray[np.float64]
-IntArray = NDArray[np.int64]
-BoolArray = NDArray[np.bool_]
+__all__ = ["BoolArray", "FloatArray", "IntArray", "Options", "check_options", "option_counts", "positive_counts"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """Scores of the options of N questions, with M the largest number of options.
+    """Checked scores of the options of N questions, with M the largest number of options.
 
     Attributes:
-        padded: (N, M) float64, finite for real options and -inf behind them.
-        counts: (N,) number of options of each question, at least 2.
+        scores: float64, finite, at least two a question.
         answers: (N,) index of the right option.
     """
 
-    padded: FloatArray
-    counts: IntArray
+    scores: Ragged
     answers: IntArray
-
-    @property
-    def is_option(self) -> BoolArray:
-        """(N, M) False where `padded` is padding."""
-        return _filled(self.counts)
-
-    @property
-    def is_distractor(self) -> BoolArray:
-        """(N, M) True for the real options other than the right one."""
-        distractor = self.is_option
-        distractor[np.arange(len(self.answers)), self.answers] = False
-        return distractor
 
     @property
     def of_answer(self) -> FloatArray:
         """(N,) score of the right option."""
-        return self.padded[np.arange(len(self.answers)), self.answers]
+        return self.scores.at(self.answers)
+
+    @property
+    def best(self) -> FloatArray:
+        """(N,) the highest score of each question."""
+        return np.asarray(np.maximum.reduceat(self.scores.values, self.scores.offsets[:-1]))
+
+    @property
+    def best_distractor(self) -> FloatArray:
+        """(N,) the highest score among the wrong options."""
+        values = self.scores.values.copy()
+        values[self.answer_places] = -np.inf
+        return np.asarray(np.maximum.reduceat(values, self.scores.offsets[:-1]))
+
+    @property
+    def answer_places(self) -> IntArray:
+        """(N,) where the right options stand among all options."""
+        return self.scores.offsets[:-1] + self.answers
 
 
-def check_options(scores: Sequence[ArrayLike], answers: ArrayLike, q_ids: Sequence[str] | None = None) -> Options:
-    """Checks the options of N questions and pads them to one array.
+def check_options(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) -> Options:
+    """Checks the options of N questions.
 
     Args:
-        scores: one 1-D array (M_i,) a question, higher is better, every value finite, M_i >= 2.
+        scores: one number an option, higher is better, every value finite, two or more options a question.
         answers: (N,) integer index of the right option of each question.
         q_ids: (N,) names for error messages; positions are used without them.
 
@@ -57,33 +58,25 @@ def check_options(scores: Sequence[ArrayLike], answers: ArrayLike, q_ids: Sequen
         MetricError: nothing given, lengths differ, a score is not a finite number, fewer than two options, or an
             answer outside the options. Names the question, and the option where there is one.
     """
-    counts = option_counts(scores, q_ids)
-    padded = np.full((len(counts), int(counts.max())), -np.inf)
-    padded[_filled(counts)] = np.concatenate([_row(row, i, q_ids) for i, row in enumerate(scores)])
-    _require_finite(padded, counts, q_ids)
-    return Options(padded, counts, _check_answers(answers, counts, q_ids))
+    _require_counts(_counts(scores), q_ids)
+    ragged = scores if isinstance(scores, Ragged) else Ragged.of(scores, q_ids)
+    checked = ragged.with_values(np.asarray(ragged.values, dtype=np.float64))
+    _require_finite(checked, q_ids)
+    return Options(checked, _check_answers(answers, checked.counts, q_ids))
 
 
-def option_counts(scores: Sequence[ArrayLike], q_ids: Sequence[str] | None = None) -> IntArray:
+def option_counts(scores: Scores, q_ids: Names | None = None) -> IntArray:
     """(N,) how many options each question has; MetricError where that is fewer than two."""
-    if len(scores) == 0:
-        raise MetricError("no questions: at least one is needed")
-    if q_ids is not None and len(q_ids) != len(scores):
-        raise MetricError(f"{len(q_ids)} question names for {len(scores)} questions: give one name a question")
-    counts = np.array([np.size(row) for row in scores], dtype=np.int64)
-    if counts.min() < 2:
-        i = int(counts.argmin())
-        raise MetricError(f"{question_name(i, q_ids)}: {counts[i]} option(s), at least two are needed to discriminate")
+    counts = _counts(scores)
+    _require_counts(counts, q_ids)
     return counts
 
 
-def positive_counts(
-    counts: Sequence[ArrayLike], options: IntArray, what: str, q_ids: Sequence[str] | None = None
-) -> FloatArray:
+def positive_counts(counts: Scores, options: IntArray, what: str, q_ids: Names | None = None) -> NumberArray:
     """Checks a positive count for each option, such as its tokens or bytes.
 
     Args:
-        counts: one 1-D array a question, in option order.
+        counts: one number an option, in option order.
         options: (N,) number of options of each question.
         what: name of the counts in error messages.
         q_ids: (N,) names for error messages.
@@ -93,44 +86,41 @@ def positive_counts(
     """
     if len(counts) != len(options):
         raise MetricError(f"{what} counts of {len(counts)} questions for the scores of {len(options)}")
-    rows = [_row(row, i, q_ids) for i, row in enumerate(counts)]
-    for i, row in enumerate(rows):
-        if len(row) != options[i]:
-            raise MetricError(f"{question_name(i, q_ids)}: {len(row)} {what} counts for {options[i]} options")
-        if not (np.isfinite(row) & (row > 0)).all():
-            raise MetricError(f"{question_name(i, q_ids)}: {what} counts {row.tolist()}, each must be positive")
-    return np.concatenate(rows)
+    ragged = counts if isinstance(counts, Ragged) else Ragged.of(counts, q_ids)
+    if len(other := np.flatnonzero(ragged.counts != options)):
+        i = int(other[0])
+        raise MetricError(f"{question_name(i, q_ids)}: {len(ragged[i])} {what} counts for {options[i]} options")
+    if len(wrong := np.flatnonzero(~(np.isfinite(ragged.values) & (ragged.values > 0)))):
+        i = int(ragged.question[wrong[0]])
+        raise MetricError(f"{question_name(i, q_ids)}: {what} counts {ragged[i].tolist()}, each must be positive")
+    return ragged.values
 
 
-def question_name(i: int, q_ids: Sequence[str] | None) -> str:
-    """How error messages call question i: by its name, else by its position from 0."""
-    return f"question {q_ids[i]!r}" if q_ids is not None else f"question at position {i}"
+def _counts(scores: Scores) -> IntArray:
+    return scores.counts if isinstance(scores, Ragged) else np.array([np.size(row) for row in scores], dtype=np.int64)
 
 
-def _filled(counts: IntArray) -> BoolArray:
-    return np.asarray(np.arange(counts.max()) < counts[:, None])
+def _require_counts(counts: IntArray, q_ids: Names | None) -> None:
+    if len(counts) == 0:
+        raise MetricError("no questions: at least one is needed")
+    if q_ids is not None and len(q_ids) != len(counts):
+        raise MetricError(f"{len(q_ids)} question names for {len(counts)} questions: give one name a question")
+    if counts.min() < 2:
+        i = int(counts.argmin())
+        raise MetricError(f"{question_name(i, q_ids)}: {counts[i]} option(s), at least two are needed to discriminate")
 
 
-def _row(row: ArrayLike, i: int, q_ids: Sequence[str] | None) -> FloatArray:
-    try:
-        values = np.asarray(row, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise MetricError(f"{question_name(i, q_ids)}: scores are not numbers: {row!r}") from error
-    if values.ndim != 1:
-        raise MetricError(f"{question_name(i, q_ids)}: scores of shape {values.shape}, one number an option is needed")
-    return values
-
-
-def _require_finite(padded: FloatArray, counts: IntArray, q_ids: Sequence[str] | None) -> None:
-    bad = np.argwhere(~np.isfinite(padded) & _filled(counts))
-    if len(bad):
-        i, option = (int(k) for k in bad[0])
+def _require_finite(scores: Ragged, q_ids: Names | None) -> None:
+    if len(bad := np.flatnonzero(~np.isfinite(scores.values))):
+        place = int(bad[0])
+        i = int(scores.question[place])
         raise MetricError(
-            f"{question_name(i, q_ids)}, option {option}: score is {padded[i, option]}, a finite number is needed"
+            f"{question_name(i, q_ids)}, option {place - scores.offsets[i]}: score is {scores.values[place]}, "
+            "a finite number is needed"
         )
 
 
-def _check_answers(answers: ArrayLike, counts: IntArray, q_ids: Sequence[str] | None) -> IntArray:
+def _check_answers(answers: ArrayLike, counts: IntArray, q_ids: Names | None) -> IntArray:
     indices = np.asarray(answers)
     if indices.shape != counts.shape:
         raise MetricError(f"answers of shape {indices.shape} for {len(counts)} questions: one index a question")

@@ -21,37 +21,21 @@ When every option is one token, ``sds`` equals ``sds_logit``: both options are r
 log-normaliser is one constant for all options, and the softmax below removes it.
 """
 
-from collections.abc import Sequence
-
-import numpy as np
 from numpy.typing import ArrayLike
 
-from radar_metrics.options import FloatArray, Options, check_options, option_counts
+from radar_metrics.options import check_options, option_counts
+from radar_metrics.ragged import FloatArray, Names, Scores
 
 
-def option_probability(options: Options) -> FloatArray:
-    """Softmax over the options of each question, Eq. 4: p_j = exp(s_j) / sum_m exp(s_m).
-
-    Returns:
-        (N, M) float64 probabilities, 0 behind the last option; rows sum to 1.
-    """
-    # Scores near +-1e308 differ by more than a float holds: the difference is then -inf, whose exp is the right 0.
-    with np.errstate(over="ignore"):
-        below_best = options.padded - options.padded.max(axis=1, keepdims=True)
-    weight = np.exp(below_best)
-    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
-
-
-def answer_probability(
-    scores: Sequence[ArrayLike], answers: ArrayLike, q_ids: Sequence[str] | None = None
-) -> FloatArray:
+def answer_probability(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) -> FloatArray:
     """Probability of the right option of each question, Eq. 4.
 
     Invariant to the order of the options and to adding a constant to all options of a question. Stable for any
     finite score.
 
     Args:
-        scores: one 1-D array (M_i,) a question, higher is better; M_i may differ, at least 2.
+        scores: `radar_metrics.ragged.Ragged`, or one 1-D array (M_i,) a question, higher is better; M_i may differ, at
+            least 2.
         answers: (N,) index of the right option.
         q_ids: (N,) names for error messages.
 
@@ -62,10 +46,10 @@ def answer_probability(
         MetricError: see `radar_metrics.options.check_options`; names the question and option.
     """
     options = check_options(scores, answers, q_ids)
-    return np.asarray(option_probability(options)[np.arange(len(options.answers)), options.answers])
+    return options.scores.softmax().at(options.answers)
 
 
-def sds(scores: Sequence[ArrayLike], answers: ArrayLike, q_ids: Sequence[str] | None = None) -> float:
+def sds(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) -> float:
     """Soft Discrimination Score, Eq. 5: mean over questions of the probability of the right option.
 
     In [0, 1], higher is better; `chance` for a model that cannot tell the options apart. Arguments and errors as
@@ -74,6 +58,6 @@ def sds(scores: Sequence[ArrayLike], answers: ArrayLike, q_ids: Sequence[str] | 
     return float(answer_probability(scores, answers, q_ids).mean())
 
 
-def chance(scores: Sequence[ArrayLike], q_ids: Sequence[str] | None = None) -> float:
+def chance(scores: Scores, q_ids: Names | None = None) -> float:
     """SDS of a model that scores all options alike: mean of 1/M_i, 0.5 with one distractor a question."""
     return float((1.0 / option_counts(scores, q_ids)).mean())
