@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
@@ -15,6 +16,7 @@ from radar_tasks.cli import (
     compare,
     data,
     demo,
+    doctor,
     export,
     leaderboard,
     mir,
@@ -31,8 +33,26 @@ app = typer.Typer(
     help="See what a multimodal checkpoint can and cannot do: perception and reasoning during pre-training.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"radar {version('lmms-eval-radar')} (lmms-eval {version('lmms-eval')})")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[  # noqa: ARG001 (its callback acts before any command)
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and leave.")
+    ] = False,
+) -> None:
+    """See what a multimodal checkpoint can and cannot do: perception and reasoning during pre-training."""
+
 
 SCORE, LOOK, PREPARE = "Score checkpoints", "Look at results", "Prepare"
 
@@ -49,6 +69,7 @@ app.command("plot", rich_help_panel=LOOK)(plot.command)
 app.command("export", rich_help_panel=LOOK)(export.command)
 app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
 app.add_typer(checkpoint.app, name="checkpoint", rich_help_panel=PREPARE)
+app.command("doctor", rich_help_panel=PREPARE)(doctor.command)
 app.command("path", rich_help_panel=PREPARE)(path.command)
 
 
