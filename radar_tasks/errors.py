@@ -36,5 +36,5 @@ class ResultsError(RadarError):
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about a name that does not exist: ` Did you mean NAME?`, or nothing where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=2)
+    near = difflib.get_close_matches(name, list(known), n=2, cutoff=0.7)
     return f" Did you mean {' or '.join(near)}?" if near else ""
