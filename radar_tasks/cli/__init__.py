@@ -47,7 +47,7 @@ def _say_version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
-    version: Annotated[  # noqa: ARG001 (its callback acts before any command)
+    version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version and leave.")
     ] = False,
 ) -> None:
