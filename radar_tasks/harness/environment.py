@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import platform
@@ -44,7 +45,7 @@ def examine(checkpoint: CheckpointOptions | None = None) -> Iterator[Finding]:
     """
     looks: list[tuple[str, Callable[[], Finding]]] = [
         ("Python", lambda: Finding("Python", "ok", f"{platform.python_version()} on {platform.system()}")),
-        *((name, lambda name=name: _library(name)) for name in LIBRARIES),  # type: ignore[misc]
+        *((name, functools.partial(_library, name)) for name in LIBRARIES),
         ("torchvision loads", _torchvision),
         ("devices", _devices),
         ("data home", _data_home),
