@@ -5,12 +5,14 @@ Weights are drawn wide enough for scores to depend visibly on picture and prompt
 """
 
 from dataclasses import dataclass
-from types import SimpleNamespace
 
 import torch
 import transformers
 
 from radar_tasks.questions import Question
+from radar_tasks.scoring.checkpoints import Checkpoint, CheckpointOptions
+from radar_tasks.scoring.checkpoints.parts import Parts
+from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
 from radar_tasks.scoring.types import EncodedQuestion
 
 IMAGE = 290
@@ -253,8 +255,13 @@ FAMILIES = {
 """Gemma3's window is 16 tokens: most made prompts are longer."""
 
 
-class MadeCheckpoint(SimpleNamespace):
-    """What `Scorer` uses of a checkpoint: `model`, `model_type`, `encode`."""
+class MadeCheckpoint(Checkpoint):
+    """A model with questions encoded by hand."""
+
+    @classmethod
+    def of(cls, model):
+        parts = Parts(type(model), model.config, processor=None, vision=None)
+        return cls(CheckpointOptions(pretrained="(made)"), model, parts, PromptFormat("plain", "plain"))
 
     def encode(self, question):
         return made_question(self.model_type, int(question.q_id), len(question.options), question.text[0])
@@ -272,7 +279,7 @@ def made_checkpoint(model_type, dtype=torch.float32, attn="sdpa", **config):
     for parameter in model.parameters():
         if parameter.ndim == 1 or not parameter.any():
             torch.nn.init.normal_(parameter, mean=float(parameter.detach().mean()), std=0.1)
-    return MadeCheckpoint(model=model.to(dtype), model_type=model_type)
+    return MadeCheckpoint.of(model.to(dtype))
 
 
 def questions(count, first=0, images=True):

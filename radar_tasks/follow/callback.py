@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import logging
-import random
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from accelerate.utils import gather_object
 from transformers import Trainer, TrainerCallback
@@ -115,8 +112,9 @@ class RadarCallback(TrainerCallback):
         started = time.perf_counter()
         accelerator = self._trainer.accelerator
         mine = range(accelerator.process_index, len(self._questions), accelerator.num_processes)
-        with _untouched(self._model):
-            outcomes = gather_object([self._score(mine)])
+        outcomes = gather_object([self._score(mine)])
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()  # what scoring has freed is training's again
         seconds = time.perf_counter() - started
         self._seconds += seconds
         self._measurements += 1
@@ -170,24 +168,3 @@ def _require_whole(trainer: Trainer) -> None:
             "RadarCallback cannot score a model whose weights are spread over ranks (FSDP, ZeRO-3). "
             "Save checkpoints and follow them with `radar track`."
         )
-
-
-@contextmanager
-def _untouched(model: torch.nn.Module) -> Iterator[None]:
-    """Evaluation mode inside; modes of all modules and all random states afterwards as before."""
-    modes = {module: module.training for module in model.modules()}
-    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # noqa: NPY002 (the state training uses)
-    cuda_states = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else None
-    model.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-        random.setstate(states[0])
-        np.random.set_state(states[1])  # noqa: NPY002
-        torch.set_rng_state(states[2])
-        if cuda_states is not None:
-            torch.cuda.set_rng_state_all(cuda_states)
-            torch.cuda.empty_cache()

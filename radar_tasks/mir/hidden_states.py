@@ -85,7 +85,7 @@ def layer_features(checkpoint: Checkpoint, running: RunningModel, pair: Question
     ids = torch.cat([encoded.prefix_ids, answer])
     inputs = {"input_ids": ids[None], "attention_mask": torch.ones_like(ids)[None]}
     for name, value in encoded.token_inputs.items():
-        inputs[name] = torch.cat([value, torch.full_like(answer, running.continuation_type(name))])[None]
+        inputs[name] = torch.cat([value, torch.full_like(answer, running.family.option_types.get(name, 0))])[None]
     is_vision = torch.isin(ids, torch.tensor(sorted(checkpoint.parts.vision.image_token_ids)))
     if not is_vision.any():
         raise CheckpointError(

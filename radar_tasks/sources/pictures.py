@@ -7,7 +7,7 @@ import warnings
 
 from PIL import Image, UnidentifiedImageError
 
-from radar_tasks.whole_pictures import only_whole_pictures
+from radar_tasks.files import only_whole_pictures
 
 MAX_PIXELS = 100_000_000
 """Larger pictures are refused: decoding one takes 0.3 GB and more, and no model sees a fraction of it."""

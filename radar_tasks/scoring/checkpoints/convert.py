@@ -44,7 +44,7 @@ def convert(options: CheckpointOptions, destination: Path) -> None:
 def _write(options: CheckpointOptions, folder: Path) -> None:
     checkpoint = load(options)
     if checkpoint.kind != "native":  # so that the converted one is asked as the original was
-        setattr(checkpoint.model.config, CONVERTED_FROM, checkpoint.form.family)
+        setattr(checkpoint.model.config, CONVERTED_FROM, checkpoint.form.wording)
     checkpoint.model.save_pretrained(folder)
     checkpoint.processor.save_pretrained(folder)
 

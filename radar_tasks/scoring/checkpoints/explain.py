@@ -9,10 +9,12 @@ import numpy as np
 from PIL import Image as PILImage
 
 from radar_tasks.questions import Question
-from radar_tasks.scoring.checkpoints.loading import find_parts, question_encoder
+from radar_tasks.scoring.checkpoints.checkpoint import question_encoder
+from radar_tasks.scoring.checkpoints.formats import FORMATS
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
-from radar_tasks.scoring.checkpoints.recognition import Recognised, recognise
+from radar_tasks.scoring.checkpoints.recognised import Recognised
+from radar_tasks.scoring.checkpoints.recognition import recognise
 from radar_tasks.scoring.encoding.prompt_formats import Control, Part, Prompt, Text
 from radar_tasks.scoring.types import EncodedQuestion
 
@@ -51,7 +53,7 @@ def explain(options: CheckpointOptions) -> Shown:
         CheckpointError: as `recognise`, or a part cannot be made.
     """
     found = recognise(options)
-    parts = find_parts(found)
+    parts = FORMATS[found.kind].parts(found)
     encoder = question_encoder(parts, found.form, options.blind)
     question = sample_question()
     encoded = encoder(question)

@@ -10,6 +10,20 @@ from typing import Any
 
 from radar_tasks.errors import CheckpointError
 
+PROCESSOR_FILES = ("processor_config.json", "preprocessor_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json", "tekken.json")
+SETUP_FILES = (
+    "config.json",
+    *PROCESSOR_FILES,
+    *TOKENIZER_FILES,
+    "merges.txt",
+    "added_tokens.json",
+    "special_tokens_map.json",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+"""What decides, beside the weights, about the numbers that a model makes from a question."""
+
 SINGLE_FILES = ("model.safetensors", "pytorch_model.bin", "pytorch_model_fsdp.bin")
 INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
 UNFINISHED = ("*.tmp", "*.incomplete", "*.part")
@@ -85,6 +99,48 @@ def weight_files(folder: Path) -> list[Path]:
     for file in files:
         check_whole(file)
     return files
+
+
+def weights_of(folder: Path) -> tuple[Path, ...]:
+    """A folder's weights, looked at as by `weight_files`; none of a Hub repository that have not been fetched yet."""
+    if is_snapshot(folder) and not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
+        return ()
+    return tuple(weight_files(folder))
+
+
+def is_snapshot(folder: Path) -> bool:
+    """Whether it is a folder of the Hub's cache, named after a commit."""
+    return folder.parent.name == "snapshots"
+
+
+def holds_one_of(folder: Path, names: tuple[str, ...]) -> bool:
+    """Whether one of these files lies there."""
+    return any((folder / name).is_file() for name in names)
+
+
+def processor_folder(folder: Path, processor: str | None, needed: tuple[str, ...] = ()) -> Path:
+    """Where tokenizer and processor come from.
+
+    Args:
+        folder: of the checkpoint.
+        processor: folder or Hub name that the user gave instead.
+        needed: of these files one must be there, beside one of a tokenizer.
+
+    Raises:
+        CheckpointError: none is there.
+    """
+    place = folder
+    if processor is not None:
+        place = resolve_folder(processor, None, "processor")
+    elif not holds_one_of(folder, TOKENIZER_FILES) or (needed and not holds_one_of(folder, needed)):
+        what = "tokenizer" if not holds_one_of(folder, TOKENIZER_FILES) else "processor"
+        raise CheckpointError(
+            f"{folder} has no {what} (trainers often save the model alone): say where it is, "
+            "processor=FOLDER_OR_NAME, e.g. that of the checkpoint training began with."
+        )
+    if not holds_one_of(place, TOKENIZER_FILES) or (needed and not holds_one_of(place, needed)):
+        raise CheckpointError(f"processor: {place} does not hold a processor with its tokenizer.")
+    return place
 
 
 def check_whole(file: Path) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from radar_tasks.errors import QuestionError
-from radar_tasks.whole_pictures import only_whole_pictures
+from radar_tasks.files import only_whole_pictures
 
 GREY = (128, 128, 128)
 """Colour of the pictures that `blind=blank` shows."""

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.questions import Question
+from radar_tasks.scoring.families import family_of
 
 
 @dataclass(frozen=True)
@@ -57,24 +58,64 @@ class Prompt:
 
 
 @dataclass(frozen=True)
+class PixelLimits:
+    """Least and largest area of an image in pixels.
+
+    Attributes:
+        script: what the official script sets.
+        published: what the publisher ships with the processor; one with other limits was trained with them.
+    """
+
+    script: tuple[int, int]
+    published: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Wording:
+    """What a prompt format says, and what its family's official script does with pictures.
+
+    Attributes:
+        prompt: a question in these words.
+        newline_after_image: sources whose prompts have a newline instead of a space between image and question.
+        has_script: whether the paper has an official script for it, so that `official` can be asked for.
+        pixels: limits of an image's area.
+        most_tiles: most tiles an image, thumbnail not counted.
+        resizes_twice: whether the script (and so `official`) resizes with `qwen_vl_utils` before the processor does,
+            and puts what is transparent on white.
+    """
+
+    prompt: Callable[[Question, PromptFormat], Prompt]
+    newline_after_image: tuple[str, ...] = ()
+    has_script: bool = False
+    pixels: PixelLimits | None = None
+    most_tiles: int | None = None
+    resizes_twice: bool = False
+
+
+@dataclass(frozen=True)
 class PromptFormat:
     """A way to ask, resolved for a checkpoint.
 
     Attributes:
         name: as in `prompt_format`, never `auto`.
-        family: the format whose wording is used; differs from the name only for `official`.
-        official: whether to reproduce the oddities of the family's official script that change a score.
+        wording: the format whose words are used; differs from the name only for `official`.
+        official: whether to reproduce the oddities of the official script that change a score.
         system_message: of a chat format.
     """
 
     name: str
-    family: str
+    wording: str
     official: bool = False
     system_message: str = ""
 
     def prompt(self, question: Question) -> Prompt:
         """The question as a prompt of this format."""
-        return _BUILDERS[self.family](question, self)
+        return self.rules.prompt(question, self)
+
+    @property
+    def rules(self) -> Wording:
+        """The entry of its wording."""
+        return WORDINGS[self.wording]
 
 
 INTERNVL_SYSTEM = (
@@ -82,52 +123,39 @@ INTERNVL_SYSTEM = (
 )
 """The system message that the publisher's template `internvl2_5` falls back on."""
 
-OFFICIAL_FAMILIES = ("qwen2_vl", "internvl_chat", "llava_onevision")
-
-_FAMILY_OF_MODEL = {
-    "qwen2_vl": "qwen2_vl",
-    "internvl": "internvl_chat",
-    "llava_onevision": "llava_onevision",
-    "paligemma": "paligemma",
-}
-
-_NEWLINE_AFTER_IMAGE = {
-    "internvl_chat": ("mmbench", "mmmu_pro", "mathvista"),
-    "llava_onevision": ("mmbench", "mathvista"),
-}
-"""Sources whose prompts have a newline instead of a space between image and question."""
-
-
 CONVERTED_FROM = "radar_prompt_format"
 """Key in the config.json of a checkpoint written by `radar checkpoint convert`: the format that it was trained with."""
 
 
-def resolve_format(name: str, model_type: str, kind: str, config: Mapping[str, Any]) -> PromptFormat:
+def resolve_format(
+    name: str, model_type: str, config: Mapping[str, Any], trained_with: str | None = None
+) -> PromptFormat:
     """The format that `prompt_format` names for a checkpoint.
 
     Args:
-        name: one of `options.PromptFormatName`.
+        name: one of `model_args.PromptFormatName`.
         model_type: the model's type in transformers.
-        kind: `native`, `internvl_chat` or `llava_projector`.
         config: the checkpoint's config.json.
+        trained_with: what `auto` means for it, where that is not its family's format.
 
     Raises:
         CheckpointError: `official` for a family that has no official script.
     """
-    family = "llava_onevision" if kind == "llava_projector" else _FAMILY_OF_MODEL.get(model_type, "plain")
-    family = str(config.get(CONVERTED_FROM, family))
+    wording = str(config.get(CONVERTED_FROM) or trained_with or family_of(model_type).prompt_format)
+    if wording not in WORDINGS:
+        raise CheckpointError(f"config.json: {CONVERTED_FROM} is {wording!r}, not one of {', '.join(WORDINGS)}.")
     official = name == "official"
-    if official and family not in OFFICIAL_FAMILIES:
+    if official and not WORDINGS[wording].has_script:
         raise CheckpointError(
             f"prompt_format=official: the paper has no script for {model_type} checkpoints, only for Qwen2-VL, "
             "InternVL and LLaVA-OneVision. Use prompt_format=auto."
         )
     if name not in ("auto", "official"):
-        family = name
+        wording = name
     system = config.get("system_message", "")
     # The official script formats a null into the prompt, as the word.
     system = "None" if official and system is None else system or INTERNVL_SYSTEM
-    return PromptFormat("official" if official else family, family, official, str(system))
+    return PromptFormat("official" if official else wording, wording, official, str(system))
 
 
 def _plain(question: Question, form: PromptFormat) -> Prompt:
@@ -182,7 +210,7 @@ def _turn(role: str, parts: Sequence[Part]) -> tuple[Part, ...]:
 
 
 def _separator(question: Question, form: PromptFormat) -> str:
-    return "\n" if question.source in _NEWLINE_AFTER_IMAGE[form.family] else " "
+    return "\n" if question.source in form.rules.newline_after_image else " "
 
 
 def _images(question: Question) -> list[Image]:
@@ -197,10 +225,16 @@ def _in_place(question: Question) -> list[Part]:
     return parts
 
 
-_BUILDERS: dict[str, Callable[[Question, PromptFormat], Prompt]] = {
-    "plain": _plain,
-    "qwen2_vl": _plain,
-    "paligemma": _paligemma,
-    "llava_onevision": _llava_onevision,
-    "internvl_chat": _internvl_chat,
+WORDINGS: Mapping[str, Wording] = {
+    "plain": Wording(_plain),
+    "qwen2_vl": Wording(
+        _plain,
+        has_script=True,
+        pixels=PixelLimits(script=(256 * 28 * 28, 768 * 28 * 28), published=(56 * 56, 28 * 28 * 16384)),
+        resizes_twice=True,
+    ),
+    "paligemma": Wording(_paligemma),
+    "llava_onevision": Wording(_llava_onevision, ("mmbench", "mathvista"), has_script=True),
+    # The checkpoints' own `max_dynamic_patch` (12) is not used in the script.
+    "internvl_chat": Wording(_internvl_chat, ("mmbench", "mmmu_pro", "mathvista"), has_script=True, most_tiles=3),
 }

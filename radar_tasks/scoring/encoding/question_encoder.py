@@ -83,7 +83,7 @@ class QuestionEncoder:
             return EncodedImages((), {})
         form = self._form
         pictures = [
-            read_image(data, question.q_id, k, form.official, white_behind=form.family == "qwen2_vl")
+            read_image(data, question.q_id, k, form.official, white_behind=form.rules.resizes_twice)
             for k, data in enumerate(question.images)
         ]
         if self._blind == "blank":

@@ -52,7 +52,7 @@ def _sequences(running: RunningModel, batch: Sequence[EncodedQuestion]) -> dict[
     ids = [torch.cat([question.prefix_ids, tokens]) for question, tokens in pairs]
     inputs = {"input_ids": pad(ids, "right"), "attention_mask": pad([torch.ones_like(row) for row in ids], "right")}
     for name in batch[0].token_inputs:
-        value = running.continuation_type(name)
+        value = running.family.option_types.get(name, 0)
         rows = [torch.cat([q.token_inputs[name], torch.full_like(tokens, value)]) for q, tokens in pairs]
         inputs[name] = pad(rows, "right")
     return inputs

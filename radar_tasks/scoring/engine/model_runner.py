@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from radar_tasks.scoring.families import family_of
 from radar_tasks.scoring.types import EncodedQuestion
-
-FIRST_POSITION = {"paligemma": 1}
-"""Position of the first token, where a family does not count from 0."""
-
-CONTINUATION_TYPE = {"paligemma": {"token_type_ids": 1}}
-"""Value of a token input on option tokens, where it is not 0. PaliGemma: 0 marks the part that sees itself whole."""
 
 
 class RunningModel:
@@ -23,37 +20,39 @@ class RunningModel:
 
     Attributes:
         model: the model; its mode, gradients and state are as before after every batch.
-        model_type: name of the family in transformers' configuration.
+        family: what is particular to the model's.
         device: where its inputs go; with a device map the first device of the model.
         dtype: type of its floating point inputs.
-        first_position: position of a sequence's first token.
     """
 
     def __init__(self, model: Any, model_type: str) -> None:
         self.model = model
-        self.model_type = model_type
+        self.family = family_of(model_type)
         self.device = _input_device(model)
         self.dtype: torch.dtype = model.dtype
-        self.first_position = FIRST_POSITION.get(model_type, 0)
         self._rope = [module for module in model.modules() if hasattr(module, "rope_deltas")]
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
-        """Scores without gradients in evaluation mode, and puts everything back.
+        """Scores without gradients in evaluation mode, and puts everything back: modes, positions, random states.
 
-        `no_grad` and not `inference_mode`: a tensor that the model keeps must stay usable in training.
+        `no_grad` and not `inference_mode`: a tensor that the model makes and keeps (a rotary table grown for a long
+        prompt, say) must stay usable in training, and an inference tensor is not.
         """
         training = [module for module in self.model.modules() if module.training]
         deltas = [module.rope_deltas for module in self._rope]
+        states = random.getstate(), np.random.get_state()  # noqa: NPY002 (the states that training uses)
         self.model.eval()
         try:
-            with torch.no_grad():
+            with torch.no_grad(), torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
                 yield
         finally:
             for module in training:
                 module.training = True
             for module, delta in zip(self._rope, deltas, strict=True):
                 module.rope_deltas = delta
+            random.setstate(states[0])
+            np.random.set_state(states[1])  # noqa: NPY002
 
     def forget_positions(self) -> None:
         """Drops M-RoPE's offset of an earlier prompt: a stale one changes scores silently."""
@@ -87,10 +86,6 @@ class RunningModel:
         use_cache = "past_key_values" in inputs
         logits: Tensor = self.model(**inputs, logits_to_keep=columns, use_cache=use_cache).logits
         return logits[keep[:, columns].to(logits.device)]
-
-    def continuation_type(self, name: str) -> int:
-        """Value that the token input `name` takes on option tokens."""
-        return CONTINUATION_TYPE.get(self.model_type, {}).get(name, 0)
 
 
 def vision_of(questions: Sequence[EncodedQuestion]) -> dict[str, Tensor]:

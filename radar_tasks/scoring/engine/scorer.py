@@ -13,6 +13,7 @@ import torch
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.questions import Question
+from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
 from radar_tasks.scoring.engine.batching import kind_of, next_batch
 from radar_tasks.scoring.engine.image_features import FeatureStore
 from radar_tasks.scoring.engine.independent import score_independently
@@ -40,7 +41,7 @@ class Scorer:
     """Scores questions with a loaded checkpoint.
 
     Args:
-        checkpoint: a `Checkpoint` (its `model`, `model_type` and `encode` are used).
+        checkpoint: loaded from disk, or of a model in memory.
         scoring: `shared` pays for a prompt once and spreads its cache to the options; `independent` runs one full
             forward an option; `auto` is `shared`, checked against `independent` on the first batch of each kind.
         batch_size: most questions in a batch; halved when memory runs out, with a warning if it was a number.
@@ -51,7 +52,7 @@ class Scorer:
 
     def __init__(
         self,
-        checkpoint: Any,
+        checkpoint: Checkpoint,
         *,
         scoring: Scoring = "auto",
         batch_size: int | Literal["auto"] = "auto",

@@ -79,11 +79,11 @@ def prefill(running: RunningModel, features: FeatureStore, batch: Sequence[Encod
         tokens[name] = pad([question.token_inputs[name] for question in batch], "left")
     pictures = features.inputs(batch)
     if not (pictures and running.places_images):
-        tokens["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0) + running.first_position
+        tokens["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0) + running.family.first_position
     inputs = running.place(tokens)
     output = running.model(**inputs, **pictures, use_cache=True, logits_to_keep=1)
     offset = running.position_offset()
-    position = inputs["attention_mask"].sum(1, keepdim=True) + running.first_position
+    position = inputs["attention_mask"].sum(1, keepdim=True) + running.family.first_position
     return Prompts(
         output.logits[:, -1],
         output.past_key_values,

@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import transformers
@@ -32,15 +32,8 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from radar_tasks.errors import RadarError
 from radar_tasks.files import write_whole
-
-if TYPE_CHECKING:
-    from radar_tasks.scoring.checkpoints import Checkpoint
-
-READS_HIDDEN_STATES = ("llava", "llava_next", "llava_onevision", "aya_vision", "internvl")
-READS_LAST_STATE = ("paligemma", "gemma3", "cohere2_vision")
-"""Families whose projector is fed from these outputs of a separate vision tower that takes pictures one by one."""
-
-READS = (*READS_HIDDEN_STATES, *READS_LAST_STATE)
+from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
+from radar_tasks.scoring.families import Family, family_of
 
 PART_BYTES = 64 << 20
 """Features gathered in memory before they are written."""
@@ -63,7 +56,8 @@ class TowerFeatures:
 
     def __init__(self, checkpoint: Checkpoint, folder: Path, budget: int = DEFAULT_BYTES) -> None:
         self._folder, self._budget = folder, budget
-        self._layers = _layers(checkpoint.model.config, checkpoint.model_type)
+        self._family = family_of(checkpoint.model_type)
+        self._layers = _layers(checkpoint.model.config, self._family)
         self._tower: Any = getattr(checkpoint.model.base_model, "vision_tower", None)
         self._kept: dict[bytes, tuple[Any, int]] = {}
         self._new: dict[bytes, Tensor] = {}
@@ -96,7 +90,7 @@ class TowerFeatures:
 
     def _open(self, checkpoint: Checkpoint) -> str:
         """The state; where it is `on`, what the store has is known afterwards."""
-        if not isinstance(self._tower, nn.Module) or checkpoint.model_type not in READS:
+        if not isinstance(self._tower, nn.Module) or self._family.tower_output is None:
             return f"off: {checkpoint.model_type} has no vision tower of its own"
         if checkpoint.recognised is None:
             return "off: the checkpoint was not loaded from disk"
@@ -177,10 +171,11 @@ class TowerFeatures:
         self._kept |= _index(file)
 
 
-def _layers(config: Any, model_type: str) -> tuple[int | None, ...]:
+def _layers(config: Any, family: Family) -> tuple[int | None, ...]:
     """The hidden states that are read; None is the last one after the tower's own normalisation."""
     chosen = getattr(config, "vision_feature_layer", None)
-    if model_type in READS_LAST_STATE or chosen is None or (model_type == "internvl" and chosen == -1):
+    last = chosen == -1 and family.last_layer_is_last_state
+    if family.tower_output != "hidden states" or chosen is None or last:
         return (None,)
     return (chosen,) if isinstance(chosen, int) else tuple(chosen)
 

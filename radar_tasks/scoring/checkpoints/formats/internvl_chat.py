@@ -6,20 +6,23 @@ The vision tower is InternViT, the projector `mlp1`, the language model any that
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.scoring.checkpoints.parts import Parts, configuration, load_tokenizer, stored_dtype
-from radar_tasks.scoring.checkpoints.recognition import Recognised
+from radar_tasks.scoring.checkpoints.folder import processor_folder, read_json, weights_of
+from radar_tasks.scoring.checkpoints.formats.foreign import configuration, load_tokenizer, stored_dtype
+from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
+from radar_tasks.scoring.checkpoints.parts import Parts
+from radar_tasks.scoring.checkpoints.recognised import Recognised
 from radar_tasks.scoring.checkpoints.weights import build, renamed
+from radar_tasks.scoring.encoding.prompt_formats import WORDINGS, resolve_format
 from radar_tasks.scoring.encoding.vision import TiledVision
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-OFFICIAL_TILES = 3
-"""Most tiles an image in the official script; the checkpoints' own `max_dynamic_patch` (12) is not used there."""
-
+MOST_TILES = WORDINGS["internvl_chat"].most_tiles or 1
 START, CONTEXT, END = "<img>", "<IMG_CONTEXT>", "</img>"
 
 _VISION_LAYER = {
@@ -46,7 +49,26 @@ _PREFIXES = {
 }
 
 
-def internvl_chat_parts(found: Recognised) -> Parts:
+def lies_in(folder: Path) -> bool:
+    """The publisher's config.json names the format."""
+    return read_json(folder / "config.json").get("model_type") == "internvl_chat"
+
+
+def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recognised:  # noqa: ARG001 - all in one place
+    """The publisher's folder, whole."""
+    config = read_json(folder / "config.json")
+    processor = processor_folder(folder, options.processor)
+    form = resolve_format(options.prompt_format, "internvl", config)
+    template = config.get("template")
+    if form.wording == "internvl_chat" and template != "internvl2_5":
+        raise CheckpointError(
+            f"{folder} has the chat template {template!r}; only internvl2_5 (InternVL 2.5, 3, 3.5) is known here. "
+            "Use prompt_format=plain."
+        )
+    return Recognised(options, "internvl_chat", folder, config, "internvl", processor, form, weights_of(folder))
+
+
+def parts(found: Recognised) -> Parts:
     """Configuration and processor in transformers' format, and the publisher's way with images.
 
     Raises:
@@ -60,13 +82,13 @@ def internvl_chat_parts(found: Recognised) -> Parts:
         tokens=(_token(tokenizer, START, found), config.image_token_id, _token(tokenizer, END, found)),
         tokens_per_tile=config.image_seq_length,
         size=config.vision_config.image_size[0],
-        max_tiles=found.options.max_tiles or OFFICIAL_TILES,
+        max_tiles=found.options.max_tiles or MOST_TILES,
     )
     return Parts(InternVLForConditionalGeneration, config, _processor(found, config, tokenizer), vision)
 
 
-def load_internvl_chat(found: Recognised, parts: Parts, **loading: Any) -> Any:
-    """The model; raises `CheckpointError` for weights left over or missing."""
+def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
+    """The publisher's weights under transformers' names."""
     return build(parts.model_class, parts.config, renamed(found.files, rename), found.folder, **loading)
 
 
@@ -151,7 +173,7 @@ def _processor(found: Recognised, config: Any, tokenizer: Any) -> Any:
     size = {"height": config.vision_config.image_size[0], "width": config.vision_config.image_size[0]}
     return InternVLProcessor(
         image_processor=GotOcr2ImageProcessor(
-            size=size, crop_to_patches=True, max_patches=int(found.config.get("max_dynamic_patch") or OFFICIAL_TILES),
+            size=size, crop_to_patches=True, max_patches=int(found.config.get("max_dynamic_patch") or MOST_TILES),
             image_mean=list(TiledVision.MEAN), image_std=list(TiledVision.STD),
         ),
         tokenizer=named,

@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.scoring.checkpoints.folder import read_json
-from radar_tasks.scoring.checkpoints.parts import Parts, configuration, load_tokenizer, stored_dtype
-from radar_tasks.scoring.checkpoints.recognition import Recognised
+from radar_tasks.scoring.checkpoints.folder import processor_folder, read_json, resolve_folder, weights_of
+from radar_tasks.scoring.checkpoints.formats.foreign import configuration, load_tokenizer, stored_dtype
+from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
+from radar_tasks.scoring.checkpoints.parts import Parts
+from radar_tasks.scoring.checkpoints.recognised import Recognised
 from radar_tasks.scoring.checkpoints.weights import build, renamed
+from radar_tasks.scoring.encoding.prompt_formats import resolve_format
 from radar_tasks.scoring.encoding.vision import SquareVision
 
 if TYPE_CHECKING:
@@ -26,12 +29,33 @@ IMAGE_TOKEN = "<image>"  # noqa: S105 - no password
 PROJECTOR = {"0": "linear_1", "2": "linear_2"}
 
 
-def llava_projector_parts(found: Recognised) -> Parts:
-    """Configuration and processor in transformers' format, and the official way with images.
+def lies_in(folder: Path) -> bool:
+    """A projector alone, as LLaVA's trainer saves it."""
+    return (folder / "mm_projector.bin").is_file()
 
-    Raises:
-        CheckpointError: a projector or tower of another make.
-    """
+
+def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recognised:
+    """The projector and, where the user says they are, its language model and tower."""
+    config = read_json(folder / "config.json")
+    for name in ("model_base", "vision_tower"):
+        if getattr(options, name) is None:
+            raise CheckpointError(
+                f"{folder} holds a LLaVA projector alone (mm_projector.bin): say where its other parts are, "
+                "model_base=LANGUAGE_MODEL,vision_tower=SIGLIP_TOWER."
+            )
+    base = resolve_folder(str(options.model_base), None, "model_base", weights)
+    tower = resolve_folder(str(options.vision_tower), None, "vision_tower", weights)
+    processor = processor_folder(base, options.processor)
+    form = resolve_format(options.prompt_format, "llava", config, trained_with="llava_onevision")
+    files = (folder / "mm_projector.bin", *weights_of(base), *weights_of(tower))
+    return Recognised(
+        options, "llava_projector", folder, config, "llava", processor, form, files,
+        language_model=base, vision_tower=tower,
+    )  # fmt: skip
+
+
+def parts(found: Recognised) -> Parts:
+    """Configuration and processor in transformers' format, and the official way with images."""
     from transformers import LlavaForConditionalGeneration
 
     tokenizer = load_tokenizer(found.processor)
@@ -43,8 +67,8 @@ def llava_projector_parts(found: Recognised) -> Parts:
     return Parts(LlavaForConditionalGeneration, config, _processor(config, tokenizer), vision)
 
 
-def load_llava_projector(found: Recognised, parts: Parts, **loading: Any) -> Any:
-    """The model; raises `CheckpointError` for weights left over or missing."""
+def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
+    """Three parts put together as transformers' LLaVA."""
     weights = renamed(found.files, rename)
     text_config = parts.config.text_config
     text_config.vocab_size = _room_for(parts.config.image_token_id, weights)

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from radar_tasks.errors import CheckpointError
+from radar_tasks.scoring.checkpoints.folder import PROCESSOR_FILES, processor_folder, read_json, weights_of
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
-from radar_tasks.scoring.checkpoints.recognition import Recognised
+from radar_tasks.scoring.checkpoints.recognised import Recognised
 from radar_tasks.scoring.checkpoints.weights import build, check_loading, read_weights
-from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
+from radar_tasks.scoring.encoding.prompt_formats import PromptFormat, resolve_format
 from radar_tasks.scoring.encoding.vision import ProcessorVision
-
-PUBLISHED_LIMITS = (56 * 56, 28 * 28 * 16384)
-OFFICIAL_LIMITS = (256 * 28 * 28, 768 * 28 * 28)
-"""Areas in pixels: what Qwen2-VL's publisher ships with its processor, and what the RADAR script sets."""
-
-OFFICIAL_TILES = 3
-
+from radar_tasks.scoring.families import ENCODER_DECODERS, family_of
 
 LOADING_ERRORS = (ValueError, OSError, ImportError, KeyError, AttributeError, TypeError, RuntimeError)
 """What transformers raises for checkpoints that it cannot load."""
 
 
-def native_parts(found: Recognised) -> Parts:
+def lies_in(folder: Path) -> bool:  # noqa: ARG001 - as every format's
+    """Whatever no other format knows is taken for transformers'."""
+    return True
+
+
+def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recognised:  # noqa: ARG001 - all in one place
+    """A folder that `save_pretrained` could have written."""
+    config = read_json(folder / "config.json")
+    model_type = str(config.get("model_type") or "")
+    _check_architecture(folder, config, model_type, options.trust_remote_code)
+    processor = processor_folder(folder, options.processor, PROCESSOR_FILES)
+    form = resolve_format(options.prompt_format, model_type, config)
+    return Recognised(options, "native", folder, config, model_type, processor, form, weights_of(folder))
+
+
+def parts(found: Recognised) -> Parts:
     """Configuration, processor and the way with images.
 
     Raises:
@@ -40,17 +51,8 @@ def native_parts(found: Recognised) -> Parts:
     return Parts(AutoModelForImageTextToText, config, processor, vision)
 
 
-def load_native(found: Recognised, parts: Parts, **loading: Any) -> Any:
-    """The model.
-
-    Args:
-        found: a native checkpoint.
-        parts: of it.
-        loading: further arguments of `from_pretrained`.
-
-    Raises:
-        CheckpointError: transformers cannot load it, or weights are missing.
-    """
+def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
+    """The model as transformers loads it, or from a gathered state of FSDP."""
     from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
     if any(file.name == "pytorch_model_fsdp.bin" for file in found.files):  # accelerate's name for a gathered state
@@ -105,8 +107,8 @@ def native_vision(processor: Any, config: Any, form: PromptFormat, options: Chec
         processor,
         image_placeholder(processor, config),
         image_token_ids(processor, config),
-        resize_first=form.official and form.family == "qwen2_vl",
-        only_placeholders=config.model_type == "paligemma",
+        resize_first=form.official and form.rules.resizes_twice,
+        only_placeholders=family_of(config.model_type).only_placeholders,
     )
 
 
@@ -182,8 +184,8 @@ def set_limits(processor: Any, form: PromptFormat, options: CheckpointOptions, m
         for name, value in (("min_pixels", least), ("max_pixels", most)):
             if getattr(image_processor, name, None) is not None:
                 setattr(image_processor, name, value)
-    if tiles is not None and (wanted["max_tiles"] or form.family == "internvl_chat"):
-        setattr(image_processor, tiles, wanted["max_tiles"] or OFFICIAL_TILES)
+    if tiles is not None and (most_tiles := wanted["max_tiles"] or form.rules.most_tiles):
+        setattr(image_processor, tiles, most_tiles)
 
 
 def pixel_limits(
@@ -194,8 +196,9 @@ def pixel_limits(
     The official script's limits hold for `official`, and for Qwen2-VL's format as long as the checkpoint's processor
     still has its publisher's: a checkpoint trained with limits of its own keeps them. What the user gives wins.
     """
-    if form.family == "qwen2_vl" and (form.official or own == PUBLISHED_LIMITS):
-        own = OFFICIAL_LIMITS
+    limits = form.rules.pixels
+    if limits is not None and (form.official or own == limits.published):
+        own = limits.script
     least = own[0] if min_pixels is None else min_pixels
     most = own[1] if max_pixels is None else max_pixels
     if min_pixels is None:
@@ -210,3 +213,35 @@ def _edge(size: Any, name: str) -> int | None:
         return None
     value = size.get(name) if hasattr(size, "get") else getattr(size, name, None)
     return None if value is None else int(value)
+
+
+def _check_architecture(folder: Path, config: dict[str, Any], model_type: str, trust_remote_code: bool) -> None:
+    """Raises `CheckpointError` with the reason for what cannot be scored."""
+    import transformers
+    from transformers.models.auto.configuration_auto import CONFIG_MAPPING
+    from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+    if model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+        encoder_decoder = _is_encoder_decoder(config, model_type)
+        reason = "it is an encoder-decoder model" if encoder_decoder else family_of(model_type).refused
+        if reason:
+            raise CheckpointError(f"{folder}: {model_type} checkpoints cannot be scored here: {reason}.")
+        return
+    if trust_remote_code and "auto_map" in config:
+        return
+    if model_type in CONFIG_MAPPING:
+        raise CheckpointError(f"{folder} is not a multimodal checkpoint: {model_type} takes no images with text.")
+    written = config.get("transformers_version") or config.get("_transformers_version")
+    named = model_type or "(none named)"
+    raise CheckpointError(
+        f"{folder}: transformers {transformers.__version__} does not know the architecture {named}"
+        + (f" (written by {written}). A newer transformers may." if written else ".")
+        + (" The checkpoint brings its own code: trust_remote_code=True runs it." if "auto_map" in config else "")
+    )
+
+
+def _is_encoder_decoder(config: dict[str, Any], model_type: str) -> bool:
+    if config.get("is_encoder_decoder") or model_type in ENCODER_DECODERS:
+        return True
+    text = config.get("text_config")
+    return isinstance(text, dict) and bool(text.get("is_encoder_decoder"))

@@ -15,8 +15,11 @@ from radar_tasks.cli.checkpoint import app
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.checkpoints import checkpoint_options, from_model, load, recognise
 from radar_tasks.scoring.checkpoints.convert import convert
-from radar_tasks.scoring.checkpoints.formats.native import OFFICIAL_LIMITS, PUBLISHED_LIMITS, pixel_limits
-from radar_tasks.scoring.encoding.prompt_formats import resolve_format
+from radar_tasks.scoring.checkpoints.formats.native import pixel_limits
+from radar_tasks.scoring.encoding.prompt_formats import WORDINGS, resolve_format
+
+OFFICIAL_LIMITS = WORDINGS["qwen2_vl"].pixels.script
+PUBLISHED_LIMITS = WORDINGS["qwen2_vl"].pixels.published
 
 INTERNVL = PARITY / "internvl_chat" / "model"
 QUESTION = tiny_models.question(text=("See ", " or ", " left?"), images=2)
@@ -272,9 +275,9 @@ def test_a_model_in_memory_is_left_alone():
 
 
 def test_pixel_limits():
-    official = resolve_format("official", "qwen2_vl", "native", {})
-    auto = resolve_format("auto", "qwen2_vl", "native", {})
-    plain = resolve_format("plain", "qwen2_vl", "native", {})
+    official = resolve_format("official", "qwen2_vl", {})
+    auto = resolve_format("auto", "qwen2_vl", {})
+    plain = resolve_format("plain", "qwen2_vl", {})
     own = (3136, 12544)
     assert pixel_limits(PUBLISHED_LIMITS, auto, None, None) == OFFICIAL_LIMITS
     assert pixel_limits(own, auto, None, None) == own

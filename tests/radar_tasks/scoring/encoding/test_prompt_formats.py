@@ -10,8 +10,8 @@ from radar_tasks.scoring.encoding.prompt_formats import INTERNVL_SYSTEM, Image, 
 ONE, TWO, THREE = (f"⟦image {k}⟧" for k in (1, 2, 3))
 
 
-def shown(name, question, model_type="llama_vision", kind="native", **config):
-    return as_text(resolve_format(name, model_type, kind, config).prompt(question))
+def shown(name, question, model_type="llama_vision", **config):
+    return as_text(resolve_format(name, model_type, config).prompt(question))
 
 
 def asked(text="Which?", images=1, source="spatial"):
@@ -22,34 +22,38 @@ MARKED = asked(("See ", " or ", " left? "), 2, "mmmu_pro")
 
 
 @pytest.mark.parametrize(
-    ("model_type", "kind", "expected"),
+    ("model_type", "expected"),
     [
-        ("qwen2_vl", "native", "qwen2_vl"),
-        ("qwen2_5_vl", "native", "plain"),
-        ("llava", "native", "plain"),
-        ("llava", "llava_projector", "llava_onevision"),
-        ("llava_onevision", "native", "llava_onevision"),
-        ("internvl", "native", "internvl_chat"),
-        ("internvl", "internvl_chat", "internvl_chat"),
-        ("paligemma", "native", "paligemma"),
+        ("qwen2_vl", "qwen2_vl"),
+        ("qwen2_5_vl", "plain"),
+        ("llava", "plain"),
+        ("llava_onevision", "llava_onevision"),
+        ("internvl", "internvl_chat"),
+        ("paligemma", "paligemma"),
     ],
 )
-def test_auto_follows_the_family(model_type, kind, expected):
-    assert resolve_format("auto", model_type, kind, {}).name == expected
+def test_auto_follows_the_family(model_type, expected):
+    assert resolve_format("auto", model_type, {}).name == expected
+
+
+def test_auto_follows_what_a_checkpoint_was_trained_with():
+    assert resolve_format("auto", "llava", {}, trained_with="llava_onevision").name == "llava_onevision"
+
+
+def test_a_format_that_nobody_knows_in_a_converted_checkpoint():
+    with pytest.raises(CheckpointError, match="radar_prompt_format is 'haiku', not one of plain"):
+        resolve_format("auto", "llava", {"radar_prompt_format": "haiku"})
 
 
 def test_a_converted_checkpoint_is_asked_as_the_original():
-    assert (
-        resolve_format("auto", "llava", "native", {"radar_prompt_format": "llava_onevision"}).family
-        == "llava_onevision"
-    )
+    assert resolve_format("auto", "llava", {"radar_prompt_format": "llava_onevision"}).wording == "llava_onevision"
 
 
 def test_official_needs_a_script():
     with pytest.raises(CheckpointError, match="no script for gemma3"):
-        resolve_format("official", "gemma3", "native", {})
-    form = resolve_format("official", "qwen2_vl", "native", {})
-    assert (form.name, form.family, form.official) == ("official", "qwen2_vl", True)
+        resolve_format("official", "gemma3", {})
+    form = resolve_format("official", "qwen2_vl", {})
+    assert (form.name, form.wording, form.official) == ("official", "qwen2_vl", True)
 
 
 def test_plain_puts_images_in_front_or_where_they_are_marked():
@@ -73,7 +77,7 @@ def test_official_qwen_keeps_the_space_at_the_end():
 )
 def test_llava_onevision(source, images, expected):
     for name in ("llava_onevision", "official"):
-        assert shown(name, asked(images=images, source=source), kind="llava_projector") == expected
+        assert shown(name, asked(images=images, source=source), model_type="llava_onevision") == expected
 
 
 def test_llava_onevision_marked():
@@ -112,5 +116,5 @@ def test_paligemma_has_images_in_front_always():
 
 def test_a_mark_is_no_string():
     """Text that looks like an image is a text part."""
-    prompt = resolve_format("plain", "llava", "native", {}).prompt(asked("What does <image> mean?"))
+    prompt = resolve_format("plain", "llava", {}).prompt(asked("What does <image> mean?"))
     assert prompt.parts == (Image(0), Text("What does <image> mean?"))

@@ -96,7 +96,8 @@ def test_one_picture_for_many_questions_is_encoded_once(budget, monkeypatch):
     monkeypatch.setattr(features.FeatureStore.__init__, "__defaults__", (budget,))
     made = checkpoint("qwen2_vl")
     picture = made.encode(ASKED[0])
-    asked = OnOnePicture(model=made.model, model_type="qwen2_vl", picture=picture)
+    asked = OnOnePicture.of(made.model)
+    asked.picture = picture
     seen = []
     hook = made.model.model.visual.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0].shape))
     on_one_picture = [replace(question, image_id="one") for question in questions(8)]

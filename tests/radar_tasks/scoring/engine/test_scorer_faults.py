@@ -141,13 +141,15 @@ class Spoilt(MadeCheckpoint):
 
 
 def test_a_question_that_cannot_be_encoded_is_named(made):
-    spoilt = Spoilt(model=made.model, model_type="llava", error=ValueError("broken data stream"))
+    spoilt = Spoilt.of(made.model)
+    spoilt.error = ValueError("broken data stream")
     with pytest.raises(RadarError, match=r"question '7' of 'made' cannot be encoded: ValueError: broken data stream"):
         list(Scorer(spoilt, batch_size=1).score(ASKED))
 
 
 def test_an_error_of_ours_comes_through_as_it_is(made):
-    spoilt = Spoilt(model=made.model, model_type="llava", error=CheckpointError("the prompt is too long"))
+    spoilt = Spoilt.of(made.model)
+    spoilt.error = CheckpointError("the prompt is too long")
     with pytest.raises(CheckpointError, match=r"^the prompt is too long$"):
         list(Scorer(spoilt, batch_size=1).score(ASKED))
 

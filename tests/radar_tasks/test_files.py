@@ -5,7 +5,7 @@ import threading
 import pytest
 from PIL import ImageFile
 
-from radar_tasks.whole_pictures import only_whole_pictures
+from radar_tasks.files import only_whole_pictures
 
 
 @pytest.mark.parametrize("lenient", [True, False])

@@ -1,0 +1,107 @@
+"""`Checkpoint`: a model with everything that turns a question into what it sees."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from radar_tasks.questions import Question
+from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
+from radar_tasks.scoring.checkpoints.parts import Parts
+from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
+from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
+from radar_tasks.scoring.encoding.question_encoder import QuestionEncoder
+from radar_tasks.scoring.encoding.text import TextTokenizer
+from radar_tasks.scoring.families import family_of
+from radar_tasks.scoring.types import EncodedQuestion
+
+
+@dataclass
+class Checkpoint:
+    """A checkpoint in memory.
+
+    Attributes:
+        options: as given, or what stands for them if the model was in memory already.
+        model: of transformers; loaded here it is in evaluation mode and its weights take no gradients, a trainer's is
+            left as it is.
+        parts: configuration, processor and the way with images.
+        form: the resolved prompt format.
+        recognised: what was found on disk; None for a model that was in memory already.
+    """
+
+    options: CheckpointOptions
+    model: Any
+    parts: Parts
+    form: PromptFormat
+    recognised: Recognised | None = None
+
+    @property
+    def processor(self) -> Any:
+        """The processor of transformers."""
+        return self.parts.processor
+
+    @property
+    def tokenizer(self) -> Any:
+        """The processor's tokenizer."""
+        return self.parts.processor.tokenizer
+
+    @property
+    def kind(self) -> Kind:
+        """How the checkpoint was loaded."""
+        return self.recognised.kind if self.recognised else "native"
+
+    @property
+    def model_type(self) -> str:
+        """The model's type in transformers."""
+        return str(self.parts.config.model_type)
+
+    @property
+    def prompt_format(self) -> str:
+        """Name of the resolved prompt format, never `auto`."""
+        return self.form.name
+
+    @property
+    def max_length(self) -> int:
+        """The model's context in tokens."""
+        return context_length(self.parts.config)
+
+    @cached_property
+    def encoder(self) -> QuestionEncoder:
+        """Questions to tokens and tensors."""
+        return question_encoder(self.parts, self.form, self.options.blind)
+
+    def encode(self, question: Question) -> EncodedQuestion:
+        """A question as this checkpoint sees it; needs the CPU only, safe to call from several threads.
+
+        Raises:
+            QuestionError: the question cannot be asked (image, option or length); names it.
+            CheckpointError: tokenizer or processor do not do what the prompt format needs.
+        """
+        return self.encoder(question)
+
+    def describe(self) -> dict[str, Any]:
+        """What goes into results: plain values."""
+        said = self.recognised.describe() if self.recognised else {"kind": self.kind, "model_type": self.model_type}
+        loaded = {
+            "prompt_format": self.prompt_format,
+            "dtype_loaded": str(self.model.dtype).removeprefix("torch."),
+            "images": self.parts.vision.settings(),
+        }
+        return said | loaded
+
+
+def question_encoder(parts: Parts, form: PromptFormat, blind: bool | str = False) -> QuestionEncoder:
+    """Questions to tokens and tensors for a checkpoint with these parts."""
+    tokens = TextTokenizer(parts.processor.tokenizer, parts.vision.image_token_ids)
+    typed = family_of(parts.config.model_type).typed_text
+    return QuestionEncoder(tokens, parts.vision, form, context_length(parts.config), blind=blind, typed_text=typed)
+
+
+def context_length(config: Any) -> int:
+    """The most tokens that a model can attend to; very large where its configuration sets no limit."""
+    text = config.get_text_config(decoder=True)
+    for name in ("max_position_embeddings", "max_sequence_length", "n_positions", "seq_length"):
+        if isinstance(value := getattr(text, name, None), int):
+            return value
+    return 1 << 30

@@ -1,0 +1,79 @@
+"""What is particular to a model family (a `model_type` of transformers): one table, and nothing else asks for a name.
+
+A family is here only where transformers gives no other way to tell; every other one is `Family()`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+TowerOutput = Literal["hidden states", "last state"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """A model family; the defaults hold for all that have no entry.
+
+    Attributes:
+        refused: why its checkpoints cannot be scored; "" for those that can.
+        prompt_format: what `prompt_format=auto` means for it.
+        first_position: position of a sequence's first token.
+        option_types: value of a token input on option tokens, by name, where it is not the prompt's text's.
+        typed_text: token inputs that it wants for prompts without images, too.
+        only_placeholders: whether to drop all that its processor puts around an image's placeholders: it writes the
+            whole prompt, and the prompt format writes it, too.
+        tower_output: what its projector reads of a separate vision tower that takes pictures one by one: the hidden
+            states that the configuration names in `vision_feature_layer`, or the last state; None for no such tower.
+        last_layer_is_last_state: whether `vision_feature_layer` -1 means the last state to its projector.
+    """
+
+    refused: str = ""
+    prompt_format: str = "plain"
+    first_position: int = 0
+    option_types: Mapping[str, int] = field(default_factory=dict)
+    typed_text: tuple[str, ...] = ()
+    only_placeholders: bool = False
+    tower_output: TowerOutput | None = None
+    last_layer_is_last_state: bool = False
+
+
+FAMILIES: Mapping[str, Family] = {
+    "aya_vision": Family(tower_output="hidden states"),
+    "blip": Family(refused="it has no placeholders for images in the prompt"),
+    "cohere2_vision": Family(tower_output="last state"),
+    "diffusion_gemma": Family(refused="it gives no left-to-right likelihood"),
+    "fuyu": Family(refused="its image patches are spread over the tokens of the prompt"),
+    "gemma3": Family(tower_output="last state"),
+    "git": Family(refused="it has no placeholders for images in the prompt"),
+    "idefics": Family(refused="its image attention mask runs along the tokens of the prompt"),
+    "internvl": Family(
+        prompt_format="internvl_chat", tower_output="hidden states", last_layer_is_last_state=True
+    ),
+    "kosmos-2": Family(refused="its image mask runs along the tokens of the prompt"),
+    "llava": Family(tower_output="hidden states"),
+    "llava_next": Family(tower_output="hidden states"),
+    "llava_onevision": Family(prompt_format="llava_onevision", tower_output="hidden states"),
+    "mllama": Family(refused="its cross-attention mask runs along the tokens of the prompt"),
+    "paligemma": Family(
+        # Counts positions from 1. Its token types tell the part that sees itself whole (0) from what is read left to
+        # right (1): the options; without them later tokens of an answer would be seen by earlier ones.
+        prompt_format="paligemma",
+        first_position=1,
+        option_types={"token_type_ids": 1},
+        typed_text=("token_type_ids",),
+        only_placeholders=True,
+        tower_output="last state",
+    ),
+    "pi0": Family(refused="it gives actions, not text"),
+    "qwen2_vl": Family(prompt_format="qwen2_vl"),
+}  # fmt: skip
+
+ENCODER_DECODERS = ("florence2", "pix2struct", "udop", "vision-encoder-decoder")
+"""Encoder-decoder families whose config.json does not say so."""
+
+
+def family_of(model_type: str) -> Family:
+    """The entry of a family, or the one that stands for all without an entry."""
+    return FAMILIES.get(model_type, Family())
