@@ -5,6 +5,8 @@ import json
 
 import pytest
 import tiny_models
+import torch
+import torch.distributed.checkpoint as dcp
 from fuzz.mutations import damaged, spoiled, values
 from fuzzing import cases
 from hypothesis import given, settings
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from radar_tasks.errors import CheckpointError, QuestionError, RadarError
 from radar_tasks.scoring.checkpoints import from_model, recognise
+from radar_tasks.scoring.checkpoints.distributed_checkpoint import sharded_tensors
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions, checkpoint_options
 
 NAMES = [*CheckpointOptions.model_fields, "max_pixel", "", "scoring", "__class__"]
@@ -65,6 +68,36 @@ def test_a_spoilt_index_of_shards(folder, data):
     finally:
         aside.rename(whole)
         file.unlink()
+
+
+@pytest.fixture(scope="module")
+def distributed(tmp_path_factory):
+    place = tmp_path_factory.mktemp("made") / "distributed"
+    state = {"model": {"a": torch.ones(3, 2), "b": torch.zeros(4)}, "step": 3, "optimizer": {"betas": [0.9, 0.95]}}
+    dcp.save(state, checkpoint_id=place, no_dist=True)
+    return place
+
+
+JUMPS = st.sampled_from(
+    [b"cos\nsystem\n", b"cbuiltins\nexec\n", b"\x8c\x02os\x8c\x06system\x93", b"R", b"b", b"\x81", b"(N}stb", b"\x92"]
+)
+"""Opcodes that name something, call it, or set attributes."""
+
+
+@settings(max_examples=cases(300), deadline=None)
+@given(st.data())
+def test_spoilt_metadata_of_a_distributed_checkpoint(distributed, data):
+    """The tensors are described, or it is said what is wrong; no name is looked up that torch does not write."""
+    file = distributed / ".metadata"
+    good = file.read_bytes()
+    place, piece = data.draw(st.integers(2, len(good) - 1)), data.draw(st.lists(JUMPS, min_size=1, max_size=3))
+    file.write_bytes(data.draw(damaged(good) | st.just(good[:place] + b"".join(piece) + good[place:])))
+    try:
+        with contextlib.suppress(RadarError):
+            for tensor in sharded_tensors(distributed).values():
+                assert tensor.read().shape == tensor.shape
+    finally:
+        file.write_bytes(good)
 
 
 CONTROL = {

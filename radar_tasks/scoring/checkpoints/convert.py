@@ -6,8 +6,11 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from safetensors.torch import save_file
+
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.checkpoints import load
+from radar_tasks.scoring.checkpoints.distributed_checkpoint import METADATA, sharded_tensors
 from radar_tasks.scoring.checkpoints.folder import resolve_folder
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.encoding.prompt_formats import CONVERTED_FROM
@@ -53,13 +56,14 @@ def _merged(options: CheckpointOptions, folder: Path) -> CheckpointOptions:
     """The options themselves, or those for FSDP's shards merged into `folder`."""
     source = resolve_folder(options.pretrained, options.revision, "pretrained", weights=True)
     shards = source / FSDP_FOLDER if (source / FSDP_FOLDER).is_dir() else source
-    if not (shards / ".metadata").is_file():
+    if not (shards / METADATA).is_file():
         return options
-    from accelerate.utils import merge_fsdp_weights
-
     if not (source / "config.json").is_file():
         raise CheckpointError(f"{source} holds FSDP shards and no config.json: put the model's there first.")
-    merge_fsdp_weights(str(shards), str(folder))
+    # accelerate saves the model as the one value of a dict.
+    weights = {name.removeprefix("model."): tensor.read() for name, tensor in sharded_tensors(shards).items()}
+    folder.mkdir()
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
     for pattern in _SMALL_FILES:
         for file in source.glob(pattern):
             shutil.copy2(file, folder)
