@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from radar_tasks.cli import report as report_command
+from radar_tasks.errors import RadarError
 
 
 def command(
@@ -23,11 +27,14 @@ def command(
         bool, typer.Option(help="Keep features of a vision tower that several checkpoints have, at most 20 GB.")
     ] = True,
     watch: Annotated[bool, typer.Option("--watch", help="Wait for new checkpoints until interrupted.")] = False,
+    report: Annotated[Path | None, typer.Option(help="A page to renew after each checkpoint.")] = None,
 ) -> None:
     """Score every checkpoint that has no finished result yet; the same command goes on where it stopped."""
-    import sys
+    from radar_tasks.follow.discovery import find_checkpoints
 
-    from radar_tasks.errors import RadarError
+    if not watch:
+        find_checkpoints(checkpoints, every)  # before anything slow is imported: a pattern is easily mistyped
+
     from radar_tasks.follow.track import Tracker
     from radar_tasks.harness.ranks import ranks
     from radar_tasks.scoring.checkpoints.model_args import model_arguments
@@ -43,6 +50,7 @@ def command(
             limit=limit,
             batch_size=batch_size,
             feature_store=data_home() / "features" if share_features else None,
+            on_result=lambda _: _renew(report, output),
         )
         if watch:
             tracker.watch()
@@ -54,3 +62,13 @@ def command(
     ranks().wait_for_everyone()  # a launcher ends all ranks when the first one leaves with a failure
     if failed:
         raise typer.Exit(1)
+
+
+def _renew(report: Path | None, output: Path) -> None:
+    """Make the page again from all results; what fails there is said, for scoring goes on without it."""
+    if report is None:
+        return
+    try:
+        report_command.command([str(output)], output=report)
+    except RadarError as error:
+        print(f"radar: the page was not renewed: {error}", file=sys.stderr, flush=True)

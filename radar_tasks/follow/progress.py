@@ -54,8 +54,8 @@ class Progress:
         self._scored += self._ranks
         self._bar.update(self._ranks)
 
-    def finish(self, name: str, reason: str | None) -> None:
-        """A checkpoint is done, or has failed for a reason."""
+    def finish(self, name: str, reason: str, scores: str) -> None:
+        """A checkpoint is done, with its scores in words, or has failed for a reason."""
         number = self._names.index(name) + 1
         now = time.perf_counter()
         taken, passed = now - self._begun, now - self._started
@@ -63,7 +63,8 @@ class Progress:
         self._bar.refresh()
         if not self._main:
             return
-        what = f"{clock(taken)}, {self._scored / passed:.1f} questions/s" if reason is None else f"FAILED: {reason}"
+        speed = f"{clock(taken)}, {self._scored / passed:.1f} questions/s"
+        what = f"FAILED: {reason}" if reason else f"{scores}; {speed}" if scores else speed
         left = f"; {clock(passed / number * (len(self._names) - number))} left" if number < len(self._names) else ""
         with tqdm.external_write_mode():
             self._say(f"[{number}/{len(self._names)}] {name}: {what}{left}")

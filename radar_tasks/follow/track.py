@@ -4,22 +4,48 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from radar_tasks.errors import CheckpointError, RadarError
-from radar_tasks.follow.discovery import Signature, TrackedCheckpoint, find_checkpoints, is_settled, signature
+from radar_tasks.errors import CheckpointError, RadarError, ResultsError
+from radar_tasks.follow.discovery import (
+    Signature,
+    TrackedCheckpoint,
+    find_checkpoints,
+    is_settled,
+    seconds_ahead,
+    signature,
+)
 from radar_tasks.follow.finished import is_finished
-from radar_tasks.follow.progress import Progress
+from radar_tasks.follow.progress import Progress, clock
 from radar_tasks.harness.evaluation import Harness
 from radar_tasks.harness.ranks import decided_by_main, failing_together, ranks
+from radar_tasks.questions import ABILITIES
+from radar_tasks.results import CheckpointResult, load_run
+from radar_tasks.results.tracker_values import tracker_values
 from radar_tasks.scoring.checkpoints import checkpoint_options, recognise
 
 QUIET_SECONDS = 20.0
 """A folder in which nothing changed for so long counts as written, when watching."""
 
-Todo = list[tuple[TrackedCheckpoint, Signature]]
+TOLD_AHEAD = 60.0
+"""Files dated so many seconds in the future are worth a line: the clocks of two machines differ."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A checkpoint that may have to be scored.
+
+    Attributes:
+        checkpoint: which one.
+        files: its files when it was looked at.
+        reason: why it cannot be scored, "" as far as is known before it is loaded.
+    """
+
+    checkpoint: TrackedCheckpoint
+    files: Signature
+    reason: str = ""
 
 
 @dataclass
@@ -40,6 +66,7 @@ class Tracker:
         batch_size: questions a batch, or `auto`.
         feature_store: folder in which checkpoints with the same vision tower share its features; None for none.
         say: prints one line about what happened, on rank 0.
+        on_result: given the result of each checkpoint as it is finished, on rank 0.
 
     Raises:
         RadarError: an unknown task or model argument.
@@ -55,6 +82,7 @@ class Tracker:
     batch_size: int | str = "auto"
     feature_store: Path | None = None
     say: Callable[[str], None] = print
+    on_result: Callable[[CheckpointResult], None] = lambda _: None
 
     def __post_init__(self) -> None:
         self._options = {name: value for name, value in self.model_args.items() if name != "scoring"}
@@ -64,6 +92,7 @@ class Tracker:
             self._data = self._harness.data()
         self._failed: dict[str, str] = {}
         self._judged: dict[str, Signature] = {}
+        self._unchanged: dict[str, tuple[Signature, float]] = {}  # since when files are as they are
         self._told: set[str] = set()
 
     def once(self) -> dict[str, str]:
@@ -91,55 +120,91 @@ class Tracker:
             self._score(decided_by_main(self._settled))
             time.sleep(pause)
 
-    def _todo(self) -> Todo:
+    def _todo(self) -> list[Candidate]:
         """What is there and not finished."""
-        return self._unfinished([(c, signature(c.folder)) for c in find_checkpoints(self.patterns, self.every)])
+        found = find_checkpoints(self.patterns, self.every)
+        return self._unfinished([self._candidate(checkpoint) for checkpoint in found])
 
-    def _settled(self) -> Todo:
+    def _settled(self) -> list[Candidate]:
         """What is there, new or changed since the last look, and not being written."""
         try:
-            found = [(c, signature(c.folder)) for c in find_checkpoints(self.patterns, self.every)]
+            found = find_checkpoints(self.patterns, self.every)
         except CheckpointError as error:  # the run has not written its first checkpoint yet
             self._say_once(f"waiting: {error}")
             return []
-        new = [(c, files) for c, files in found if self._judged.get(c.name) != files]
-        return self._unfinished([(c, files) for c, files in new if self._is_whole(c, files)])
+        candidates = [self._candidate(checkpoint) for checkpoint in found]
+        new = [c for c in candidates if self._judged.get(c.checkpoint.name) != c.files]
+        return self._unfinished([checked for c in new if (checked := self._whole(c)) is not None])
 
-    def _is_whole(self, checkpoint: TrackedCheckpoint, files: Signature) -> bool:
-        if not is_settled(files, QUIET_SECONDS):
-            return False
+    def _candidate(self, checkpoint: TrackedCheckpoint) -> Candidate:
+        try:
+            return Candidate(checkpoint, signature(checkpoint.folder))
+        except (CheckpointError, OSError) as error:
+            return Candidate(checkpoint, (), str(error))
+
+    def _whole(self, candidate: Candidate) -> Candidate | None:
+        """The candidate, perhaps with the reason why it never will be scored; None while it is being written."""
+        checkpoint, files = candidate.checkpoint, candidate.files
+        if candidate.reason:
+            return candidate
+        before, since = self._unchanged.get(checkpoint.name, ((), 0.0))
+        if files != before:
+            since = time.monotonic()
+            self._unchanged[checkpoint.name] = files, since
+        if files and (ahead := seconds_ahead(files)) > TOLD_AHEAD:
+            self._say_once(
+                f"{checkpoint.name}: its newest file is dated {clock(ahead)} in the future, so another clock wrote it; "
+                f"it counts as written when nothing has changed here for {QUIET_SECONDS:.0f} seconds."
+            )
+        if not is_settled(files, QUIET_SECONDS, time.monotonic() - since):
+            return None
         try:
             recognise(checkpoint_options({"pretrained": str(checkpoint.folder), **self._options}))
         except CheckpointError as error:  # shards or index may still come
             self._say_once(f"waiting for {checkpoint.name}: {error}")
-            return False
-        return True
+            return None
+        except Exception as error:  # no reader of configurations is proof against everything in them
+            return replace(candidate, reason=_in_words(error))
+        return candidate
 
-    def _unfinished(self, candidates: Todo) -> Todo:
-        todo: Todo = []
-        for checkpoint, files in candidates:
-            if is_finished(checkpoint.folder, self.model_args, self.output / checkpoint.name, self._data, self.limit):
-                self._judged[checkpoint.name] = files
-            else:
-                todo.append((checkpoint, files))
+    def _unfinished(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        todo: list[Candidate] = []
+        for candidate in candidates:
+            checkpoint = candidate.checkpoint
+            results = self.output / checkpoint.name
+            try:
+                if candidate.reason or not is_finished(
+                    checkpoint.folder, self.model_args, results, self._data, self.limit
+                ):
+                    todo.append(candidate)
+                else:
+                    self._judged[checkpoint.name] = candidate.files
+            except ResultsError:  # other settings: nothing may be scored before the user has chosen
+                raise
+            except Exception as error:  # one that cannot be read must not take the others with it
+                todo.append(replace(candidate, reason=_in_words(error)))
         if len(todo) < len(candidates):
             self.say(f"{len(candidates) - len(todo)} of {len(candidates)} checkpoints are finished already")
         return todo
 
-    def _score(self, todo: Todo) -> None:
+    def _score(self, todo: Sequence[Candidate]) -> None:
         questions = sum(min(about["questions"], self.limit or about["questions"]) for about in self._data.values())
-        with Progress([checkpoint.name for checkpoint, _ in todo], questions, ranks(), self.say) as progress:
-            for checkpoint, files in todo:
-                progress.start(checkpoint.name)
-                reason = self._score_one(checkpoint, progress.one_more)
-                progress.finish(checkpoint.name, reason)
-                self._judged[checkpoint.name] = files
-                self._failed.pop(checkpoint.name, None)
-                if reason is not None:
-                    self._failed[checkpoint.name] = reason
+        with Progress([c.checkpoint.name for c in todo], questions, ranks(), self.say) as progress:
+            for candidate in todo:
+                name = candidate.checkpoint.name
+                progress.start(name)
+                reason = candidate.reason or self._score_one(candidate.checkpoint, progress.one_more)
+                result = load_run(self.output / name) if not reason and ranks().is_main_process else None
+                progress.finish(name, reason, "" if result is None else in_a_line(result))
+                self._judged[name] = candidate.files
+                self._failed.pop(name, None)
+                if reason:
+                    self._failed[name] = reason
+                if result is not None:
+                    self.on_result(result)
 
-    def _score_one(self, checkpoint: TrackedCheckpoint, on_scored: Callable[[], None]) -> str | None:
-        """Why it failed, None if it did not."""
+    def _score_one(self, checkpoint: TrackedCheckpoint, on_scored: Callable[[], None]) -> str:
+        """Why it failed, "" if it did not."""
         try:
             self._harness.evaluate(
                 {"pretrained": str(checkpoint.folder), **self.model_args},
@@ -149,13 +214,26 @@ class Tracker:
                 feature_store=self.feature_store,
                 on_scored=on_scored,
             )
-        except RadarError as error:
-            return str(error)
         except Exception as error:  # one checkpoint must not take the others with it, whatever is wrong with it
-            return f"{type(error).__name__}: {error}"
-        return None
+            return _in_words(error)
+        return ""
 
     def _say_once(self, line: str) -> None:
         if line not in self._told:
             self._told.add(line)
             self.say(line)
+
+
+def in_a_line(result: CheckpointResult) -> str:
+    """The headline numbers, `perception .512 ± .021, reasoning .498 ± .020`, with half of their 95 % intervals."""
+    numbers = tracker_values(result)
+    said = []
+    for ability in ABILITIES:
+        if (sds := numbers.get(f"radar/{ability}_sds")) is not None:
+            half = numbers.get(f"radar/{ability}_sds_half_width")
+            said.append(f"{ability} {sds:.3f}" + ("" if half is None else f" ± {half:.3f}"))
+    return ", ".join(said)
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, RadarError) else f"{type(error).__name__}: {error}"

@@ -1,12 +1,13 @@
 """Finding the checkpoints of a run."""
 
 import os
+import socket
 import time
 
 import pytest
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.follow.discovery import find_checkpoints, is_settled, signature
+from radar_tasks.follow.discovery import find_checkpoints, is_settled, seconds_ahead, signature
 
 
 def folders(root, *names):
@@ -65,3 +66,49 @@ def test_a_signature_changes_with_any_file(tmp_path):
     os.utime(weights, (0, 0))
     assert signature(tmp_path) != first
     assert signature(tmp_path) == signature(tmp_path)
+
+
+def test_a_trainings_folder_stands_for_the_checkpoints_inside(tmp_path):
+    run = tmp_path / "exp-2024"  # a number in its name, and a Trainer's last model in it
+    for name in ("", "checkpoint-500", "checkpoint-1000"):
+        (run / name).mkdir(exist_ok=True)
+        (run / name / "model.safetensors").touch()
+    folders(run, "logs-2026", "checkpoint-1500")  # no checkpoint, and none yet
+    assert [c.step for c in find_checkpoints([str(run)])] == [500, 1000]
+    other = tmp_path / "exp"
+    other.mkdir()
+    (other / "config.json").touch()
+    (run / "checkpoint-500").rename(other / "global_step500")
+    assert [c.name for c in find_checkpoints([str(other)])] == ["global_step500"]
+    (run / "config.json").touch()  # now it says that it is a checkpoint itself, and its name has a step
+    assert [c.step for c in find_checkpoints([str(run)])] == [2024]
+
+
+def test_files_of_a_clock_that_is_ahead_are_settled_when_they_are_left_alone(tmp_path):
+    weights = tmp_path / "model.safetensors"
+    weights.touch()
+    os.utime(weights, (time.time() + 7200,) * 2)
+    files = signature(tmp_path)
+    assert seconds_ahead(files) == pytest.approx(7200, abs=60)
+    assert not is_settled(files, 20, unchanged_seconds=19)
+    assert is_settled(files, 20, unchanged_seconds=20)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_what_is_no_file_is_named_and_not_waited_for(tmp_path, kind, monkeypatch):
+    file = tmp_path / "model.safetensors"
+    monkeypatch.chdir(tmp_path)  # the path of a socket is short
+    if kind == "pipe":
+        os.mkfifo(file)
+    elif kind == "socket":
+        socket.socket(socket.AF_UNIX).bind(file.name)
+    else:
+        file.symlink_to("/dev/zero")
+    with pytest.raises(CheckpointError, match=r"model.safetensors is no file"):
+        signature(tmp_path)
+
+
+def test_a_link_that_leads_nowhere_is_no_change(tmp_path):
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "config.json").touch()
+    assert [name for name, _, _ in signature(tmp_path)] == ["config.json"]

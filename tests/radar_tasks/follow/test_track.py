@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import threading
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 from tiny_models import build
@@ -194,6 +196,91 @@ def test_watching_leaves_what_is_being_written_and_scores_what_is_rewritten(copy
     monkeypatch.setattr(track_module.time, "sleep", between)
     with pytest.raises(KeyboardInterrupt):
         tracker(copy, said=said).watch()
+
+
+def test_one_that_cannot_be_read_fails_alone(copy, monkeypatch):
+    """Also one that was finished: a disk that gives errors, a configuration no parser can follow, a pipe."""
+    (copy / "step-00000" / "config.json").write_text("[" * 100_000)
+    shutil.rmtree(copy / "step-00100")
+    build("qwen2_vl", copy / "step-00100", seed=1)
+    (copy / "step-00300").mkdir()
+    os.mkfifo(copy / "step-00300" / "model.safetensors")
+    real, asked = track_module.is_finished, []
+
+    def is_finished(checkpoint, *about):
+        asked.append(checkpoint.name)
+        if checkpoint.name == "step-00200":
+            raise OSError(5, "Input/output error")
+        return real(checkpoint, *about)
+
+    monkeypatch.setattr(track_module, "is_finished", is_finished)
+    said = []
+    failed = tracker(copy, said=said).once()
+    assert list(failed) == ["step-00000", "step-00200", "step-00300"]
+    assert failed["step-00200"] == "OSError: [Errno 5] Input/output error"
+    assert "is no file but a pipe" in failed["step-00300"]
+    assert [line.split()[1] for line in said if line.startswith("[")] == [f"step-00{k}00:" for k in range(4)]
+    assert "step-00100" in dates(copy)
+
+    for name in ("step-00000", "step-00100", "step-00200"):
+        age(copy / name)
+    watched, rounds = [], iter(range(2))
+
+    def between(seconds):
+        if next(rounds):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(track_module.time, "sleep", between)
+    with pytest.raises(KeyboardInterrupt):
+        tracker(copy, said=watched).watch()
+    told = [line for line in watched if "FAILED" in line or "waiting" in line]
+    assert {line.split("step-")[1][:5] for line in told} == {"00000", "00200", "00300"}
+    assert len(told) == 3  # each once
+
+
+def test_files_dated_in_the_future_are_said_and_scored_when_they_are_left_alone(copy, monkeypatch):
+    shutil.rmtree(copy / "results")
+    age(copy / "step-00000", seconds=-7200)
+    said, now = [], [1000.0]
+
+    def between(seconds):
+        now[0] += seconds
+        if now[0] > 1030:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(track_module.time, "sleep", between)
+    monkeypatch.setattr(track_module.time, "monotonic", lambda: now[0])
+    with pytest.raises(KeyboardInterrupt):
+        tracker(copy, pattern="step-00000", said=said).watch()
+    assert re.search(r"step-00000: its newest file is dated (2:00|1:\d\d):\d\d in the future", said[0])
+    assert said[1].startswith("[1/1] step-00000: perception 0.")
+    assert len(said) == 2
+
+
+def test_scores_are_told_as_they_come(tracked, copy):
+    _, _, said = tracked
+    run = load_run(copy / "results" / "step-00200")
+    probability = [np.exp(row[answer]) / np.exp(row).sum() for row, answer in zip(
+        run.sources["mini_colour"].logprob, run.sources["mini_colour"].answer, strict=True
+    )]  # fmt: skip
+    half = 1.96 * np.std(probability, ddof=1) / np.sqrt(3)
+    assert f"step-00200: perception {np.mean(probability):.3f} ± {half:.3f}; " in said[2]
+    shutil.rmtree(copy / "results")
+    results = []
+    tracker(copy, on_result=results.append).once()
+    assert [result.name for result in results] == ["step-00000", "step-00200"]
+
+
+def test_a_pattern_without_a_match_is_said_before_anything_else(tmp_path):
+    """Neither tasks nor data are looked for, and nothing heavy is imported."""
+    code = (
+        "import sys, typer; from radar_tasks.cli import track; from radar_tasks.errors import CheckpointError\n"
+        f"try: track.command([{str(tmp_path / 'none-*')!r}], output={str(tmp_path)!r}, tasks='radar_nothing')\n"
+        "except CheckpointError as error: print(error, 'torch' in sys.modules, 'lmms_eval' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.startswith("No folder matches"), done.stderr
+    assert done.stdout.endswith("False False\n")
 
 
 def test_what_cannot_be_tracked_says_so_before_anything_is_scored(tmp_path):

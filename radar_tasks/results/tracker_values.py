@@ -1,0 +1,112 @@
+"""What trackers are told about one checkpoint: the same names from a callback, `radar track` and `radar export`.
+
+    radar/<source>_<metric>                     a source's headline, e.g. radar/mmbench_sds
+    radar/<ability>_<metric>                    unweighted mean over the ability's sources that were asked
+    radar/<...>_sds_half_width                  half the width of its 95 % interval
+    radar/<...>_sds_change, _change_half_width  difference from an earlier result, paired by question
+
+What cannot be had (a pooled metric's interval, that of a source with one image) is absent, never 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtri
+
+from radar_metrics.errors import MetricError
+from radar_metrics.options import FloatArray
+from radar_metrics.uncertainty import clustered_standard_error
+from radar_tasks.questions import ABILITIES
+from radar_tasks.results.metrics import METRICS, per_question, question_weights, value
+from radar_tasks.results.model import CheckpointResult, SourceSamples
+
+LOGGED = ("sds", "acc", "margin", "nll")
+"""Metrics that a measurement in training logs."""
+
+HALF_WIDTH = float(ndtri(0.975))
+"""Standard errors in half of a 95 % interval: the normal quantile, 1.96."""
+
+
+@dataclass(frozen=True)
+class _Estimate:
+    """A mean and its standard error, None where there is none."""
+
+    mean: float
+    error: float | None
+
+
+def tracker_values(
+    result: CheckpointResult, earlier: CheckpointResult | None = None, metrics: Sequence[str] = LOGGED
+) -> dict[str, float]:
+    """The numbers of a result by the names above.
+
+    Args:
+        result: the checkpoint's.
+        earlier: the result that changes of SDS are told from; questions that both hold are compared.
+        metrics: names of `radar_tasks.results.metrics.METRICS`.
+    """
+    numbers: dict[str, float] = {}
+    for metric in metrics:
+        of_source = {
+            source: _Estimate(
+                number, _error(samples, per_question(samples, metric)) if _has_questions(metric) else None
+            )
+            for source, samples in result.sources.items()
+            if (number := value(samples, metric)) is not None
+        }
+        for name, estimate in _with_abilities(result, of_source).items():
+            numbers[f"radar/{name}_{metric}"] = estimate.mean
+            if metric == "sds" and estimate.error is not None:
+                numbers[f"radar/{name}_sds_half_width"] = HALF_WIDTH * estimate.error
+    if earlier is not None and "sds" in metrics:
+        for name, estimate in _with_abilities(result, _changes(result, earlier)).items():
+            numbers[f"radar/{name}_sds_change"] = estimate.mean
+            if estimate.error is not None:
+                numbers[f"radar/{name}_sds_change_half_width"] = HALF_WIDTH * estimate.error
+    return numbers
+
+
+def _has_questions(metric: str) -> bool:
+    return METRICS[metric].per_question is not None
+
+
+def _changes(result: CheckpointResult, earlier: CheckpointResult) -> dict[str, _Estimate]:
+    """SDS of each source minus the earlier one's on the same questions."""
+    changes = {}
+    for source in result.sources.keys() & earlier.sources.keys():
+        now, then = result.sources[source], earlier.sources[source]
+        _, rows, old_rows = np.intersect1d(now.q_id, then.q_id, return_indices=True)
+        now, then = now.take(rows), then.take(old_rows)
+        new, old = per_question(now, "sds"), per_question(then, "sds")
+        if new is None or old is None or not len(rows):
+            continue
+        changes[source] = _Estimate(float((new - old) @ question_weights(now)), _error(now, new - old))
+    return changes
+
+
+def _error(samples: SourceSamples, values: FloatArray | None) -> float | None:
+    """Standard error of a source's mean, clustered by image; None where it has but one image."""
+    if values is None:
+        return None
+    try:
+        return clustered_standard_error(
+            values, samples.image_id, strata=samples.category if samples.by_category else None
+        )
+    except MetricError:
+        return None
+
+
+def _with_abilities(result: CheckpointResult, of_source: dict[str, _Estimate]) -> dict[str, _Estimate]:
+    """The estimates by source, then the unweighted means over each ability's sources, which are independent."""
+    estimates = dict(of_source)
+    for ability in ABILITIES:
+        members = [estimate for source, estimate in of_source.items() if result.sources[source].ability == ability]
+        if members:
+            errors = [member.error for member in members if member.error is not None]
+            whole = len(errors) == len(members)
+            error = float(np.sqrt(np.sum(np.square(errors)))) / len(members) if whole else None
+            estimates[ability] = _Estimate(float(np.mean([member.mean for member in members])), error)
+    return estimates
