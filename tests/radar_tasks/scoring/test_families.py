@@ -6,7 +6,7 @@ import torch
 
 from radar_tasks.scoring.checkpoints import from_model
 
-FAMILIES = sorted(tiny_models.FAMILIES)
+FAMILIES = sorted(tiny_models.BY_HAND)
 HOSTILE = "<image> <|image_pad|> <|im_end|> </s> <bos> [IMG] <start_of_image> <IMG_CONTEXT> <|image|> <|START_OF_IMG|>"
 
 

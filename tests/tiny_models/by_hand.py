@@ -1,24 +1,13 @@
-"""Small random checkpoints of many families, with tokenizer and processor of their own; each saved takes < 2 MB.
-
-folder = build("qwen2_vl", tmp_path / "qwen")        # a folder as transformers saves it
-model, processor = make("gemma3")                    # in memory
-"""
+"""The families whose checkpoints are spelt out: those that most tests use, with sizes chosen for them."""
 
 from __future__ import annotations
 
-import io
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 import transformers as hf
-from PIL import Image
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from radar_tasks.questions import Question
+from tiny_models.tokenizers import tokenizer
 
 TEXT_SIZE = {
     "hidden_size": 32,
@@ -28,49 +17,6 @@ TEXT_SIZE = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 4096,
 }
-WORDS = [
-    "The image shows a red circle left of the blue square.",
-    "How many green plants are there? What is above the animal, below or behind it?",
-    "Which animal is this? A cat, a dog, two horses. Select the correct option: yes no 0123456789",
-]
-
-
-def tokenizer(
-    specials: tuple[str, ...], style: str = "bytes", bos: bool = False, pad: str = "<pad>", **named: str
-) -> hf.PreTrainedTokenizerBase:
-    """A trained byte-level (`bytes`, as Qwen's and Llama 3's) or Metaspace (`words`, as Llama 2's) BPE tokenizer."""
-    special_tokens = [AddedToken(t, special=True, normalized=False) for t in (pad, "<s>", "</s>", *specials)]
-    if style == "bytes":
-        backend = Tokenizer(models.BPE())
-        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-        backend.decoder = decoders.ByteLevel()
-        alphabet = pre_tokenizers.ByteLevel.alphabet()
-    else:
-        backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
-        backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
-        backend.decoder = decoders.Metaspace()
-        alphabet = []
-        special_tokens = ["<unk>", *[f"<0x{b:02X}>" for b in range(256)], *special_tokens]
-    trainer = trainers.BpeTrainer(
-        vocab_size=700, special_tokens=special_tokens, initial_alphabet=alphabet, show_progress=False
-    )
-    backend.train_from_iterator(WORDS, trainer)
-    backend = _with_ordinary_bytes(backend)
-    if bos:
-        backend.post_processor = processors.TemplateProcessing(
-            single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", backend.token_to_id("<s>"))]
-        )
-    return hf.PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token=pad, extra_special_tokens=named,
-        **({"unk_token": "<unk>"} if style != "bytes" else {}),
-    )  # fmt: skip
-
-
-def _with_ordinary_bytes(backend: Tokenizer) -> Tokenizer:
-    """The trainer makes every token it is given a control token; the pieces for single bytes are none."""
-    description = json.loads(backend.to_str())
-    description["added_tokens"] = [t for t in description["added_tokens"] if not t["content"].startswith("<0x")]
-    return Tokenizer.from_str(json.dumps(description))
 
 
 def _vocab(tok: hf.PreTrainedTokenizerBase) -> int:
@@ -343,7 +289,7 @@ def _glm4v() -> tuple[Any, Any]:
     return hf.Glm4vForConditionalGeneration(config), processor
 
 
-FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
+BY_HAND: dict[str, Callable[[], tuple[Any, Any]]] = {
     "qwen2_vl": lambda: _qwen("qwen2_vl"),
     "qwen2_5_vl": lambda: _qwen("qwen2_5_vl"),
     "qwen3_vl": lambda: _qwen("qwen3_vl"),
@@ -360,52 +306,3 @@ FAMILIES: dict[str, Callable[[], tuple[Any, Any]]] = {
     "cohere2_vision": lambda: _aya_vision("cohere2_vision"),
     "glm4v": _glm4v,
 }
-
-
-def make(family: str, seed: int = 0) -> tuple[Any, Any]:
-    """Model and processor of a family, the weights spread so that every input changes the scores visibly."""
-    torch.manual_seed(seed)
-    model, processor = FAMILIES[family]()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if parameter.ndim > 1:
-                parameter.normal_(0, 0.15)
-            elif "norm" not in name and "ln" not in name:
-                parameter.normal_(0, 0.02)
-    return model.eval(), processor
-
-
-def build(family: str, folder: Path, seed: int = 0) -> Path:
-    """Saves a checkpoint as transformers does; the folder."""
-    model, processor = make(family, seed)
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
-def picture(seed: int, size: tuple[int, int] = (60, 40), mode: str = "RGB", file_format: str = "PNG") -> bytes:
-    """An image of coloured noise, encoded."""
-    noise = np.random.default_rng(seed).integers(0, 256, (size[1] // 4, size[0] // 4, 3), dtype=np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(noise).resize(size, Image.Resampling.BILINEAR).convert(mode).save(buffer, format=file_format)
-    return buffer.getvalue()
-
-
-def question(
-    text: tuple[str, ...] = ("Which animal is this?",),
-    images: int | tuple[bytes, ...] = 1,
-    options: tuple[str, ...] = ("a red circle", "two horses", "no"),
-    q_id: str = "q1",
-    source: str = "spatial",
-) -> Question:
-    """A question about noise."""
-    pictures = images if isinstance(images, tuple) else tuple(picture(k, (60 + 20 * k, 40)) for k in range(images))
-    return Question(
-        q_id=q_id, text=text, images=pictures, options=options, answer=0, ability="perception", task="General VQA",
-        source=source, category="", image_id=q_id,
-    )  # fmt: skip
-
-
-def opened(data: bytes) -> Image.Image:
-    """The picture behind encoded bytes."""
-    return Image.open(io.BytesIO(data)).convert("RGB")

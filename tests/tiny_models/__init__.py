@@ -1,0 +1,54 @@
+"""Small random checkpoints of every family, with tokenizer and processor of their own; each saved takes < 3 MB.
+
+folder = build("qwen2_vl", tmp_path / "qwen")        # a folder as transformers saves it
+model, processor = make("gemma3")                    # in memory
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tiny_models.by_hand import BY_HAND, QWEN_SPECIALS
+from tiny_models.questions import opened, picture, question
+from tiny_models.table import NOT_MADE, TABLE, made_by_table
+from tiny_models.tokenizers import tokenizer
+
+__all__ = [
+    "BY_HAND",
+    "FAMILIES",
+    "NOT_MADE",
+    "QWEN_SPECIALS",
+    "build",
+    "make",
+    "opened",
+    "picture",
+    "question",
+    "tokenizer",
+]
+
+FAMILIES = sorted({*BY_HAND, *TABLE})
+"""Every type of which a checkpoint can be made."""
+
+
+def make(family: str, seed: int = 0) -> tuple[Any, Any]:
+    """Model and processor of a family, the weights spread so that every input changes the scores visibly."""
+    torch.manual_seed(seed)
+    model, processor = BY_HAND[family]() if family in BY_HAND else made_by_table(family)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.ndim > 1:
+                parameter.normal_(0, 0.15)
+            elif "norm" not in name and "ln" not in name:
+                parameter.normal_(0, 0.02)
+    return model.eval(), processor
+
+
+def build(family: str, folder: Path, seed: int = 0) -> Path:
+    """Saves a checkpoint as transformers does; the folder."""
+    model, processor = make(family, seed)
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder

@@ -1,0 +1,95 @@
+"""Small tokenizers of the kinds that multimodal checkpoints come with, trained in milliseconds on three sentences."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import transformers as hf
+from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+
+WORDS = [
+    "The image shows a red circle left of the blue square.",
+    "How many green plants are there? What is above the animal, below or behind it?",
+    "Which animal is this? A cat, a dog, two horses. Select the correct option: yes no 0123456789",
+]
+
+
+def tokenizer(
+    specials: tuple[str, ...], style: str = "bytes", bos: bool = False, pad: str = "<pad>", **named: str
+) -> hf.PreTrainedTokenizerBase:
+    """A trained tokenizer.
+
+    Args:
+        specials: control tokens beside `pad`, `<s>` and `</s>`.
+        style: `bytes` (byte-level BPE, as Qwen's and Llama 3's), `words` (Metaspace BPE with a token a byte, as
+            Llama 2's and Gemma's), `pieces` (WordPiece between [CLS] and [SEP], as BERT's) or `unigram` (T5's, with
+            `</s>` behind a text).
+        bos: whether `<s>` is put in front of a text.
+        pad: name of the padding token, id 0 for `bytes`.
+        named: further attributes, e.g. `image_token="<image>"`; each is a control token, too.
+    """
+    if style == "pieces":
+        return _pieces(specials, named)
+    control = [AddedToken(t, special=True, normalized=False) for t in (pad, "<s>", "</s>", *specials)]
+    trainer: Any = trainers.BpeTrainer
+    options: dict[str, Any] = {"vocab_size": 700}
+    if style == "bytes":
+        backend = Tokenizer(models.BPE())
+        backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+        backend.decoder = decoders.ByteLevel()
+        options["initial_alphabet"] = pre_tokenizers.ByteLevel.alphabet()
+    elif style == "words":
+        backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+        backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
+        backend.decoder = decoders.Metaspace()
+        control = ["<unk>", *[f"<0x{b:02X}>" for b in range(256)], *control]
+    else:
+        backend = Tokenizer(models.Unigram())
+        backend.pre_tokenizer = pre_tokenizers.Metaspace()
+        backend.decoder = decoders.Metaspace()
+        trainer, options = trainers.UnigramTrainer, {"vocab_size": 400, "unk_token": "<unk>"}
+        control = [*control[:1], control[2], AddedToken("<unk>", special=True, normalized=False), *control[3:]]
+    backend.train_from_iterator(WORDS, trainer(special_tokens=control, show_progress=False, **options))
+    backend = _with_ordinary_bytes(backend)
+    if bos:
+        backend.post_processor = processors.TemplateProcessing(
+            single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", backend.token_to_id("<s>"))]
+        )
+    elif style == "unigram":
+        backend.post_processor = processors.TemplateProcessing(
+            single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", backend.token_to_id("</s>"))]
+        )
+    first = {} if style == "unigram" else {"bos_token": "<s>"}
+    return hf.PreTrainedTokenizerFast(
+        tokenizer_object=backend, **first, eos_token="</s>", pad_token=pad, extra_special_tokens=named,
+        **({"unk_token": "<unk>"} if style != "bytes" else {}),
+    )  # fmt: skip
+
+
+def _pieces(specials: tuple[str, ...], named: dict[str, str]) -> hf.PreTrainedTokenizerBase:
+    control = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *specials]
+    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer()
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        special_tokens=[AddedToken(t, special=True, normalized=False) for t in control],
+        vocab_size=700, show_progress=False,
+    )  # fmt: skip
+    backend.train_from_iterator(WORDS, trainer)
+    ids = [(t, backend.token_to_id(t)) for t in ("[CLS]", "[SEP]")]
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
+    )
+    return hf.BertTokenizer(
+        tokenizer_object=backend, vocab=backend.get_vocab(), do_lower_case=True, extra_special_tokens=named,
+        model_input_names=["input_ids", "attention_mask"],
+    )  # fmt: skip
+
+
+def _with_ordinary_bytes(backend: Tokenizer) -> Tokenizer:
+    """The trainer makes every token it is given a control token; the pieces for single bytes are none."""
+    description = json.loads(backend.to_str())
+    description["added_tokens"] = [t for t in description["added_tokens"] if not t["content"].startswith("<0x")]
+    return Tokenizer.from_str(json.dumps(description))
