@@ -46,10 +46,10 @@ SMALL: dict[str, Any] = {
     **dict.fromkeys(EXPERTS.split(), 4),
     **dict.fromkeys(FEW.split(), 2),
     **dict.fromkeys(ONE.split(), 1),
-    **dict.fromkeys("kv_lora_rank q_lora_rank chunk_size sliding_window num_pos_feats".split(), 16),
-    **dict.fromkeys("num_embeddings codebook_size num_position_embeddings rel_extent".split(), 64),
-    **dict.fromkeys("pos_emb_height pos_emb_width".split(), 8),
-    **dict.fromkeys("resampler_n_latents num_query_tokens latent_query_num".split(), 4),
+    **dict.fromkeys(["kv_lora_rank", "q_lora_rank", "chunk_size", "sliding_window", "num_pos_feats"], 16),
+    **dict.fromkeys(["num_embeddings", "codebook_size", "num_position_embeddings", "rel_extent"], 64),
+    **dict.fromkeys(["pos_emb_height", "pos_emb_width"], 8),
+    **dict.fromkeys(["resampler_n_latents", "num_query_tokens", "latent_query_num"], 4),
     "mamba_num_heads": 8,
     "max_position_embeddings": 4096,
     "additional_vocab_size": 0,
@@ -60,7 +60,8 @@ SMALL: dict[str, Any] = {
 FOLLOWS = {
     "layer_types", "mlp_layer_types", "no_rope_layers", "per_layer_config", "full_attn_idxs", "layer_rope_theta",
     "indexer_types", "kv_source_layers", "rope_scaling_layers", "activation_sparsity_pattern", "moe_layers",
-    "qk_head_dim", "id2label", "label2id", "layers_block_type", "sliding_window_pattern", "transformers_version", "architectures",
+    "qk_head_dim", "id2label", "label2id", "layers_block_type", "sliding_window_pattern",
+    "transformers_version", "architectures",
 }  # fmt: skip
 """Fields that a configuration works out from others when they are not given."""
 

@@ -10,7 +10,6 @@ import transformers as hf
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
-from transformers.models.auto.video_processing_auto import VIDEO_PROCESSOR_MAPPING_NAMES
 
 from tiny_models.configs import small
 from tiny_models.tokenizers import tokenizer
@@ -92,7 +91,10 @@ def qwen(config: Mapping[str, Any], patch: int, video: str, **more: Any) -> Tiny
     """A type with Qwen's processor."""
     return Tiny(
         config, CHAT, images=area(patch), parts={"video_processor": video},
-        **{"image_processor": "Qwen2VLImageProcessor", "pad": "<|endoftext|>", "image": QWEN_IMAGE, "named": QWEN_NAMED, **more},
+        **{
+            "image_processor": "Qwen2VLImageProcessor", "pad": "<|endoftext|>", "image": QWEN_IMAGE,
+            "named": QWEN_NAMED, **more,
+        },
     )  # fmt: skip
 
 
