@@ -17,8 +17,6 @@ from tiny_models.table import NOT_MADE, TABLE, made_by_table
 from tiny_models.tokenizers import tokenizer
 
 __all__ = [
-    "BY_HAND", "FAMILIES", "NOT_MADE", "QWEN_SPECIALS", "build", "make", "opened", "picture", "question", "tokenizer",
-]  # fmt: skip
     "BY_HAND",
     "FAMILIES",
     "NOT_MADE",
