@@ -23,9 +23,10 @@ def fill_store(readers: Sequence[SourceReader], skip_bad: bool) -> None:
     """Prepare the sources, and print of each what came and what was left out."""
     from radar_tasks.store.preparation import prepare as fill
 
+    notes: list[str] = []
     with question_bars() as bar:
         rows = {reader.source: bar.add_task(reader.source, total=len(reader)) for reader in readers}
-        manifests = fill(readers, skip_bad, lambda source, count: bar.advance(rows[source], count))
+        manifests = fill(readers, skip_bad, lambda source, count: bar.advance(rows[source], count), notes.append)
     for manifest in manifests:
         left_out = [
             f"{len(manifest.skipped)} broken ones skipped" if manifest.skipped else "",
@@ -33,6 +34,8 @@ def fill_store(readers: Sequence[SourceReader], skip_bad: bool) -> None:
             "with stand-in distractors" if manifest.stand_in else "",
         ]
         print(", ".join([f"{manifest.source}: {manifest.questions:,} questions", *filter(None, left_out)]))
+    for note in notes:
+        print(f"Note: {note}")
 
 
 class _Rate(progress.ProgressColumn):

@@ -83,19 +83,27 @@ def _status_row(name: str, manifest: Any) -> list[str]:
 def verify(
     sources: Annotated[list[str] | None, typer.Argument(help="Sources to check; all in the store by default.")] = None,
 ) -> None:
-    """Decode every image, check every rule and every checksum; exit status 1 if anything is wrong."""
+    """Decode every image, check every rule and every checksum; exit status 1 if anything is wrong.
+
+    Pictures that are sound but that some models will refuse are noted.
+    """
     from radar_tasks.store import stored_names
     from radar_tasks.store.verification import problems_in
 
     names = sources or stored_names()
-    problems: list[tuple[str, str]] = []
+    problems: list[str] = []
+    notes: list[str] = []
     with question_bars() as bar:
         for name in names:
             row = bar.add_task(name, total=_count_of(name))
-            problems += [(name, problem) for problem in problems_in(name, partial(bar.advance, row))]
-    for name, problem in problems:
-        print(f"{name}: {problem}")
-    print(f"{len(names)} sources checked, {len(problems)} problems.")
+            noted: list[str] = []
+            found = problems_in(name, partial(bar.advance, row), noted.append)
+            problems += [f"{name}: {problem}" for problem in found]
+            notes += [f"Note: {name}, {note}" for note in noted]
+    for line in problems + notes:
+        print(line)
+    also = f", {len(notes)} notes" if notes else ""
+    print(f"{len(names)} sources checked, {len(problems)} problems{also}.")
     if problems:
         raise typer.Exit(1)
 

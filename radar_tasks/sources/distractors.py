@@ -6,6 +6,7 @@ Every function is a pure one of its arguments: choices follow from the q_id (`so
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,9 +22,16 @@ class Distractor:
     rule: str
 
 
+def spelling(text: str) -> str:
+    """A text without what a reader takes for no difference: "Red" is no wrong answer where "red" is right."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+
+
 def wrong_option(q_id: str, options: Sequence[str], answer: str) -> Distractor:
     """One of the other options of a multiple-choice question. Raises `ValueError` if there is no other one."""
-    others = [option for option in options if option != answer and option.strip()]
+    wrong = [option for option in options if option != answer and option.strip()]
+    # Units tell m from M; where the question has nothing else to offer, that is what it asks.
+    others = [option for option in wrong if spelling(option) != spelling(answer)] or wrong
     if not others:
         raise ValueError("there is no wrong option")
     chosen = others[stable_choice(q_id, "distractor", len(others))]
@@ -159,5 +167,5 @@ def _twice(text: str) -> str | None:
 
 
 def _other_answer(q_id: str, answer: str, others: Sequence[str]) -> str | None:
-    different = sorted({other for other in others if other.strip() and other.strip() != answer.strip()})
+    different = sorted({other for other in others if other.strip() and spelling(other) != spelling(answer)})
     return different[stable_choice(q_id, "other answer", len(different))] if different else None

@@ -57,6 +57,8 @@ class Builder:
         if len(draft.pictures) > MAX_IMAGES and not draft.problems:
             return Rejected(draft.q_id, draft.file, too_many_images=True)
         problems = list(draft.problems)
+        if any("\0" in text for text in (draft.q_id, *draft.text, *draft.options, draft.category)):
+            problems.append("a text holds a null byte")
         images = []
         for name in draft.pictures[:MAX_IMAGES]:
             try:

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Ability, Question
+from radar_tasks.sources.distractors import spelling
 from radar_tasks.sources.drafts import Builder, Draft, candidates
-from radar_tasks.sources.pictures import MAX_FILE_BYTES
+from radar_tasks.sources.pictures import picture_bytes, picture_key
+from radar_tasks.sources.record_files import Record, open_records, shortened
 from radar_tasks.sources.source_reader import Rejected, stable_choice
-from radar_tasks.sources.strict_json import JsonObject, parse_json
 
 IDENTIFICATION = ("image", "title", "category")
 RELATION = ("image", "statement", "opposite")
 PROMPT = "The image shows"
 """The prompt of the Wiki sources; also of statements that have no beginning in common."""
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A line of the table: its number from 1 (the header not counted), and its texts by column."""
-
-    number: int
-    values: dict[str, str]
 
 
 class TableSource:
@@ -37,9 +31,12 @@ class TableSource:
     Identification asks which of two titles of one category the image shows; the wrong one is chosen by a hash.
     A relation is split where statement and opposite part: what they begin with alike is the prompt.
 
+    The table is read twice: once for its titles, then question by question, so that memory does not grow with it.
+
     Args:
         name: of the source; its task is `radar_<name>`.
-        table: a file `.csv`, `.tsv`, `.jsonl` or `.parquet`; images are paths relative to its folder.
+        table: a file that `record_files.open_records` takes; images as `pictures.picture_bytes` takes them, paths
+            relative to the table's folder.
         ability: None for `perception` with titles, `reasoning` with statements.
 
     Raises:
@@ -52,72 +49,94 @@ class TableSource:
         self.source = name
         self.location = str(table)
         self._table = table
-        if table.suffix.lower() not in _READERS:
-            raise DataError(f"{table}: not a {', '.join(_READERS)} file")
-        try:
-            self._rows = [_Row(number, row) for number, row in enumerate(_READERS[table.suffix.lower()](table), 1)]
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise DataError(f"{table} cannot be read: {error}") from error
+        self._records = open_records(table)
         self._identifies = self._kind_of_table()
-        self._titles = self._titles_by_category() if self._identifies else {}
         task = "Concept identification" if self._identifies else "Relation"
         self._builder = Builder(name, ability or ("perception" if self._identifies else "reasoning"), task)
+        self._titles: dict[str, list[str]] = {}
+        self._fingerprint = ""
+        self._count = 0
+        self._look_through()
 
     def fingerprint(self) -> str:
-        """Digest of the table and of the sizes and dates of its images."""
-        digest = hashlib.sha256(self._table.read_bytes())
-        digest.update(f"{self._builder}".encode())
-        for row in self._rows:
-            image = self._table.parent / row.values["image"]
-            if image.is_file():
-                status = image.stat()
-                digest.update(f"{image}\0{status.st_size} {status.st_mtime_ns}\n".encode(errors="surrogateescape"))
-        return digest.hexdigest()
+        """Digest of the table and of the sizes and dates of its images, as they were when it was opened."""
+        return self._fingerprint
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return self._count
 
     def read(self) -> Iterator[Question | Rejected]:
         """The questions in the table's order; see `source_reader.SourceReader`."""
-        for row in self._rows:
-            draft = self._identification(row) if self._identifies else self._relation(row)
-            yield self._builder.build(draft, self._read_picture)
+        for record in self._records.records(IDENTIFICATION if self._identifies else RELATION):
+            try:
+                if record.problems:
+                    raise ValueError(*record.problems)
+                draft = self._identification(record) if self._identifies else self._relation(record)
+            except ValueError as error:
+                yield Rejected("", record.where, tuple(map(str, error.args)))
+            else:
+                yield self._builder.build(draft, partial(_picture, record.values.get("image"), self._table.parent))
 
     def _kind_of_table(self) -> bool:
-        if not self._rows:
-            raise DataError(f"{self._table} has no rows")
-        columns = set.intersection(*(set(row.values) for row in self._rows))
+        columns = self._records.columns
         for identifies, needed in ((True, IDENTIFICATION), (False, RELATION)):
-            if columns.issuperset(needed):
+            if set(needed) <= set(columns):
                 return identifies
+        hint = "" if len(columns) > 1 else " (is another delimiter used?)"
+        if {"question", "answer"} <= set(columns):
+            hint = f"; for questions with options of their own: radar data import {self.source} --from {self._table}"
         raise DataError(
-            f"{self._table} has the columns {', '.join(sorted(columns)) or 'none that all rows share'}; needed are "
-            f"{', '.join(IDENTIFICATION)} (identification) or {', '.join(RELATION)} (relation)"
+            f"{self._table} has the columns {', '.join(columns)}; needed are "
+            f"{', '.join(IDENTIFICATION)} (identification) or {', '.join(RELATION)} (relation){hint}"
         )
 
-    def _titles_by_category(self) -> dict[str, list[str]]:
-        titles = defaultdict(set)
-        for row in self._rows:
-            titles[row.values["category"]].add(row.values["title"])
-        return {category: sorted(members) for category, members in titles.items()}
+    def _look_through(self) -> None:
+        """The first pass: what the rows of a category are called, how many there are, and which images they name.
 
-    def _identification(self, row: _Row) -> Draft:
-        title, category = row.values["title"], row.values["category"]
-        others = [other for other in self._titles[category] if other != title]
+        A row without a sound title gives none: it is told as one bad row, and not once more by each row that would
+        have it for a wrong option.
+        """
+        with self._table.open("rb") as file:
+            digest = hashlib.sha256()
+            while chunk := file.read(2**20):
+                digest.update(chunk)
+        digest.update(f"{self._builder}".encode())
+        titles: dict[str, set[str]] = defaultdict(set)
+        for record in self._records.records(IDENTIFICATION if self._identifies else RELATION):
+            self._count += 1
+            image = record.values.get("image")
+            if isinstance(image, str) and picture_key(image) == image:
+                digest.update(_stamp(self._table.parent / image))
+            if self._identifies and not record.problems:
+                with contextlib.suppress(ValueError):
+                    titles[record.text("category")].add(record.text("title"))
+        if not self._count:
+            raise DataError(f"{self._table} has no rows")
+        self._titles = {category: sorted(members) for category, members in titles.items()}
+        self._fingerprint = digest.hexdigest()
+
+    def _identification(self, record: Record) -> Draft:
+        title, category = _texts(record, "title", "category")
+        others = [other for other in self._titles[category] if spelling(other) != spelling(title)]
         if not others:
             problem = f"{title!r} is the only title of the category {category!r}: no distractor"
-            return self._draft(row, PROMPT, title, [], category=category, problems=(problem,))
-        other = others[stable_choice(str(row.number), "distractor", len(others))]
+            return self._draft(record, PROMPT, title, [], category=category, problems=(problem,))
+        other = others[stable_choice(str(record.number), "distractor", len(others))]
         rule = "another title of the same category, chosen by a hash of the q_id"
-        return self._draft(row, PROMPT, title, [other], category=category, rule=rule)
+        return self._draft(record, PROMPT, title, [other], category=category, rule=rule)
 
-    def _relation(self, row: _Row) -> Draft:
-        prompt, statement, opposite = split_statements(row.values["statement"], row.values["opposite"])
-        return self._draft(row, prompt, statement, [opposite], category="", rule="the opposite that the table gives")
+    def _relation(self, record: Record) -> Draft:
+        whole, other = _texts(record, "statement", "opposite")
+        problems: tuple[str, ...] = ()
+        if whole != other and spelling(whole) == spelling(other):
+            problems = (f"statement and opposite differ in case and blanks only: {shortened(whole)}",)
+        prompt, statement, opposite = split_statements(whole, other)
+        rule = "the opposite that the table gives"
+        return self._draft(record, prompt, statement, [opposite], category="", rule=rule, problems=problems)
 
     def _draft(
         self,
-        row: _Row,
+        record: Record,
         text: str,
         answer: str,
         distractors: list[str],
@@ -126,79 +145,66 @@ class TableSource:
         rule: str = "",
         problems: tuple[str, ...] = (),
     ) -> Draft:
-        q_id, image = str(row.number), row.values["image"]
+        q_id, image = str(record.number), record.values.get("image", "")
         options, place, more = candidates(q_id, answer, distractors)
         return Draft(
             q_id=q_id,
-            file=f"{self._table.name}, row {row.number}",
+            file=record.where,
             text=(text,),
-            pictures=(image,),
+            pictures=("image",),
             options=options,
             answer=place,
             category=category,
-            image_id=image,
+            image_id=picture_key(image),
             rule=rule,
             problems=problems + more,
         )
-
-    def _read_picture(self, name: str) -> bytes:
-        path = self._table.parent / name
-        if not name or not path.is_file():
-            raise DataError(f"image {path} is missing")
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise DataError(f"image {path} is larger than {MAX_FILE_BYTES:,} bytes")
-        try:
-            return path.read_bytes()
-        except OSError as error:
-            raise DataError(f"image {path} cannot be read: {error.strerror}") from error
 
 
 def split_statements(statement: str, opposite: str) -> tuple[str, str, str]:
     """The words that both begin with, and the rest of each; without a common beginning, `PROMPT` and both whole.
 
+    Prompt and option are joined with one blank, so the split is at a place where one blank stands: joined again, both
+    are what they were, to the character.
+
     >>> split_statements("The cup is on the left side", "The cup is on the right side")
     ('The cup is on the', 'left side', 'right side')
     """
-    words, others = statement.split(), opposite.split()
-    # At least one word is left of each: an option cannot be empty.
-    shortest = max(0, min(len(words), len(others)) - 1)
-    common = next((k for k in range(shortest) if words[k] != others[k]), shortest)
-    if common == 0:
-        return PROMPT, " ".join(words), " ".join(others)
-    return " ".join(words[:common]), " ".join(words[common:]), " ".join(others[common:])
+    split = 0
+    for blank in _ONE_BLANK.finditer(statement):
+        place = blank.start()
+        if statement[: place + 1] != opposite[: place + 1] or opposite[place + 1 : place + 2] in ("", *_BLANKS):
+            break
+        split = place
+    if not split:
+        return PROMPT, statement, opposite
+    return statement[:split], statement[split + 1 :], opposite[split + 1 :]
 
 
-def _delimited(delimiter: str) -> Any:
-    def read(table: Path) -> Iterator[dict[str, str]]:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            for row in csv.DictReader(file, delimiter=delimiter, restval=""):
-                yield {name.strip(): value.strip() for name, value in row.items() if name is not None}
-
-    return read
+_BLANKS = (" ", "\t", "\n", "\r")
+_ONE_BLANK = re.compile(r"(?<=\S) (?=\S)")
 
 
-def _json_lines(table: Path) -> Iterator[dict[str, str]]:
-    with table.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            if not line.strip():
-                continue
-            row = parse_json(line, f"{table}, line {number}")
-            if not isinstance(row, JsonObject):
-                raise DataError(f"{table}, line {number}: an object is needed")
-            yield {name: value.strip() for name, value in row.items() if isinstance(value, str)}
+def _texts(record: Record, *columns: str) -> list[str]:
+    """The texts of a row. Raises `ValueError` with a reason for every column that has none."""
+    texts, problems = [], []
+    for column in columns:
+        try:
+            texts.append(record.text(column))
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise ValueError(*problems)
+    return texts
 
 
-def _parquet(table: Path) -> Iterator[dict[str, str]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
+def _picture(value: Any, folder: Path, _name: str) -> bytes:
+    return picture_bytes(value, folder)
 
+
+def _stamp(image: Path) -> bytes:
     try:
-        columns = set(pq.read_schema(table).names) & {*IDENTIFICATION, *RELATION}
-        rows = pq.read_table(table, columns=sorted(columns)).to_pylist()
-    except (OSError, pa.ArrowException) as error:
-        raise DataError(f"{table} cannot be read: {error}") from error
-    for row in rows:
-        yield {name: str(value).strip() for name, value in row.items() if isinstance(value, str | int | float)}
-
-
-_READERS = {".csv": _delimited(","), ".tsv": _delimited("\t"), ".jsonl": _json_lines, ".parquet": _parquet}
+        status = image.stat()
+    except (OSError, ValueError):
+        return b""
+    return f"{image}\0{status.st_size} {status.st_mtime_ns}\n".encode(errors="surrogateescape")

@@ -7,7 +7,7 @@ A rebuilt source is not the release: its distractors are other ones than the pap
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,9 +24,9 @@ from radar_tasks.sources.distractors import (
     wrong_option,
 )
 from radar_tasks.sources.drafts import Builder, Draft, candidates, marked_draft
+from radar_tasks.sources.record_files import Record
 from radar_tasks.sources.source_reader import Rejected
 
-Row = Mapping[str, Any]
 Pictures = dict[str, Any]
 """Pictures of a row by the name used in its draft, each as `datasets` gives it undecoded: `{"bytes", "path"}`."""
 
@@ -47,7 +47,7 @@ class Recipe:
     split: str
     columns: tuple[str, ...]
     picture_columns: tuple[str, ...]
-    make: Callable[[Row, tuple[str, ...]], tuple[Draft, Pictures] | None]
+    make: Callable[[Record, tuple[str, ...]], tuple[Draft, Pictures] | None]
 
 
 class PublicSource:
@@ -86,19 +86,24 @@ class PublicSource:
 
     def read(self) -> Iterator[Question | Rejected]:
         """The questions in the data set's order; see `source_reader.SourceReader`."""
-        answers = tuple(map(str, self._rows["answer"]))
-        seen: set[str] = set()
+        # Wrong options are made of them; a missing answer is told with its own row and makes none.
+        answers = tuple(answer for answer in self._rows["answer"] if isinstance(answer, str) and _is_there(answer))
+        seen: dict[str, Draft] = {}
         for place, row in enumerate(self._rows):
             where = f"{self.location}, row {place}"
+            values = {column: value for column, value in row.items() if _is_there(value)}
             try:
-                made = self._recipe.make(row, answers)
+                made = self._recipe.make(Record(place, where, values), answers)
             except (ValueError, SyntaxError, KeyError, IndexError, TypeError) as error:
                 yield Rejected("", where, (f"the row is not as expected: {error}",))
                 continue
-            if made is None or made[0].q_id in seen:
+            if made is None or made[0] == seen.get(made[0].q_id):
                 continue
             draft, pictures = made
-            seen.add(draft.q_id)
+            if draft.q_id in seen:
+                yield Rejected(draft.q_id, where, ("the q_id comes twice, with other texts",))
+                continue
+            seen[draft.q_id] = draft
             yield self._builder.build(draft, partial(_picture_bytes, pictures))
 
 
@@ -163,44 +168,44 @@ def _draft(q_id: str, text: str, answer: str, wrong: Distractor, **others: Any) 
     return Draft(q_id=q_id, text=(text,), options=options, answer=place, problems=problems, rule=wrong.rule, **others)
 
 
-def _mmbench(row: Row, _answers: tuple[str, ...]) -> tuple[Draft, Pictures] | None:
-    index = int(row["index"])
+def _mmbench(row: Record, _answers: tuple[str, ...]) -> tuple[Draft, Pictures] | None:
+    index = int(row.text("index"))
     if index >= 1_000_000:  # the same question with its options rotated, for circular evaluation
         return None
-    options = {letter: str(row[letter]) for letter in "ABCD" if _is_there(row.get(letter))}
-    answer = options[row["answer"]]
-    category = str(row["category"])
-    text = f"{row['hint']} {row['question']}" if _is_there(row.get("hint")) else str(row["question"])
+    options = {letter: row.text(letter) for letter in "ABCD" if letter in row.values}
+    answer = options[row.text("answer")]
+    category = row.text("category")
+    text = f"{row.text('hint')} {row.text('question')}" if "hint" in row.values else row.text("question")
     q_id = f"{category}/{index}"
     wrong = wrong_option(q_id, list(options.values()), answer)
     draft = _draft(
         q_id, text, answer, wrong, file=f"index {index}", pictures=("image",), category=category, image_id=q_id
     )
-    return draft, {"image": row["image"]}
+    return draft, {"image": row.values.get("image")}
 
 
-def _mathvista(row: Row, _answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
-    q_id, answer = str(row["pid"]), str(row["answer"])
+def _mathvista(row: Record, _answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
+    q_id, answer = row.text("pid"), row.text("answer")
     make = {"integer": shifted_number, "float": shifted_number, "list": shifted_list}
-    if row["question_type"] == "multi_choice":
-        wrong = wrong_option(q_id, [str(choice) for choice in row["choices"]], answer)
+    if row.text("question_type") == "multi_choice":
+        wrong = wrong_option(q_id, list(row.values["choices"]), answer)
     else:
-        wrong = make[row["answer_type"]](q_id, answer)
-    unit = f" (Unit: {row['unit']})" if _is_there(row.get("unit")) else ""
-    text = f"{row['question']}{unit}"
+        wrong = make[row.text("answer_type")](q_id, answer)
+    unit = f" (Unit: {row.text('unit')})" if "unit" in row.values else ""
+    text = f"{row.text('question')}{unit}"
     draft = _draft(
         q_id, text, answer, wrong, file=f"pid {q_id}", pictures=("decoded_image",), category="", image_id=q_id
     )
-    return draft, {"decoded_image": row["decoded_image"]}
+    return draft, {"decoded_image": row.values.get("decoded_image")}
 
 
-def _seephys(row: Row, answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
-    index, answer = str(row["index"]), str(row["answer"])
-    pictures = {f"{index}_{k}": picture for k, picture in enumerate(row["images"])}
+def _seephys(row: Record, answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
+    index, answer = row.text("index"), row.text("answer")
+    pictures = {f"{index}_{k}": picture for k, picture in enumerate(row.values["images"])}
     q_id = f"{index}--0"
     draft = _draft(
         q_id,
-        str(row["question"]) if _is_there(row["question"]) else "",
+        row.text("question") if "question" in row.values else "",
         answer,
         changed_expression(q_id, answer, answers),
         file=f"index {index}",
@@ -211,28 +216,28 @@ def _seephys(row: Row, answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
     return draft, pictures
 
 
-def _mmmu_pro(row: Row, _answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
-    q_id, shown = str(row["id"]), str(row["options"])
+def _mmmu_pro(row: Record, _answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
+    q_id, shown = row.text("id"), row.text("options")
     options = [str(option) for option in ast.literal_eval(shown)]
-    answer = options[ord(row["answer"]) - ord("A")]
+    answer = options["ABCDEFGHIJ".index(row.text("answer"))]
     wrong = wrong_option(q_id, options, answer)
     draft = marked_draft(
         q_id=q_id,
         file=f"id {q_id}",
-        question=str(row["question"]),
+        question=row.text("question"),
         answer=answer,
         distractors=[wrong.text],
         shown_options=shown,
         picture_name=lambda mark: f"image_{mark}",
-        category=str(row["subject"]),
+        category=row.text("subject"),
         rule=wrong.rule,
     )
-    return draft, {name: row.get(name) for name in draft.pictures}
+    return draft, {name: row.values.get(name) for name in draft.pictures}
 
 
 def _is_there(value: Any) -> bool:
-    """Tables of these data sets hold `nan` where nothing stands."""
-    return value is not None and str(value).strip().lower() not in ("", "nan")
+    """Tables of these data sets hold `nan`, as a number or a text, where nothing stands."""
+    return value is not None and (isinstance(value, list | dict) or str(value).strip().lower() not in ("", "nan"))
 
 
 RECIPES: dict[str, Recipe] = {

@@ -24,13 +24,7 @@ class JsonObject(dict[str, Any]):
 def parse_json(data: bytes, where: str) -> Any:
     """The value in `data` (UTF-8). Raises `DataError` naming `where` for anything that is not JSON."""
     try:
-        return json.loads(
-            data.decode("utf-8-sig"),
-            object_pairs_hook=_object,
-            parse_int=JsonNumber,
-            parse_float=JsonNumber,
-            parse_constant=_no_constant,
-        )
+        return DECODER.decode(data.decode("utf-8-sig"))
     except RecursionError:
         raise DataError(f"{where}: JSON nested too deeply") from None
     except ValueError as error:  # UnicodeDecodeError and JSONDecodeError are among them
@@ -47,3 +41,9 @@ def _object(pairs: list[tuple[str, Any]]) -> JsonObject:
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a number of JSON")
+
+
+DECODER = json.JSONDecoder(
+    object_pairs_hook=_object, parse_int=JsonNumber, parse_float=JsonNumber, parse_constant=_no_constant
+)
+"""Reads JSON as `parse_json` does; `raw_decode` also from the middle of a longer text."""

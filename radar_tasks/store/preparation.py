@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from radar_tasks.errors import DataError
+from radar_tasks.sources.pictures import shape_notes
 from radar_tasks.sources.source_reader import STAND_IN, Rejected, SourceReader
 from radar_tasks.store.home import data_home, source_path
 from radar_tasks.store.manifest import Manifest, Origin, Skipped
@@ -19,8 +20,13 @@ SHOWN_PROBLEMS = 200
 Progress = Callable[[str, int], None]
 """Called with the source and the number of questions just read."""
 
+Note = Callable[[str], None]
+"""Called with what is no fault but worth knowing: a picture that some models will refuse."""
 
-def prepare(readers: Sequence[SourceReader], skip_bad: bool, progress: Progress) -> list[Manifest]:
+
+def prepare(
+    readers: Sequence[SourceReader], skip_bad: bool, progress: Progress, note: Note | None = None
+) -> list[Manifest]:
     """Read, check and store sources; return their manifests.
 
     Each source is first written to a staging folder. Only when all are there they take their places, one rename each,
@@ -31,6 +37,7 @@ def prepare(readers: Sequence[SourceReader], skip_bad: bool, progress: Progress)
         readers: the sources.
         skip_bad: leave broken questions out and record them in the manifest, instead of refusing.
         progress: see `Progress`.
+        note: see `Note`.
 
     Raises:
         DataError: questions are broken; the message lists all of them, over all sources. The store is left as it was.
@@ -44,14 +51,14 @@ def prepare(readers: Sequence[SourceReader], skip_bad: bool, progress: Progress)
             manifest = _staged_before(path, reader, skip_bad)
             if manifest is None:
                 path.unlink(missing_ok=True)
-                manifest, bad = _stage(path, reader, skip_bad, progress)
+                manifest, bad = _stage(path, reader, skip_bad, progress, note)
                 problems += bad
             else:
                 progress(reader.source, len(reader))
             if manifest is not None:
                 staged[path] = manifest
         if problems:
-            raise DataError(_all_problems(problems))
+            raise DataError(_all_problems(problems, skip_bad))
         for path, manifest in staged.items():
             destination = source_path(manifest.source)
             destination.parent.mkdir(parents=True, exist_ok=True)
@@ -73,7 +80,7 @@ def _staged_before(path: Path, reader: SourceReader, skip_bad: bool) -> Manifest
 
 
 def _stage(
-    path: Path, reader: SourceReader, skip_bad: bool, progress: Progress
+    path: Path, reader: SourceReader, skip_bad: bool, progress: Progress, note: Note | None
 ) -> tuple[Manifest | None, list[Rejected]]:
     rejected: list[Rejected] = []
     too_many_images = 0
@@ -83,6 +90,9 @@ def _stage(
             if not isinstance(item, Rejected):
                 writer.add(item)
                 stand_in = stand_in or item.rule.startswith(STAND_IN)
+                if note is not None:
+                    for text in shape_notes(item):
+                        note(f"{reader.source}, {text}")
             elif item.too_many_images:
                 too_many_images += 1
             else:
@@ -95,18 +105,19 @@ def _stage(
         return writer.finish(origin, skipped, too_many_images, stand_in), []
 
 
-def _all_problems(problems: Sequence[Rejected]) -> str:
-    lines = [
-        f"  {bad.file}" + (f", question {bad.q_id!r}" if bad.q_id else "") + ": " + "; ".join(bad.reasons)
-        for bad in problems[:SHOWN_PROBLEMS]
-    ]
+def _all_problems(problems: Sequence[Rejected], skip_bad: bool) -> str:
+    lines = [f"  {_place(bad)}: {'; '.join(bad.reasons)}" for bad in problems[:SHOWN_PROBLEMS]]
     if len(problems) > SHOWN_PROBLEMS:
         lines.append(f"  … and {len(problems) - SHOWN_PROBLEMS} more")
-    return (
-        f"{len(problems)} of the questions are broken, and the store is left as it was:\n"
-        + "\n".join(lines)
-        + "\nRepair them, or leave them out with --skip-bad; the manifest then says which."
-    )
+    remedy = "Repair them, or leave them out with --skip-bad; the manifest then says which."
+    if skip_bad:
+        remedy = "No sound question would be left of a source: repair them."
+    return "\n".join([f"{len(problems)} of the questions are broken, and the store is left as it was:", *lines, remedy])
+
+
+def _place(bad: Rejected) -> str:
+    """File and question. A table's question is called by the number of its row, which need not be said twice."""
+    return bad.file if not bad.q_id or bad.file.endswith(f"row {bad.q_id}") else f"{bad.file}, question {bad.q_id!r}"
 
 
 def _version() -> str:

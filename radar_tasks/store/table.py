@@ -149,7 +149,8 @@ class QuestionTable:
         try:
             manifest = Manifest.model_validate_json(text)
         except ValidationError as error:
-            raise DataError(f"the manifest in {self.path} is not valid, prepare the data again: {error}") from None
+            faults = "; ".join(f"{'.'.join(map(str, f['loc'])) or 'JSON'}: {f['msg']}" for f in error.errors())
+            raise DataError(f"the manifest in {self.path} is not valid ({faults}): prepare the data again.") from None
         if manifest.questions != len(self):
             raise DataError(f"{self.path} holds {len(self)} questions, its manifest says {manifest.questions}")
         return manifest

@@ -6,13 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from radar_tasks.errors import RadarError
-from radar_tasks.sources.pictures import picture_problem
+from radar_tasks.sources.pictures import picture_problem, shape_notes
 from radar_tasks.store.digest import ContentDigest
 from radar_tasks.store.home import open_source
 from radar_tasks.store.table import QuestionTable
 
 
-def problems_in(source: str, progress: Callable[[int], None]) -> Iterator[str]:
+def problems_in(
+    source: str, progress: Callable[[int], None], note: Callable[[str], None] | None = None
+) -> Iterator[str]:
     """Everything that is wrong with a source of the store, in words that name the question.
 
     Reads all of it: every rule of `Question`, every picture to its end, the counts, and the checksum.
@@ -20,6 +22,7 @@ def problems_in(source: str, progress: Callable[[int], None]) -> Iterator[str]:
     Args:
         source: its name.
         progress: called with the number of questions just read.
+        note: called with what is no fault but worth knowing: a picture that some models will refuse.
     """
     try:
         table = open_source(source)
@@ -32,10 +35,12 @@ def problems_in(source: str, progress: Callable[[int], None]) -> Iterator[str]:
     for q_id, count in Counter(row["q_id"] for row in headers).items():
         if count > 1:
             yield f"question {q_id!r} comes {count} times"
-    yield from _content_problems(table, progress)
+    yield from _content_problems(table, progress, note)
 
 
-def _content_problems(table: QuestionTable, progress: Callable[[int], None]) -> Iterator[str]:
+def _content_problems(
+    table: QuestionTable, progress: Callable[[int], None], note: Callable[[str], None] | None
+) -> Iterator[str]:
     digest = ContentDigest()
     images = image_bytes = 0
     categories: Counter[str] = Counter()
@@ -54,9 +59,14 @@ def _content_problems(table: QuestionTable, progress: Callable[[int], None]) -> 
             yield f"question {question.q_id!r} is of {question.ability}, {question.task}; the manifest says otherwise"
         images += len(question.images)
         image_bytes += sum(map(len, question.images))
+        sound = True
         for k, image in enumerate(question.images):
             if problem := picture_problem(image):
+                sound = False
                 yield f"question {question.q_id!r}, image {k}: {problem}"
+        if sound and note is not None:
+            for text in shape_notes(question):
+                note(text)
     if broken:
         return  # sums over what is left would only repeat that something is missing
     manifest = table.manifest

@@ -7,6 +7,8 @@ import zipfile
 from contextlib import nullcontext, suppress
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fuzz.mutations import damaged, spoiled
 from fuzzing import cases
@@ -150,22 +152,57 @@ def test_names_in_an_archive_write_nothing_outside(home, paths):
     outcome(home / "n.zip")
 
 
-TABLE = b"image,title,category\np.jpg,A cat,animals\np.jpg,A dog,animals\n"
+TABLE = b'image,title,category\np.jpg,A cat,animals\np.jpg,"A ""small"" dog",animals\n'
 STATEMENTS = b'{"image": "p.jpg", "statement": "The cup is left", "opposite": "The cup is right"}\n'
+ARRAY = json.dumps([{"image": "p.jpg", "title": title, "category": "c"} for title in ("a", "b")], indent=1).encode()
 
 
-@settings(max_examples=cases(250), deadline=None)
+def parquet(rows):
+    out = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows), out)
+    return out.getvalue()
+
+
+PARQUET = parquet([{"image": PICTURES[6], "title": title, "category": "c"} for title in ("a", "b")])
+
+
+def read_table(home, ending, data):
+    table = home / f"t{ending}"
+    table.write_bytes(data)
+    (home / "p.jpg").write_bytes(PICTURES[6])
+    started = time.perf_counter()
+    found = []
+    with suppress(RadarError):
+        source = TableSource("mine", table)
+        found = list(source.read())
+        assert len(found) == len(source)
+    for question in found:
+        assert isinstance(question, Question) or (question.reasons and max(map(len, question.reasons)) < 1000)
+    assert time.perf_counter() - started < SECONDS
+    return found
+
+
+@settings(max_examples=cases(400), deadline=None)
 @given(
     damaged(TABLE).map(lambda data: (".csv", data))
     | damaged(TABLE.replace(b",", b"\t")).map(lambda data: (".tsv", data))
     | damaged(STATEMENTS).map(lambda data: (".jsonl", data))
-    | st.binary(max_size=100).map(lambda data: (".parquet", data))
+    | damaged(ARRAY).map(lambda data: (".json", data))
+    | damaged(PARQUET).map(lambda data: (".parquet", data))
 )
-def test_a_table(home, case):
-    ending, data = case
-    table = home / f"t{ending}"
-    table.write_bytes(data)
-    (home / "p.jpg").write_bytes(PICTURES[6])
-    with suppress(RadarError):
-        for found in TableSource("mine", table).read():
-            assert isinstance(found, Question) or found.reasons
+def test_a_damaged_table(home, case):
+    read_table(home, *case)
+
+
+ROWS = [{"image": "p.jpg", "title": title, "category": "c"} for title in ("one", "two", "three")]
+
+
+@settings(max_examples=cases(200), deadline=None)
+@given(spoiled(ROWS))
+def test_a_spoilt_row_makes_one_bad_row(home, rows):
+    """A value replaced or removed leaves the other rows questions, unless it leaves them without a wrong option."""
+    lines = "\n".join(json.dumps(row) for row in rows).encode("utf-8", "surrogatepass")
+    found = read_table(home, ".jsonl", lines)
+    untouched = [k for k, row in enumerate(rows) if row in ROWS]
+    if found and len({rows[k]["title"] for k in untouched}) > 1:
+        assert all(isinstance(found[k], Question) for k in untouched)

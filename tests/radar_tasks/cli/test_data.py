@@ -136,6 +136,36 @@ def test_a_source_of_ones_own(tmp_path):
     assert stored_names() == ["birds"]
 
 
+def test_a_picture_that_some_processors_refuse_is_named(tmp_path):
+    Image.new("RGB", (6000, 20)).save(tmp_path / "wide.png")
+    Image.new("RGB", (4000, 20)).save(tmp_path / "p.png")  # 200 : 1 is still taken
+    table = tmp_path / "t.csv"
+    table.write_text("image,title,category\np.png,robin,bird\nwide.png,finch,bird\n")
+    told = radar_data("new", "birds", "--table", table)
+    assert "Note: birds, question '2', image 0 ('wide.png'): 6000 x 20 pixels" in told
+    verified = radar_data("verify")
+    assert "Note: birds, question '2', image 0 ('wide.png'): 6000 x 20 pixels" in verified
+    assert "question '1'" not in told + verified
+    assert "1 sources checked, 0 problems, 1 notes." in verified
+
+
+def test_every_kind_of_bad_row_can_be_left_out(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
+    table = tmp_path / "t.tsv"
+    rows = ["p.png\trobin\tbird", "p.png\tfinch", 'p.png\t"owl\tbird', "p.png\t\tbird", "gone.png\twren\tbird"]
+    table.write_text("image\ttitle\tcategory\n" + "\n".join([*rows, "p.png\ttit\tbird"]) + "\n")
+    with pytest.raises(DataError) as told:
+        radar_data("new", "birds", "--table", table)
+    lines = str(told.value).splitlines()
+    assert lines[0].startswith("4 of the questions are broken")
+    assert [line.split(":")[0].strip() for line in lines[1:5]] == [f"t.tsv, row {k}" for k in (2, 3, 4, 5)]
+    assert "2 questions, 4 broken ones skipped" in radar_data("new", "birds", "--table", table, "--skip-bad")
+    assert [bad.file for bad in open_source("birds").manifest.skipped] == [f"t.tsv, row {k}" for k in (2, 3, 4, 5)]
+    table.write_text("image\ttitle\tcategory\np.png\trobin\n")
+    with pytest.raises(DataError, match="No sound question would be left"):
+        radar_data("new", "birds", "--table", table, "--skip-bad")
+
+
 def test_show_writes_a_page_that_needs_nothing_else(release, home, tmp_path):
     radar_data("prepare", release[0])
     path = Path(radar_data("show", "mmmu_pro").strip())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -94,6 +96,95 @@ def test_a_split_loses_nothing_and_leaves_something(statement, opposite):
         assert (one, other) == (statement, opposite)
 
 
+blanks = st.text(st.sampled_from("ab \n\t"), min_size=1, max_size=12).filter(str.strip)
+
+
+@given(blanks, blanks)
+def test_a_split_keeps_every_blank(statement, opposite):
+    prompt, one, other = split_statements(statement, opposite)
+    if prompt == PROMPT:
+        assert (one, other) == (statement, opposite)
+    else:
+        assert (f"{prompt} {one}", f"{prompt} {other}") == (statement, opposite)
+        assert one.strip()
+        assert other.strip()
+
+
+def test_texts_are_kept_to_the_character(folder):
+    rows = [
+        {"image": "p.png", "statement": "The  sign reads\n one", "opposite": "The  sign reads\n two"},
+        {"image": "p.png", "statement": "It is on the\tleft", "opposite": "It is on the\tright"},
+    ]
+    sign, side = read(table(folder, rows))
+    assert sign.text == ("The  sign",)
+    assert sign.options[sign.answer] == "reads\n one"
+    assert (side.text, set(side.options)) == (("It is on",), {"the\tleft", "the\tright"})
+    titles = [{"image": "p.png", "title": title, "category": "c"} for title in ("two  blanks ", "a\nline", "nan")]
+    for q, row in zip(read(table(folder, titles)), titles, strict=True):
+        assert q.options[q.answer] == row["title"]
+
+
+def test_a_wrong_option_is_not_another_spelling(folder):
+    names = ("red", "Red", "RED ", "\uff52ed", "blue")
+    found = read(table(folder, [{"image": "p.png", "title": name, "category": "c"} for name in names]))
+    assert all("blue" in q.options for q in found)
+    (same,) = read(table(folder, [{"image": "p.png", "statement": "It is Red", "opposite": "it is  red"}]))
+    assert "differ in case and blanks only" in same.reasons[0]
+
+
+@pytest.mark.parametrize("name", ["t.csv", "t.tsv", "t.jsonl", "t.parquet"])
+@pytest.mark.parametrize(("column", "value"), [("title", ""), ("title", None), ("category", ""), ("title", " ")])
+def test_one_bad_row_is_one(folder, name, column, value):
+    if value is None and name[-2:] == "sv":
+        value = ""
+    rows = [dict(row) for row in TITLES]
+    rows[1][column] = value
+    found = read(table(folder, rows, name))
+    assert [isinstance(q, Question) for q in found] == [True, False, True, True, True]
+    assert found[1].file == f"{name}, row 2"
+    assert f"column '{column}'" in found[1].reasons[0]
+    assert not any("finch" in q.options for q in found if isinstance(q, Question))
+
+
+def test_pictures_as_base64_bytes_or_a_struct(folder):
+    picture = (folder / "p.png").read_bytes()
+    base64_ = base64.b64encode(picture).decode()
+    for given_ in (base64_, f"data:image/png;base64,{base64_}", picture, {"bytes": picture, "path": None}):
+        rows = [{"image": given_, "title": title, "category": "c"} for title in ("a", "b")]
+        pq.write_table(pa.Table.from_pylist(rows), folder / "t.parquet")
+        one, other = read(folder / "t.parquet")
+        assert one.images == other.images == (picture,)
+        assert one.image_id == other.image_id
+        assert len(one.image_id) < 40
+    pq.write_table(
+        pa.Table.from_pylist([{"image": {"bytes": None, "path": "p.png"}, "title": t, "category": "c"} for t in "ab"]),
+        folder / "t.parquet",
+    )
+    assert read(folder / "t.parquet")[0].images == (picture,)
+    rows = [{"image": base64_, "title": title, "category": "c"} for title in ("a", "b")]
+    assert read(table(folder, rows, "t.tsv"))[0].images == (picture,)
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("https://127.0.0.1:9/x.png", "image 'https://127.0.0.1:9/x.png' is a URL, not a path"),
+        ("file:///data/red.png", "image 'file:///data/red.png' is a URL"),
+        ("data:image/svg+xml,<svg/>", "is a URL, not a path"),
+        ("x" * 300_000, "not base64 as expected|not a picture"),
+        ("x." * 300_000, "is missing"),
+        ("a\0.png", "is missing"),
+        (7, "is missing"),
+        (["p.png"], "a path, base64 or bytes are needed"),
+    ],
+)
+def test_what_is_no_picture_is_told_short(folder, value, told):
+    rows = [{"image": value, "title": title, "category": "c"} for title in ("a", "b")]
+    for bad in read(table(folder, rows)):
+        assert re.search(told, bad.reasons[0])
+        assert len(bad.reasons[0]) < 400
+
+
 def test_faults_are_told_with_their_row(folder):
     rows = [
         *TITLES[:2],
@@ -105,8 +196,7 @@ def test_faults_are_told_with_their_row(folder):
     found = read(table(folder, rows))
     assert [isinstance(q, Question) for q in found] == [True, True, False, False, False, False]
     assert found[2].file == "t.jsonl, row 3"
-    assert "is missing" in found[2].reasons[0]
-    assert "is empty" in found[2].reasons[1]
+    assert found[2].reasons == ("column 'title' (line 3) is empty",)
     assert "only title of the category 'alone'" in found[3].reasons[0]
     (same,) = read(table(folder, [STATEMENTS[0] | {"opposite": STATEMENTS[0]["statement"]}]))
     assert "among the distractors" in same.reasons[0]
@@ -121,7 +211,8 @@ def test_faults_are_told_with_their_row(folder):
         ("t.csv", b"\xff\xfe\x00", "cannot be read"),
         ("t.jsonl", b'{"image": ', "line 1"),
         ("t.jsonl", b"[1]", "line 1: an object"),
-        ("t.jsonl", b'{"image": "a", "title": "b", "category": "c"}\n{"image": "a"}', "the columns image;"),
+        ("t.jsonl", b'{"image": "a", "title": "b"}\n{"image": "a"}', "the columns image, title;"),
+        ("t.csv", b"image;title;category\np.png;x;y\n", "another delimiter"),
         ("t.parquet", b"PAR1", "cannot be read"),
     ],
 )
