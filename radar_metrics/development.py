@@ -62,6 +62,15 @@ class SourceGap:
 
 
 @dataclass(frozen=True)
+class Fall:
+    """The largest fall of a curve, from step `start` to the later step `end`: its change, below 0, with the interval."""
+
+    start: float
+    end: float
+    change: Interval
+
+
+@dataclass(frozen=True)
 class Intervention:
     """What a change of training at `parting` did.
 
@@ -102,15 +111,43 @@ def saturation(curve: Curve, level: float = 0.95) -> float | None:
     tail_probability(level)
     if len(curve.steps) < 2:
         raise MetricError("saturation needs at least two checkpoints")
-    starts = range(len(curve.steps) - 1)
-    largest = np.zeros((len(curve.replicates), 1))
-    for i in starts:
-        np.maximum(largest, standardised(_gains_from(curve, i)).max(axis=1, keepdims=True), out=largest)
-    critical = critical_value(largest, level)
-    for gain in (_gains_from(curve, i) for i in starts):
+    critical = critical_value(_largest_gains(curve), level)
+    for gain in (_gains_from(curve, i) for i in range(len(curve.steps) - 1)):
         if not (gain.values - critical * gain.standard_errors > 0).any():
             return float(gain.steps[0])
     return None
+
+
+def fall(curve: Curve, level: float = 0.95) -> Fall | None:
+    """Largest fall from one checkpoint to a later one that can be told from noise; None where there is none.
+
+    The change from step i to a later step j is value_j - value_i. It is told from noise when its one-sided simultaneous
+    upper bound over all pairs i < j is below 0: the mirror image of the gains of `saturation`. A fall is found also
+    where the curve recovers afterwards.
+
+    Args:
+        curve: a metric of which higher is better.
+        level: of the bound over all pairs together, and of the interval of the change.
+
+    Returns:
+        None as well for a single checkpoint.
+    """
+    tail_probability(level)
+    if len(curve.steps) < 2:
+        return None
+    mirrored = Curve(curve.steps, -curve.values, -curve.replicates)
+    critical = critical_value(_largest_gains(mirrored), level)
+    found: Fall | None = None
+    for i in range(len(curve.steps) - 1):
+        loss = _gains_from(mirrored, i)
+        told = np.flatnonzero(loss.values - critical * loss.standard_errors > 0)
+        if len(told) == 0:
+            continue
+        j = int(told[np.argmax(loss.values[told])])
+        if found is None or -loss.values[j] < found.change.estimate:
+            change = percentile_interval(-float(loss.values[j]), -loss.replicates[:, j], level)
+            found = Fall(float(curve.steps[i]), float(loss.steps[j]), change)
+    return found
 
 
 def growth_rate(curve: Curve, start: float, end: float, level: float = 0.95) -> Interval:
@@ -239,6 +276,14 @@ def _gains_from(curve: Curve, i: int) -> Curve:
         curve.values[i:] - curve.values[i],
         curve.replicates[:, i:] - curve.replicates[:, i : i + 1],
     )
+
+
+def _largest_gains(curve: Curve) -> FloatArray:
+    """(B, 1) largest standardised gain of each replicate over all pairs of an earlier and a later step, at least 0."""
+    largest = np.zeros((len(curve.replicates), 1))
+    for i in range(len(curve.steps) - 1):
+        np.maximum(largest, standardised(_gains_from(curve, i)).max(axis=1, keepdims=True), out=largest)
+    return largest
 
 
 def _slope(x: FloatArray, curve: Curve, level: float) -> Interval:

@@ -6,7 +6,7 @@ import numpy as np
 from fake_runs import ABILITIES, write_run
 from PIL import Image
 
-from radar_tasks.analysis.development.curves import trajectories
+from radar_tasks.analysis.development.curves import training_curves
 from radar_tasks.analysis.development.tables import development
 from radar_tasks.questions import Question
 from radar_tasks.report.gallery import gallery
@@ -87,5 +87,5 @@ def tables(folder):
     """Tables, runs and questions of a results folder."""
     runs = find_runs([folder])
     rng = np.random.default_rng(0)
-    experiments, notes = trajectories(runs, rng, resamples=200)
-    return development(experiments, runs, rng, notes=notes), runs, gallery(runs, rng)
+    trainings, notes = training_curves(runs, rng, resamples=200)
+    return development(trainings, runs, rng, notes=notes), runs, gallery(runs, rng)

@@ -25,6 +25,7 @@ from radar_metrics.uncertainty import (
 )
 from radar_tasks.analysis.paired_questions import differing, paired, refuse_unless_comparable, unmatched
 from radar_tasks.analysis.settings import Setting, are_twins, may_differ
+from radar_tasks.analysis.strata import strata_of_all
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples
@@ -219,7 +220,7 @@ def _difference(measured: _Measured, sources: Sequence[str], rng: np.random.Gene
         questions=len(first),
     )
     clusters = np.concatenate([np.char.add(f"{part.source}/", part.image_id) for part in samples])
-    strata, weights = _strata(samples)
+    strata, weights = strata_of_all(samples)
     try:
         error = clustered_standard_error(second - first, clusters, strata=strata, weights=weights)
         grouping: dict[str, Any] = {"strata": strata, "weights": weights, "rng": rng, "n_resamples": resamples}
@@ -231,15 +232,3 @@ def _difference(measured: _Measured, sources: Sequence[str], rng: np.random.Gene
         )
     except MetricError as problem:
         return replace(made, note=f"too few questions for an interval: {problem}")
-
-
-def _strata(parts: Sequence[SourceSamples]) -> tuple[np.ndarray, dict[str, float]]:
-    """A stratum a source, or a category where the headline is the mean over categories, and what each weighs."""
-    labels: list[np.ndarray] = []
-    weights: dict[str, float] = {}
-    for samples in parts:
-        categories = samples.category if samples.by_category else np.full(len(samples), "")
-        labels.append(np.char.add(f"{samples.source}/", categories))
-        names = np.unique(labels[-1])
-        weights |= dict.fromkeys(names.tolist(), 1.0 / (len(parts) * len(names)))
-    return np.concatenate(labels), weights

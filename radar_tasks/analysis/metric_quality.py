@@ -1,5 +1,8 @@
 """Which metric tells checkpoints apart: every metric on every source, judged by the same yardsticks.
 
+The one place that decides it: `radar agreement` asks for every metric and source, `radar analyze` and the page for some
+metrics on the abilities of each training run.
+
 All yardsticks are those of `radar_metrics.signal` and `radar_metrics.stability`. Lower-is-better metrics are negated
 first, so that a higher number means the same for all.
 """
@@ -7,7 +10,7 @@ first, so that a higher number means the same for all.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -16,7 +19,7 @@ from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_metrics.stability import SubsetCurves, enough_questions, subset_curves
 from radar_tasks.analysis.outside_column import Outside
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.results import TrainingRun
 from radar_tasks.results.metrics import METRICS, SourceMetrics, metric_tables, question_matrix
 
@@ -34,11 +37,12 @@ SIZES = (25, 50, 100, 200, 400, 800, 1600)
 
 
 @dataclass(frozen=True)
-class Judged:
+class MetricQuality:
     """One metric on one source, average, or on `all sources`. None where something cannot be had.
 
     Attributes:
-        metric, name: the metric, and what it was measured on.
+        metric, name: the metric, and what it was measured on: a source, an average, an ability.
+        run: the training run; "" where several are judged together.
         monotonicity: Kendall's tau with the training step, mean over training runs, in [-1, 1].
         noise: standard deviation between neighbouring checkpoints, mean over runs, in the metric's unit.
         growth_to_noise: range over one run divided by that noise, mean over runs.
@@ -53,6 +57,7 @@ class Judged:
 
     metric: str
     name: str
+    run: str = ""
     monotonicity: float | None = None
     noise: float | None = None
     growth_to_noise: float | None = None
@@ -64,17 +69,17 @@ class Judged:
     enough: int | None = None
 
 
-def agreement(
-    series: Sequence[TrainingRun],
+def metric_qualities(
+    trainings: Sequence[TrainingRun],
     rng: np.random.Generator,
     metrics: Sequence[str] = (),
     outside: Outside | None = None,
     n_subsets: int = 100,
-) -> list[Judged]:
+) -> list[MetricQuality]:
     """Judges metrics on everything that all training runs have.
 
     Args:
-        series: training runs; several are compared at the steps they share.
+        trainings: training runs; several are compared at the steps they share.
         rng: source of the subsets of questions.
         metrics: names of `METRICS`, all without them. One that a checkpoint has no scores for is left out.
         outside: numbers to correlate with.
@@ -84,89 +89,117 @@ def agreement(
         ResultsError: an unknown metric, or nothing that all training runs have.
     """
     if unknown := [metric for metric in metrics if metric not in METRICS]:
-        raise ResultsError(f"unknown metric {', '.join(unknown)}; there are {', '.join(METRICS)}.")
-    tables = {part.name: metric_tables(part) for part in series}
-    judged = []
+        near = did_you_mean(unknown[0], METRICS)
+        raise ResultsError(f"unknown metric {', '.join(unknown)}; there are {', '.join(METRICS)}.{near}")
+    tables = {training.name: metric_tables(training) for training in trainings}
+    made = []
     for metric in metrics or METRICS:
-        curves = {part.name: _curves(metric, tables[part.name]) for part in series}
-        names = [name for name in curves[series[0].name] if all(name in of for of in curves.values())]
+        curves = {training.name: _curves(metric, tables[training.name]) for training in trainings}
+        names = [name for name in curves[trainings[0].name] if all(name in of for of in curves.values())]
         for name in names:
-            parts = {part.name: curves[part.name][name] for part in series}
-            correlations = _correlations(name, metric, series, tables, outside)
-            row = _of_one(metric, name, series, parts)
-            judged.append(_with(row, correlations, _subsets(series[0], name, metric, rng, n_subsets)))
+            subsets = _subsets(trainings[0], name, metric, rng, n_subsets)
+            made.append(
+                replace(
+                    _quality(metric, name, [_OrderedCurve(t.steps, curves[t.name][name]) for t in trainings]),
+                    correlations=_correlations(name, metric, trainings, tables, outside),
+                    subsets=subsets,
+                    enough=enough_questions(subsets) if subsets else None,
+                )
+            )
         if names:
-            judged.append(_of_all_sources(metric, series, curves, tables, outside))
-    if not judged:
+            made.append(_of_all_sources(metric, trainings, curves, tables, outside))
+    if not made:
         raise ResultsError("no metric and source that every checkpoint has.")
-    return judged
+    return made
 
 
-def judge_column(metric: str, series: Sequence[TrainingRun], values: Outside) -> list[Judged]:
+def column_quality(metric: str, trainings: Sequence[TrainingRun], values: Outside) -> list[MetricQuality]:
     """Judges a lower-is-better number of whole checkpoints that is in no samples file: MIR.
 
     Training runs of which a checkpoint is missing are left out.
     """
-    parts: dict[str, FloatArray] = {}
-    for part in series:
-        numbers = [values.of(run, "", metric) for run in part.results]
+    curves = []
+    for training in trainings:
+        numbers = [values.of(run, "", metric) for run in training.results]
         if None not in numbers:
-            parts[part.name] = -np.array(numbers, dtype=np.float64)
-    kept = [part for part in series if part.name in parts]
-    return [_of_one(metric, ALL_SOURCES, kept, parts)] if kept else []
+            curves.append(_OrderedCurve(training.steps, -np.array(numbers, dtype=np.float64)))
+    return [_quality(metric, ALL_SOURCES, curves)] if curves else []
 
 
 def _curves(metric: str, tables: Sequence[Mapping[str, SourceMetrics]]) -> dict[str, FloatArray]:
     """(S,) by source and average, negated where lower is better."""
-    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
     names = [name for name in tables[0] if all(name in table and metric in table[name].values for table in tables)]
-    return {name: sign * np.array([table[name].values[metric] for table in tables]) for name in names}
+    return {name: _sign(metric) * np.array([table[name].values[metric] for table in tables]) for name in names}
 
 
-def _of_one(metric: str, name: str, series: Sequence[TrainingRun], curves: Mapping[str, FloatArray]) -> Judged:
-    with_noise = [part for part in series if len(part.results) >= 3]
-    between = _between_runs(series, curves)
-    return Judged(
+@dataclass(frozen=True)
+class _OrderedCurve:
+    """One metric over one training run, negated where lower is better: `steps` (S,) and `values` (S,)."""
+
+    steps: FloatArray
+    values: FloatArray
+
+
+def quality_of_curve(metric: str, name: str, steps: Sequence[int], values: FloatArray, run: str = "") -> MetricQuality:
+    """A metric (S,) over the checkpoints of one training run, in the metric's own direction.
+
+    Args:
+        metric: a name of `METRICS`.
+        name: what it was measured on.
+        steps: (S,) increasing, S >= 2; noise needs three.
+        values: (S,) the metric.
+        run: the training run.
+    """
+    return _quality(metric, name, [_OrderedCurve(np.asarray(steps, dtype=np.float64), _sign(metric) * values)], run)
+
+
+def _quality(metric: str, name: str, curves: Sequence[_OrderedCurve], run: str = "") -> MetricQuality:
+    with_noise = [curve for curve in curves if len(curve.steps) >= 3]
+    between = _between_runs(curves)
+    return MetricQuality(
         metric,
         name,
-        monotonicity=_mean([signal.monotonicity(curves[part.name]) for part in series]),
-        noise=_mean([signal.neighbour_noise(part.steps, curves[part.name]) for part in with_noise]),
-        growth_to_noise=_mean([signal.curve_signal_to_noise(part.steps, curves[part.name]) for part in with_noise]),
+        run,
+        monotonicity=_mean([signal.monotonicity(curve.values) for curve in curves]),
+        noise=_mean([signal.neighbour_noise(curve.steps, curve.values) for curve in with_noise]),
+        growth_to_noise=_mean([signal.curve_signal_to_noise(curve.steps, curve.values) for curve in with_noise]),
         signal_to_noise=None if between is None else signal.signal_to_noise(between[1][:, -LAST_CHECKPOINTS:]),
         decided_half_way=None if between is None else _half_way(between[1]),
         decided_from=None if between is None else _decided_from(*between),
     )
 
 
-def _between_runs(
-    series: Sequence[TrainingRun], curves: Mapping[str, FloatArray]
-) -> tuple[FloatArray, FloatArray] | None:
+def _sign(metric: str) -> float:
+    return 1.0 if METRICS[metric].higher_is_better else -1.0
+
+
+def _between_runs(curves: Sequence[_OrderedCurve]) -> tuple[FloatArray, FloatArray] | None:
     """The steps that all of several training runs have, two or more, and (R, S) the metric at them."""
-    steps = series[0].steps
-    for part in series[1:]:
-        steps = np.intersect1d(steps, part.steps)
-    if len(series) < 2 or len(steps) < 2:
+    steps = curves[0].steps
+    for curve in curves[1:]:
+        steps = np.intersect1d(steps, curve.steps)
+    if len(curves) < 2 or len(steps) < 2:
         return None
-    return steps, np.stack([curves[part.name][np.isin(part.steps, steps)] for part in series])
+    return steps, np.stack([curve.values[np.isin(curve.steps, steps)] for curve in curves])
 
 
 def _of_all_sources(
     metric: str,
-    series: Sequence[TrainingRun],
+    trainings: Sequence[TrainingRun],
     curves: Mapping[str, Mapping[str, FloatArray]],
     tables: Mapping[str, Sequence[Mapping[str, SourceMetrics]]],
     outside: Outside | None,
-) -> Judged:
+) -> MetricQuality:
     """How early each run's ranking of its sources is that of its end, and correlation over all sources."""
     half, first = [], []
-    for part in series:
-        sources = [curves[part.name][source] for source in part.sources if source in curves[part.name]]
+    for training in trainings:
+        sources = [curves[training.name][source] for source in training.sources if source in curves[training.name]]
         if len(sources) >= 2:
             table = np.stack(sources)
             half.append(_half_way(table))
-            first.append(_decided_from(part.steps, table))
-    correlations = _correlations(None, metric, series, tables, outside)
-    return Judged(
+            first.append(_decided_from(training.steps, table))
+    correlations = _correlations(None, metric, trainings, tables, outside)
+    return MetricQuality(
         metric, ALL_SOURCES, decided_half_way=_mean(half), decided_from=_mean(first), correlations=correlations
     )
 
@@ -183,7 +216,7 @@ def _decided_from(steps: FloatArray, table: FloatArray) -> float:
 def _correlations(
     name: str | None,
     metric: str,
-    series: Sequence[TrainingRun],
+    trainings: Sequence[TrainingRun],
     tables: Mapping[str, Sequence[Mapping[str, SourceMetrics]]],
     outside: Outside | None,
 ) -> dict[str, signal.Correlation | None]:
@@ -192,8 +225,8 @@ def _correlations(
     for column in outside.columns if outside else ():
         pairs = [
             (row.values[metric], number)
-            for part in series
-            for run, table in zip(part.results, tables[part.name], strict=True)
+            for training in trainings
+            for run, table in zip(training.results, tables[training.name], strict=True)
             for row in table.values()
             if (row.name == name if name else not row.is_average) and metric in row.values
             if outside and (number := outside.of(run, row.name, column)) is not None
@@ -206,21 +239,13 @@ def _correlations(
 
 
 def _subsets(
-    series: TrainingRun, name: str, metric: str, rng: np.random.Generator, n_subsets: int
+    training: TrainingRun, name: str, metric: str, rng: np.random.Generator, n_subsets: int
 ) -> tuple[SubsetCurves, ...]:
-    questions = question_matrix(series, name, metric) if name in series.sources else None
+    questions = question_matrix(training, name, metric) if name in training.sources else None
     sizes = [size for size in SIZES if questions is not None and size < questions.shape[1]]
     if questions is None or not sizes:
         return ()
-    sign = 1.0 if METRICS[metric].higher_is_better else -1.0
-    return tuple(subset_curves(sign * questions, sizes, rng, n_subsets))
-
-
-def _with(
-    row: Judged, correlations: Mapping[str, signal.Correlation | None], subsets: tuple[SubsetCurves, ...]
-) -> Judged:
-    enough = enough_questions(subsets) if subsets else None
-    return Judged(**{**row.__dict__, "correlations": correlations, "subsets": subsets, "enough": enough})
+    return tuple(subset_curves(_sign(metric) * questions, sizes, rng, n_subsets))
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

@@ -43,6 +43,12 @@ class RunDescription(BaseModel):
         """Whether it describes the checkpoint or experiment of this name or path."""
         return name == self.run or name.endswith(f"/{self.run}")
 
+    def is_about_checkpoint(self, result: CheckpointResult) -> bool:
+        """Whether it describes this checkpoint, by its name or the end of its path."""
+        if self.experiment is not None and not f"/{result.experiment}".endswith(f"/{self.experiment}"):
+            return False
+        return self.is_about(f"{result.experiment}/{result.name}")
+
 
 def read_descriptions(path: Path) -> list[RunDescription]:
     """The rows of a `.csv`, `.yaml` or `.yml` file.

@@ -33,12 +33,12 @@ def develop(
     """The tables and the runs they were made from. Raises as the functions that it calls."""
     import numpy as np
 
-    from radar_tasks.analysis.development.curves import trajectories
+    from radar_tasks.analysis.development.curves import training_curves
     from radar_tasks.analysis.development.tables import development
     from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
 
     rows = read_descriptions(descriptions) if descriptions else []
     runs = with_descriptions(runs_of(results), rows)
     rng = np.random.default_rng(seed)
-    experiments, notes = trajectories(runs, rng, metric)
-    return development(experiments, runs, rng, descriptions=rows, parting=parting, notes=notes), runs
+    trainings, notes = training_curves(runs, rng, metric)
+    return development(trainings, runs, rng, descriptions=rows, parting=parting, notes=notes), runs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
@@ -12,10 +12,9 @@ from rich.text import Text
 from radar_tasks.questions import ABILITIES, Ability
 
 if TYPE_CHECKING:
+    from radar_tasks.analysis.development.curve_points import CurvePoint
     from radar_tasks.analysis.development.tables import Development
     from radar_tasks.results import CheckpointResult
-
-Row = Mapping[str, Any]
 
 
 def growth_tables(made: Development, runs: Sequence[CheckpointResult]) -> list[Table]:
@@ -25,13 +24,14 @@ def growth_tables(made: Development, runs: Sequence[CheckpointResult]) -> list[T
 
 
 def _table(ability: Ability, made: Development, accuracies: Mapping[int | None, Mapping[str, float]]) -> Table | None:
-    rows = [row for row in [*made.abilities, *made.sources] if row["ability"] == ability]
+    rows = [row for row in [*made.abilities, *made.sources] if row.ability == ability]
     if not rows:
         return None
-    names = list(dict.fromkeys(row["source"] for row in rows))
+    names = list(dict.fromkeys(row.source for row in rows))
+    chances = {_short(row.source): row.chance for row in rows if row.chance is not None}
     table = Table(
         title=f"{ability.capitalize()}: SDS ± half a 95% interval, accuracy below",
-        caption="chance: " + ", ".join(f"{name} {_chance(rows, name):.2f}" for name in map(_short, names)),
+        caption="chance: " + ", ".join(f"{name} {level:.2f}" for name, level in chances.items()),
         title_justify="left",
         caption_justify="left",
         header_style="bold",
@@ -43,27 +43,23 @@ def _table(ability: Ability, made: Development, accuracies: Mapping[int | None, 
     table.add_column("step", justify="right")
     for name in names:
         table.add_column("average" if name == ability else _short(name), justify="right", no_wrap=True)
-    for step in dict.fromkeys(row["step"] for row in rows):
-        at_step = {row["source"]: row for row in rows if row["step"] == step}
+    for step in dict.fromkeys(row.step for row in rows):
+        at_step = {row.source: row for row in rows if row.step == step}
         table.add_row(f"{step:,}", *(_cell(at_step[name], accuracies[step][name]) for name in names))
     return table
 
 
-def _cell(row: Row, accuracy: float) -> Text:
+def _cell(row: CurvePoint, accuracy: float) -> Text:
     """Bold where the whole interval lies above chance."""
-    style = "bold" if row["low"] > row["chance"] else "dim"
-    half = f"{(row['high'] - row['low']) / 2:.3f}".removeprefix("0")
-    return Text(f"{row['value']:.3f} ±{half}", style).append(f"\n{accuracy:.3f}      ", "dim")
+    style = "bold" if row.chance is not None and row.low > row.chance else "dim"
+    half = f"{(row.high - row.low) / 2:.3f}".removeprefix("0")
+    return Text(f"{row.value:.3f} ±{half}", style).append(f"\n{accuracy:.3f}      ", "dim")
 
 
 def _accuracies(run: CheckpointResult) -> dict[str, float]:
     from radar_tasks.results.metrics import metric_table
 
     return {row.ability if row.is_average else row.name: row.values["acc"] for row in metric_table(run)}
-
-
-def _chance(rows: Sequence[Row], name: str) -> float:
-    return float(next(row["chance"] for row in rows if _short(row["source"]) == name))
 
 
 def _short(name: str) -> str:

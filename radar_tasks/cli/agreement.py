@@ -14,10 +14,10 @@ import typer
 from radar_tasks.cli._runs import console, runs_of
 
 if TYPE_CHECKING:
-    from radar_tasks.analysis.metric_quality import Judged
+    from radar_tasks.analysis.metric_quality import MetricQuality
 
 
-Cell = Callable[["Judged"], str]
+Cell = Callable[["MetricQuality"], str]
 NOTHING = "–"
 
 
@@ -44,7 +44,7 @@ def command(
     """For every metric: order over training, noise between checkpoints, signal to noise, how early it decides."""
     import numpy as np
 
-    from radar_tasks.analysis.metric_quality import agreement, judge_column
+    from radar_tasks.analysis.metric_quality import column_quality, metric_qualities
     from radar_tasks.analysis.outside_column import read_outside
     from radar_tasks.analysis.training_runs import training_runs
 
@@ -55,14 +55,14 @@ def command(
     mirs = read_outside(mir, found) if mir else None
     for file in (columns, mirs):
         notes += [f"no results of {name!r}, left out" for name in (file.unknown if file else ())]
-    judged = agreement(series, np.random.default_rng(seed), metrics=metric or (), outside=columns)
-    judged += judge_column("mir", series, mirs) if mirs else []
+    judged = metric_qualities(series, np.random.default_rng(seed), metrics=metric or (), outside=columns)
+    judged += column_quality("mir", series, mirs) if mirs else []
     for note in notes:
         print(note, file=sys.stderr)
     _show(_chosen(judged, on or ()), len(series), format)
 
 
-def _chosen(judged: list[Judged], names: Sequence[str]) -> list[Judged]:
+def _chosen(judged: list[MetricQuality], names: Sequence[str]) -> list[MetricQuality]:
     from radar_tasks.errors import ResultsError
 
     known = list(dict.fromkeys(row.name for row in judged))
@@ -71,7 +71,7 @@ def _chosen(judged: list[Judged], names: Sequence[str]) -> list[Judged]:
     return [row for row in judged if not names or row.name in names]
 
 
-def _show(judged: list[Judged], training_runs: int, format: Format) -> None:  # noqa: A002
+def _show(judged: list[MetricQuality], training_runs: int, format: Format) -> None:  # noqa: A002
     from radar_tasks.report.text_tables import comma_separated, markdown
 
     if format is Format.csv:
@@ -103,7 +103,7 @@ def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     console().print(table)
 
 
-def _yardsticks(judged: list[Judged]) -> dict[str, Cell]:
+def _yardsticks(judged: list[MetricQuality]) -> dict[str, Cell]:
     """Columns of the first table, each with how a row's cell is made."""
     outside = list(dict.fromkeys(column for row in judged for column in row.correlations))
     return {
@@ -118,18 +118,18 @@ def _yardsticks(judged: list[Judged]) -> dict[str, Cell]:
     }
 
 
-def _sizes(judged: list[Judged]) -> dict[str, Cell]:
+def _sizes(judged: list[MetricQuality]) -> dict[str, Cell]:
     """Columns of the table of numbers of questions."""
     sizes = sorted({subset.size for row in judged for subset in row.subsets})
     return {**{str(size): partial(_of_size, size) for size in sizes}, "enough": partial(_number, "enough", "{:d}")}
 
 
-def _number(name: str, form: str, row: Judged) -> str:
+def _number(name: str, form: str, row: MetricQuality) -> str:
     value = getattr(row, name)
     return NOTHING if value is None else form.format(value)
 
 
-def _correlation(column: str, kind: str, row: Judged) -> str:
+def _correlation(column: str, kind: str, row: MetricQuality) -> str:
     value = row.correlations.get(column)
     if value is None:
         return NOTHING
@@ -137,5 +137,5 @@ def _correlation(column: str, kind: str, row: Judged) -> str:
     return f"{interval.estimate:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
 
 
-def _of_size(size: int, row: Judged) -> str:
+def _of_size(size: int, row: MetricQuality) -> str:
     return next((f"{subset.agreement:.2f}" for subset in row.subsets if subset.size == size), NOTHING)

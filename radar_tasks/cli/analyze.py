@@ -6,18 +6,19 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
+from radar_tasks.report.wording import emergence_words, lag_words, saturation_words, step_words
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from radar_metrics.uncertainty import Interval
     from radar_tasks.analysis.development.tables import Development
 
-Row = dict[str, Any]
 _WIDTH = 100
 
 
@@ -63,21 +64,27 @@ def show(made: Development, screen: Console) -> None:
 
 
 def _growth(made: Development, screen: Console) -> None:
-    title = f"Development of {made.metric}: gain per 1,000 steps between emergence and saturation, 95% interval"
-    head = ["run", "source", "first", "last", "emerges", "saturates", "gain per 1,000 steps"]
+    bold = [row.of_ability for row in made.growth]
+    head = ["run", "source", "first", "last", "emerges", "saturates", "fell on the way, at steps"]
     rows = [
         [
-            row["run"],
-            row["source"],
-            _number(row["first"]),
-            _number(row["last"]),
-            _step(row["emergence"], "not yet"),
-            _step(row["saturation"], "growing"),
-            _interval(row["rate_per_1000_steps"]),
+            row.run,
+            row.source,
+            _number(row.first),
+            _number(row.last),
+            emergence_words(row),
+            saturation_words(row),
+            f"{row.fall.change.estimate:+.3f}, {row.fall.start:,.0f} to {row.fall.end:,.0f}" if row.fall else "–",
         ]
         for row in made.growth
     ]
-    _print(title, head, rows, screen, bold=[row["source"] in {"perception", "reasoning"} for row in made.growth])
+    _print(f"Development of {made.metric}", head, rows, screen, bold=bold)
+    head = ["run", "source", "gain per 1,000 steps", "gain per doubling"]
+    rows = [
+        [row.run, row.source, _interval(row.rate_per_1000_steps), _interval(row.rate_per_doubling)]
+        for row in made.growth
+    ]
+    _print("Gain between emergence and saturation, 95% intervals", head, rows, screen, bold=bold)
 
 
 def _asymmetry(made: Development, screen: Console) -> None:
@@ -85,11 +92,11 @@ def _asymmetry(made: Development, screen: Console) -> None:
     head = ["run", "mean lead", "perception emerges", "reasoning emerges", "lag in steps"]
     rows = [
         [
-            row["run"],
-            _interval(row["area"]),
-            _step(row["perception_emergence"], "not yet"),
-            _step(row["reasoning_emergence"], "not yet"),
-            _step(row["lag"], "–"),
+            row.run,
+            _interval(row.area),
+            step_words(row.perception_emergence, row.first_step, "not yet"),
+            step_words(row.reasoning_emergence, row.first_step, "not yet"),
+            lag_words(row),
         ]
         for row in made.asymmetry_summary
     ]
@@ -101,13 +108,13 @@ def _bottleneck(made: Development, screen: Console) -> None:
     head = ["run", "ability", "source", "centred", "share of lack", "lowest with p", "visual gain"]
     rows = [
         [
-            row["run"],
-            row["ability"],
-            row["source"],
-            _number(row["value"]),
-            _number(row["share"], 2),
-            _number(row["probability_lowest"], 2),
-            _number(row["visual_gain"]),
+            row.run,
+            row.ability,
+            row.source,
+            _number(row.value),
+            _number(row.share, 2),
+            _number(row.probability_lowest, 2),
+            _number(row.visual_gain),
         ]
         for row in made.bottleneck
     ]
@@ -115,10 +122,10 @@ def _bottleneck(made: Development, screen: Console) -> None:
 
 
 def _metrics(made: Development, screen: Console) -> None:
-    title = "Which metric tells checkpoints apart (losses count negated)"
-    head = ["run", "ability", "metric", "signal to noise", "Kendall's tau with training"]
+    title = "Which metric tells checkpoints apart: signal to noise within a run (losses count negated)"
+    head = ["run", "ability", "metric", "growth / noise", "Kendall's tau with training"]
     rows = [
-        [row["run"], row["ability"], row["metric"], _number(row["signal_to_noise"], 1), _number(row["monotonicity"], 2)]
+        [row.run, row.name, row.metric, _number(row.growth_to_noise, 1), _number(row.monotonicity, 2)]
         for row in made.metrics
     ]
     _print(title, head, rows, screen)
@@ -128,39 +135,39 @@ def _stability(made: Development, screen: Console) -> None:
     title = "How many questions are enough: random subsets against all questions"
     head = ["run", "ability", "questions", "sd between subsets", "order agreement"]
     rows = [
-        [row["run"], row["ability"], f"{row['size']:,}", _number(row["spread"], 4), _number(row["agreement"], 2)]
+        [row.run, row.ability, f"{row.size:,}", _number(row.spread, 4), _number(row.agreement, 2)]
         for row in made.stability_summary
     ]
     _print(title, head, rows, screen)
 
 
 def _scaling(made: Development, screen: Console) -> None:
-    lines = {(row["column"], row["ability"], row["group"]): row for row in made.scaling_lines}
-    head = ["against", "ability", "group", "gain per ten times", "R²", "runs"]
+    head = ["against", "ability", "group", "gain per ten times", "R²", "points"]
     rows = [
-        [*names, _interval(row["slope"]), _number(row["r_squared"], 2), str(row["n"])] for names, row in lines.items()
+        [line.column, line.ability, line.group, _interval(line.slope), _number(line.r_squared, 2), str(line.n)]
+        for line in made.scaling_lines
     ]
     _print("Lines on a logarithmic axis", head, rows, screen)
     head = ["against", "between", "common slope", "F", "p (small: not parallel)"]
     rows = [
-        [row["column"], row["between"], _number(row["slope"]), _number(row["f"], 2), _number(row["p"], 4)]
-        for row in made.scaling_tests
+        [test.column, test.between, _number(test.slope), _number(test.f, 2), _number(test.p, 4)]
+        for test in made.scaling_tests
     ]
     _print("Are the lines parallel?", head, rows, screen)
 
 
 def _intervention(made: Development, screen: Console) -> None:
-    for row in made.intervention_summary[:1]:
-        title = f"{row['changed']} minus {row['unchanged']} after step {row['parting']:,} (simultaneous 95% bands)"
+    for first in made.intervention_summary[:1]:
+        title = f"{first.changed} minus {first.unchanged} after step {first.parting:,} (simultaneous 95% bands)"
         head = ["ability", "last difference", "band", "differs from step"]
         rows = [
             [
-                of["ability"],
-                f"{of['last_difference']:+.3f}",
-                f"{of['low']:+.3f} to {of['high']:+.3f}",
-                _step(of["onset"], "never"),
+                effect.ability,
+                f"{effect.last_difference:+.3f}",
+                f"{effect.low:+.3f} to {effect.high:+.3f}",
+                "never" if effect.onset is None else f"{effect.onset:,.0f}",
             ]
-            for of in made.intervention_summary
+            for effect in made.intervention_summary
         ]
         _print(title, head, rows, screen)
 
@@ -189,9 +196,5 @@ def _number(value: float | None, digits: int = 3) -> str:
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def _interval(value: Row | None) -> str:
-    return "–" if value is None else f"{value['estimate']:+.3f} ({value['low']:+.3f} to {value['high']:+.3f})"
-
-
-def _step(value: float | None, never: str) -> str:
-    return never if value is None else f"{value:,.0f}"
+def _interval(value: Interval | None) -> str:
+    return "–" if value is None else f"{value.estimate:+.3f} ({value.low:+.3f} to {value.high:+.3f})"

@@ -11,7 +11,7 @@ import typer
 from radar_tasks.cli._runs import console, runs_of
 
 if TYPE_CHECKING:
-    from radar_tasks.analysis.leaderboard import Board, Entry
+    from radar_tasks.analysis.leaderboard import Board, Cell, Entry
 
 
 class Format(str, Enum):
@@ -76,9 +76,11 @@ def _csv(boards: list[Board]) -> str:
     from radar_tasks.report.text_tables import comma_separated
 
     rows = [
-        [entry.name, "published" if entry.published else "run", board.title, column]
-        + [repr(number) for number in entry.cells[column]]
-        + ["; ".join(entry.notes)]
+        [
+            *(entry.name, "published" if entry.published else "run", board.title, column),
+            *(repr(entry.cells[column].acc_logit), repr(entry.cells[column].sds_logit)),
+            "; ".join(entry.notes),
+        ]
         for board in boards
         for entry in board.entries
         for column in board.columns
@@ -93,7 +95,11 @@ def _header(board: Board) -> list[str]:
 
 def _cells(entry: Entry, board: Board) -> list[str]:
     name = f"{entry.name} (published)" if entry.published else entry.name + (" *" if entry.notes else "")
-    return [name, *("{:.3f} / {:.3f}".format(*entry.cells[c]) if c in entry.cells else "–" for c in board.columns)]
+    return [name, *(_numbers(entry.cells.get(column)) for column in board.columns)]
+
+
+def _numbers(cell: Cell | None) -> str:
+    return "–" if cell is None else f"{cell.acc_logit:.3f} / {cell.sds_logit:.3f}"
 
 
 def _notes(board: Board) -> list[str]:

@@ -19,14 +19,15 @@ def command(
     source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
 ) -> None:
     """Write one HTML page with the questions whose right answer gained or lost most, with pictures; works offline."""
-    from radar_tasks.analysis.movers import movers, page
+    from radar_tasks.analysis.movers import movers
     from radar_tasks.errors import ResultsError
     from radar_tasks.files import write_whole
+    from radar_tasks.report.movers import movers_page
 
     runs = [run for path in (first, second) for run in runs_of([path])]
     if len(runs) != 2:
         raise ResultsError(f"two runs are needed, there are {len(runs)}: {', '.join(str(run.file) for run in runs)}.")
     metric, found = movers(runs[0], runs[1], count, source or ())
-    write_whole(output, page(runs[0], runs[1], metric, found))
+    write_whole(output, movers_page(runs[0], runs[1], metric, found))
     gained = sum(mover.change > 0 for mover in found)
     print(f"{output}: {len(found)} questions, {gained} gained and {len(found) - gained} lost ({metric}).")

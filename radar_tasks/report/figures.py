@@ -5,80 +5,87 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from radar_tasks.analysis.development.tables import Development
-from radar_tasks.errors import ResultsError
-from radar_tasks.report import charts
-from radar_tasks.report.charts import Figure
+from radar_tasks.errors import ResultsError, did_you_mean
+from radar_tasks.report.charts.abilities import abilities_over_steps, sources_over_steps
+from radar_tasks.report.charts.asymmetry import asymmetry
+from radar_tasks.report.charts.bottleneck import bottleneck
+from radar_tasks.report.charts.figure import Figure
+from radar_tasks.report.charts.intervention import intervention
+from radar_tasks.report.charts.leaderboard import leaderboard
+from radar_tasks.report.charts.metric_quality import metric_comparison
+from radar_tasks.report.charts.scaling import scaling
+from radar_tasks.report.charts.stability import stability
+from radar_tasks.report.charts.training_axis import STEPS, TrainingAxis
 
 
 def figures(made: Development) -> list[Figure]:
     """Every figure that the tables allow, in reading order."""
-    return [figure for maker in CHARTS.values() for figure in maker(made)]
+    drawn = [make(made, STEPS) for make in CHARTS.values()]
+    return [figure for figure in drawn if figure is not None]
 
 
-def figure(name: str, made: Development) -> Figure:
+def figure(name: str, made: Development, axis: TrainingAxis = STEPS) -> Figure:
     """One figure.
 
     Raises:
-        ResultsError: the runs do not allow it; says what it needs.
+        ResultsError: there is no chart of this name, or the runs do not allow it; says what it needs.
     """
-    drawn = CHARTS[name](made)
-    if not drawn:
+    require_chart(name)
+    drawn = CHARTS[name](made, axis)
+    if drawn is None:
         raise ResultsError(f"these results give no {name} chart: {NEEDS[name]}.")
-    return drawn[0]
+    return drawn
 
 
-def _abilities(made: Development) -> list[Figure]:
-    return [charts.abilities_over_steps(made.abilities, made.metric)] if made.abilities else []
+def require_chart(name: str) -> None:
+    """Raises `ResultsError` for a name that is no chart's."""
+    if name not in CHARTS:
+        raise ResultsError(f"there is no chart {name!r}; there are {', '.join(CHARTS)}.{did_you_mean(name, CHARTS)}")
 
 
-def _sources(made: Development) -> list[Figure]:
-    return [charts.sources_grid(made.sources, made.metric)] if made.sources else []
+def _abilities(made: Development, axis: TrainingAxis) -> Figure | None:
+    return abilities_over_steps(made.abilities, made.metric, axis) if made.abilities else None
 
 
-def _asymmetry(made: Development) -> list[Figure]:
-    return [charts.asymmetry(made.asymmetry)] if made.asymmetry else []
+def _sources(made: Development, axis: TrainingAxis) -> Figure | None:
+    return sources_over_steps(made.sources, made.metric, axis) if made.sources else None
 
 
-def _bottleneck(made: Development) -> list[Figure]:
-    return [charts.bottleneck(made.bottleneck)] if made.bottleneck else []
+def _asymmetry(made: Development, axis: TrainingAxis) -> Figure | None:
+    return asymmetry(made.asymmetry, axis) if made.asymmetry else None
 
 
-def _metrics(made: Development) -> list[Figure]:
-    rows = [row for row in made.metrics if row["signal_to_noise"] is not None]
-    return [charts.metric_comparison(rows)] if rows else []
+def _bottleneck(made: Development, _: TrainingAxis) -> Figure | None:
+    return bottleneck(made.bottleneck) if made.bottleneck else None
 
 
-def _stability(made: Development) -> list[Figure]:
-    """Of the first experiment and its first ability: further ones look alike and are in the tables."""
-    first = [row for row in made.stability if all(row[k] == made.stability[0][k] for k in ("run", "ability"))]
-    return [charts.stability(first)] if first else []
+def _metrics(made: Development, _: TrainingAxis) -> Figure | None:
+    rows = [row for row in made.metrics if row.growth_to_noise is not None]
+    return metric_comparison(rows) if rows else None
 
 
-def _scaling(made: Development) -> list[Figure]:
-    columns = dict.fromkeys(row["column"] for row in made.scaling)
-    return [
-        charts.scaling(
-            [row for row in made.scaling if row["column"] == column],
-            [row for row in made.scaling_lines if row["column"] == column],
-            column,
-            made.metric,
-        )
-        for column in columns
-    ]
+def _stability(made: Development, axis: TrainingAxis) -> Figure | None:
+    """Of the first training run, as its title says: further ones look alike and are in the table."""
+    first = [point for point in made.stability if point.run == made.stability[0].run]
+    return stability(first, made.metric, axis) if first else None
 
 
-def _intervention(made: Development) -> list[Figure]:
+def _scaling(made: Development, _: TrainingAxis) -> Figure | None:
+    return scaling(made.scaling, made.scaling_lines, made.metric) if made.scaling else None
+
+
+def _intervention(made: Development, axis: TrainingAxis) -> Figure | None:
     if not made.intervention:
-        return []
-    summary = made.intervention_summary[0]
-    return [charts.intervention(made.intervention, summary["changed"], summary["unchanged"])]
+        return None
+    effect = made.intervention_summary[0]
+    return intervention(made.intervention, effect.changed, effect.unchanged, made.metric, axis)
 
 
-def _leaderboard(made: Development) -> list[Figure]:
-    return [charts.leaderboard(made.leaderboard, "sds_logit")] if made.leaderboard else []
+def _leaderboard(made: Development, _: TrainingAxis) -> Figure | None:
+    return leaderboard(made.leaderboard) if made.leaderboard else None
 
 
-CHARTS: dict[str, Callable[[Development], list[Figure]]] = {
+CHARTS: dict[str, Callable[[Development, TrainingAxis], Figure | None]] = {
     "abilities": _abilities,
     "sources": _sources,
     "asymmetry": _asymmetry,
@@ -97,7 +104,7 @@ NEEDS = {
     "bottleneck": "it needs two or more sources of an ability",
     "metrics": "it needs three or more checkpoints",
     "stability": "it needs two or more checkpoints and a hundred or more questions",
-    "scaling": "it needs --runs FILE with an amount for each experiment",
+    "scaling": "it needs --runs FILE with an amount for a run or its checkpoints",
     "intervention": "it needs two experiments and --parting STEP",
     "leaderboard": "it needs raw logits on every source of an ability",
 }

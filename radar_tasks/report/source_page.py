@@ -7,60 +7,14 @@ import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-import jinja2
 from PIL import Image, ImageOps
 
 from radar_tasks.questions import Question
+from radar_tasks.report.templates import template
 from radar_tasks.store.table import QuestionTable
 
 THUMBNAIL = 320
 """Longest side in pixels on a page of many questions."""
-
-_TEMPLATE = """<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ source }}</title>
-<style>
-  :root { color-scheme: light dark; font: 16px/1.45 system-ui, sans-serif; }
-  body { margin: 2rem auto; max-width: 76rem; padding: 0 1rem; }
-  main { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(21rem, 100%), 1fr)); }
-  main.one { grid-template-columns: 1fr; }
-  article { border: 1px solid #8886; border-radius: .5rem; padding: 1rem; overflow-wrap: anywhere; }
-  h2 { font-size: .85rem; font-weight: 600; margin: 0 0 .5rem; }
-  img { max-width: 100%; height: auto; vertical-align: middle; background: #fff; }
-  .prompt { white-space: pre-wrap; margin: .5rem 0; }
-  ol { list-style: none; padding: 0; margin: .5rem 0; }
-  li { padding: .1rem .5rem; border-left: .25rem solid #8884; margin: .2rem 0; white-space: pre-wrap; }
-  li.answer { border-color: #1a7f37; font-weight: 600; }
-  li.answer::after { content: " \\2713"; color: #1a7f37; }
-  small { opacity: .75; }
-</style>
-<h1>{{ source }}</h1>
-<p>{{ task }}, {{ ability }}. {{ shown }} of {{ count }} questions. Each option is
-scored as the text that follows the prompt.</p>
-<main{% if shown == 1 %} class="one"{% endif %}>
-{%- for card in cards %}
-<article>
-  <h2>{{ card.q_id }}{% if card.category %} <small>{{ card.category }}</small>{% endif %}</h2>
-  {%- if not card.marked %}
-  <div>{% for image in card.images %}<img src="{{ image }}" alt="image {{ loop.index }}"> {% endfor %}</div>
-  {%- endif %}
-  <div class="prompt">
-    {%- for piece in card.text %}{{ piece }}
-      {%- if card.marked and not loop.last %}<img src="{{ card.images[loop.index0] }}" alt="image {{ loop.index }}">
-      {%- endif %}
-    {%- endfor %}</div>
-  <ol>{% for option in card.options %}<li{% if loop.index0 == card.answer %} class="answer"{% endif %}>{{ option }}</li>
-    {%- endfor %}</ol>
-  {%- if card.rule %}
-  <small>Distractor: {{ card.rule }}</small>
-  {%- endif %}
-</article>
-{%- endfor %}
-</main>
-</html>
-"""
 
 
 @dataclass(frozen=True)
@@ -80,8 +34,7 @@ class _Card:
 def page(table: QuestionTable, places: Iterable[int]) -> str:
     """A page of the questions at these places, the right option marked. One alone has its pictures in full size."""
     chosen = list(places)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(_TEMPLATE).render(
+    return template("source_page.html.j2").render(
         source=table.source,
         task=table.manifest.task,
         ability=table.manifest.ability,

@@ -59,7 +59,7 @@ def config(mode: Mode, background: str | None = None) -> dict[str, Any]:
             "tickSize": 4,
         },
         "axisX": {"grid": False, "tickCount": 6, "labelFlush": False},
-        "axisY": {"domain": False, "ticks": False, "tickCount": 5},
+        "axisY": {"domain": False, "ticks": False, "tickCount": 5, "labelLimit": 210},
         "header": {"labelColor": ink["text"], "labelFontSize": 14, "titleColor": ink["muted"]},
         "legend": {
             "labelColor": ink["text"],

@@ -1,7 +1,7 @@
-"""Runs of one experiment in order of training: the curves from which all of development is read.
+"""The curves of a training run: every source and ability over its checkpoints, with bootstrap replicates.
 
-The sources of an experiment are resampled independently; the curve of an ability is the unweighted mean of its sources'
-curves, replicate by replicate, so that both agree.
+All of development is read from these. The sources of a training run are resampled independently; the curve of an
+ability is the unweighted mean of its sources' curves, replicate by replicate, so that both agree.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
 from radar_metrics.curves import Curve, bootstrap_curve
 from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
-from radar_metrics.soft_discrimination import answer_probability
+from radar_tasks.analysis.chance_level import chance_level
 from radar_tasks.analysis.settings import are_twins
+from radar_tasks.analysis.strata import strata_of
 from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
@@ -34,7 +34,7 @@ HOW_TO_GIVE_STEPS = (
 
 
 @dataclass(frozen=True)
-class Part:
+class DevelopmentCurve:
     """A source, or the mean of an ability's sources, over training.
 
     Attributes:
@@ -55,7 +55,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class QuestionTable:
+class QuestionScores:
     """Single questions at some steps: `q_id`, `image_id`, `weights` in the source's headline (N,), `values` (S, N)."""
 
     q_id: np.ndarray
@@ -65,12 +65,12 @@ class QuestionTable:
 
 
 @dataclass(frozen=True)
-class Trajectory:
-    """One experiment over training.
+class TrainingCurves:
+    """The curves of one training run.
 
     Attributes:
-        name: of the experiment.
-        runs: its checkpoints by step.
+        name: of the training run.
+        results: its checkpoints' by step.
         metric: what the curves show, a name of `METRICS`.
         sources: by source.
         abilities: by ability.
@@ -79,45 +79,46 @@ class Trajectory:
     """
 
     name: str
-    runs: tuple[CheckpointResult, ...]
+    results: tuple[CheckpointResult, ...]
     metric: str
-    sources: dict[str, Part]
-    abilities: dict[Ability, Part]
+    sources: dict[str, DevelopmentCurve]
+    abilities: dict[Ability, DevelopmentCurve]
     visual_gain: dict[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
     def steps(self) -> list[int]:
         """Training steps, increasing."""
-        return [run.step or 0 for run in self.runs]
+        return [run.step or 0 for run in self.results]
 
-    def scores(self, ability: Ability, metric: str) -> FloatArray:
+    def scores(self, ability: Ability) -> FloatArray:
         """(S, N) numbers of single questions, those of all the ability's sources side by side."""
         parts = [
-            _table([run.sources[source] for run in self.runs], metric) for source in self.abilities[ability].sources
+            _scores([run.sources[source] for run in self.results], self.metric)
+            for source in self.abilities[ability].sources
         ]
         return np.concatenate(parts, axis=1)
 
-    def question_table(self, source: str, steps: Sequence[int]) -> QuestionTable:
+    def question_scores(self, source: str, steps: Sequence[int]) -> QuestionScores:
         """Numbers of the single questions of a source at these steps."""
-        samples = [run.sources[source] for run in self.runs if run.step in steps]
+        samples = [run.sources[source] for run in self.results if run.step in steps]
         first = samples[0]
-        return QuestionTable(first.q_id, first.image_id, question_weights(first), _table(samples, self.metric))
+        return QuestionScores(first.q_id, first.image_id, question_weights(first), _scores(samples, self.metric))
 
     def values(self, ability: Ability, metric: str) -> FloatArray | None:
         """(S,) another metric of the ability, without intervals; None where a checkpoint does not hold its scores."""
         sources = self.abilities[ability].sources
-        if not all(available(run.sources[source], metric) for run in self.runs for source in sources):
+        if not all(available(run.sources[source], metric) for run in self.results for source in sources):
             return None
-        return np.array([np.mean([value(run.sources[source], metric) for source in sources]) for run in self.runs])
+        return np.array([np.mean([value(run.sources[source], metric) for source in sources]) for run in self.results])
 
 
-def trajectories(
+def training_curves(
     runs: Sequence[CheckpointResult], rng: np.random.Generator, metric: str = "sds", resamples: int = RESAMPLES
-) -> tuple[list[Trajectory], list[str]]:
-    """The experiments among these runs (none where no run has a step), and notes on runs that belong to none.
+) -> tuple[list[TrainingCurves], list[str]]:
+    """The curves of the training runs among these results (none where no result has a step), and notes on the others.
 
-    Runs without images (blind) are no checkpoints of their own; they give the visual gain.
+    Results without images (blind) are no checkpoints of their own; they give the visual gain.
 
     Args:
         runs: from `radar_tasks.results.find_runs`.
@@ -126,136 +127,121 @@ def trajectories(
         resamples: bootstrap replicates of every curve.
 
     Raises:
-        ResultsError: two runs of an experiment have the same one, or they were scored on other data or
+        ResultsError: two results of a training run have the same step, or they were scored on other data or
             in another way.
     """
-    if metric not in METRICS or METRICS[metric].per_question is None:
-        known = ", ".join(name for name, made in METRICS.items() if made.per_question)
-        raise ResultsError(f"{metric!r} is no mean over questions; these are: {known}.")
+    require_mean_over_questions(metric)
     seen = [run for run in runs if not run.withheld]
     if not any(run.step is not None for run in seen):
         names = ", ".join(run.label for run in runs)
         return [], [f"the training steps cannot be told from the names ({names}). {HOW_TO_GIVE_STEPS}"]
-    every, notes = training_runs(seen, at_least=1)
-    _require_same_data([run for series in every for run in series.results])
+    trainings, notes = training_runs(seen, at_least=1)
+    _require_same_data([run for training in trainings for run in training.results])
     blind = [run for run in runs if run.withheld]
-    bootstrap = _Bootstrap(rng, resamples)
-    return [_trajectory(series, blind, metric, bootstrap) for series in every], notes
+    return [_training_curves(training, blind, metric, rng, resamples) for training in trainings], notes
 
 
-def chance_level(samples: SourceSamples, metric: str) -> float | None:
-    """What a metric is when all options score alike; None for losses and other metrics without such a level."""
-    if metric in {"sds_centred", "margin"}:
-        return 0.0
-    if not metric.startswith(("sds", "acc", "ppl_acc")):
-        return None
-    alike = [np.zeros(len(options)) for options in samples.options]
-    return round(float(answer_probability(alike, samples.answer) @ question_weights(samples)), 12)
+def require_mean_over_questions(metric: str) -> None:
+    """Raises `ResultsError` for a metric that is unknown or has no value of one question."""
+    if metric not in METRICS or METRICS[metric].per_question is None:
+        known = ", ".join(name for name, made in METRICS.items() if made.per_question)
+        raise ResultsError(f"{metric!r} is no mean over questions; these are: {known}.")
 
 
-@dataclass(frozen=True)
-class _Bootstrap:
-    rng: np.random.Generator
-    resamples: int
-
-
-def _trajectory(
-    series: TrainingRun, blind: Sequence[CheckpointResult], metric: str, bootstrap: _Bootstrap
-) -> Trajectory:
-    name, runs, notes = series.name, series.results, list(series.notes)
-    lacking = [s for s in series.sources if not all(available(run.sources[s], metric) for run in runs)]
+def _training_curves(
+    training: TrainingRun,
+    blind: Sequence[CheckpointResult],
+    metric: str,
+    rng: np.random.Generator,
+    resamples: int,
+) -> TrainingCurves:
+    name, runs, notes = training.name, training.results, list(training.notes)
+    lacking = [s for s in training.sources if not all(available(run.sources[s], metric) for run in runs)]
     if lacking:
         raise ResultsError(
             f"{name} holds no {metric} on {', '.join(lacking)}: the scores it is made from are not in its samples."
         )
-    sources: dict[str, Part] = {}
-    for source in series.sources:
+    sources: dict[str, DevelopmentCurve] = {}
+    for source in training.sources:
         try:
-            sources[source] = _source_part(runs, source, metric, bootstrap)
+            sources[source] = _of_source(runs, source, metric, rng, resamples)
         except MetricError as problem:
             notes.append(f"{name}: {source} is left out, it has too few questions for an interval ({problem}).")
     if not sources:
         raise ResultsError(f"{name}: nothing to draw a curve of. {' '.join(notes)}")
     abilities = _abilities(sources)
-    notes += [
-        f"{name}: {ability} is the mean of {', '.join(part.sources)} only."
-        for ability, part in abilities.items()
-        if not any(set(average.sources) == set(part.sources) for average in averages_of(sources))
-    ]
-    gain = _visual_gain(runs, blind, sources)
-    return Trajectory(name, runs, metric, sources, abilities, gain, tuple(notes))
+    for ability, made in abilities.items():
+        if not any(set(average.sources) == set(made.sources) for average in averages_of(sources)):
+            notes.append(f"{name}: {ability} is the mean of {', '.join(made.sources)} only.")
+        elif apart := [s for s, of in sources.items() if of.ability == ability and s not in made.sources]:
+            notes.append(
+                f"{name}: {ability} is the mean of the {len(made.sources)} sources of its suite; not in it: "
+                f"{', '.join(apart)}."
+            )
+    return TrainingCurves(name, runs, metric, sources, abilities, _visual_gain(runs, blind, sources), tuple(notes))
 
 
-def _source_part(runs: Sequence[CheckpointResult], source: str, metric: str, bootstrap: _Bootstrap) -> Part:
+def _of_source(
+    runs: Sequence[CheckpointResult], source: str, metric: str, rng: np.random.Generator, resamples: int
+) -> DevelopmentCurve:
     samples = [run.sources[source] for run in runs]
     first = samples[0]
-    table = _table(samples, metric)
-    strata, weights = _strata(first)
+    scores = _scores(samples, metric)
+    strata, weights = strata_of(first)
     steps = [run.step or 0 for run in runs]
-    spread: dict[str, Any] = {"strata": strata, "weights": weights, "n_resamples": bootstrap.resamples}
-    curve = bootstrap_curve(steps, table, first.image_id, bootstrap.rng, **spread)
-    exact = table @ question_weights(first)
+    curve = bootstrap_curve(steps, scores, first.image_id, rng, strata=strata, weights=weights, n_resamples=resamples)
+    # With categories of one image resampled together the bootstrap's mean is another weighting of them: its spread is
+    # kept and moved to the headline.
+    exact = scores @ question_weights(first)
     centred = Curve(curve.steps, exact, curve.replicates + (exact - curve.values))
-    return Part(first.source, first.ability, centred, chance_level(first, metric), len(first), (first.source,))
+    return DevelopmentCurve(
+        first.source, first.ability, centred, chance_level(first, metric), len(first), (first.source,)
+    )
 
 
-def _strata(samples: SourceSamples) -> tuple[np.ndarray | None, dict[str, float] | None]:
-    """Categories where the headline is their mean. Those with a single image are resampled together, as the spread of
-    one alone cannot be known."""
-    if not samples.by_category:
-        return None, None
-    labels = samples.category.astype(object)
-    names, of = np.unique(samples.category, return_inverse=True)
-    single = [len(np.unique(samples.image_id[of == k])) < 2 for k in range(len(names))]
-    weights = {str(name): 1.0 for name, alone in zip(names, single, strict=True) if not alone}
-    if any(single):
-        together = "categories of one image"
-        labels[np.isin(of, np.flatnonzero(single))] = together
-        weights[together] = float(sum(single))
-    return labels.astype(str), weights
-
-
-def _abilities(sources: Mapping[str, Part]) -> dict[Ability, Part]:
+def _abilities(sources: Mapping[str, DevelopmentCurve]) -> dict[Ability, DevelopmentCurve]:
     """The mean over a complete suite where there is one (M3-Bench before the sample), else over what is there."""
     complete = {average.ability: average.sources for average in reversed(averages_of(sources))}
-    made: dict[Ability, Part] = {}
+    made: dict[Ability, DevelopmentCurve] = {}
     for ability in ABILITIES:
-        members = complete.get(ability) or tuple(s for s, part in sources.items() if part.ability == ability)
+        members = complete.get(ability) or tuple(s for s, of in sources.items() if of.ability == ability)
         if members:
-            made[ability] = _mean_part(ability, [sources[s] for s in members])
+            made[ability] = _mean(ability, [sources[s] for s in members])
     return made
 
 
-def _mean_part(ability: Ability, parts: Sequence[Part]) -> Part:
-    curves = [part.curve for part in parts]
+def _mean(ability: Ability, members: Sequence[DevelopmentCurve]) -> DevelopmentCurve:
+    curves = [member.curve for member in members]
     curve = Curve(
         curves[0].steps,
         np.mean([c.values for c in curves], axis=0),
         reduce(np.add, (c.replicates for c in curves)) / len(curves),
     )
-    levels = [part.chance for part in parts if part.chance is not None]
-    chance = float(np.mean(levels)) if len(levels) == len(parts) else None
-    return Part(
-        ability, ability, curve, chance, sum(p.questions for p in parts), tuple(s for p in parts for s in p.sources)
-    )
+    levels = [member.chance for member in members if member.chance is not None]
+    chance = float(np.mean(levels)) if len(levels) == len(members) else None
+    questions = sum(member.questions for member in members)
+    return DevelopmentCurve(ability, ability, curve, chance, questions, tuple(member.name for member in members))
 
 
-def _table(samples: Sequence[SourceSamples], metric: str) -> FloatArray:
+def _scores(samples: Sequence[SourceSamples], metric: str) -> FloatArray:
     rows = [per_question(part, metric) for part in samples]
     return np.array([row for row in rows if row is not None])
 
 
 def _visual_gain(
-    runs: Sequence[CheckpointResult], blind: Sequence[CheckpointResult], sources: Mapping[str, Part]
+    runs: Sequence[CheckpointResult], blind: Sequence[CheckpointResult], sources: Mapping[str, DevelopmentCurve]
 ) -> dict[str, float]:
     """SDS minus that of the blind twin, at the last checkpoint that has one."""
     for run in reversed(runs):
         for twin in blind:
             if are_twins(run, twin) and (run.experiment, run.step) == (twin.experiment, twin.step):
-                both = [s for s in sources if s in twin.sources and available(twin.sources[s], "sds")]
-                seen = {s: value(run.sources[s], "sds") for s in both}
-                unseen = {s: value(twin.sources[s], "sds") for s in both}
-                return {s: (seen[s] or 0.0) - (unseen[s] or 0.0) for s in both}
+                gains: dict[str, float] = {}
+                for source in sources:
+                    seen = value(run.sources[source], "sds")
+                    unseen = value(twin.sources[source], "sds") if source in twin.sources else None
+                    if seen is not None and unseen is not None:
+                        gains[source] = seen - unseen
+                return gains
     return {}
 
 

@@ -3,7 +3,7 @@
 import pytest
 from fake_runs import ABILITIES, simulate, write_run
 
-from radar_tasks.analysis.leaderboard import leaderboard, left_out
+from radar_tasks.analysis.leaderboard import Cell, leaderboard, left_out
 from radar_tasks.errors import ResultsError
 from radar_tasks.published import published_models
 from radar_tasks.report.text_tables import comma_separated, latex, markdown
@@ -21,12 +21,12 @@ def test_runs_stand_among_published_models_by_their_average(tmp_path):
     perception, reasoning = leaderboard([mine])
     assert [board.title for board in (perception, reasoning)] == ["perception", "reasoning"]
     assert len(perception.entries) == len(published_models()) + 1
-    averages = [entry.cells["average"][1] for entry in perception.entries]
+    averages = [entry.cells["average"].sds_logit for entry in perception.entries]
     assert averages == sorted(averages, reverse=True)
     entry = next(e for e in perception.entries if not e.published)
     values = {row.name: row.values for row in metric_table(mine)}
-    assert entry.cells["average"] == (values["perception"]["acc_logit"], values["perception"]["sds_logit"])
-    assert entry.cells["mmbench"][1] != pytest.approx(values["mmbench"]["sds"], abs=1e-6)
+    assert entry.cells["average"] == Cell(values["perception"]["acc_logit"], values["perception"]["sds_logit"])
+    assert entry.cells["mmbench"].sds_logit != pytest.approx(values["mmbench"]["sds"], abs=1e-6)
 
 
 def test_a_run_with_a_source_missing_has_no_average_and_stands_last(tmp_path):

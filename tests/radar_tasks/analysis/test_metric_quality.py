@@ -5,7 +5,7 @@ import pytest
 from fake_runs import simulate, write_curve, write_run
 
 from radar_metrics import signal
-from radar_tasks.analysis.metric_quality import ALL_SOURCES, agreement, judge_column
+from radar_tasks.analysis.metric_quality import ALL_SOURCES, column_quality, metric_qualities
 from radar_tasks.analysis.outside_column import read_outside
 from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError
@@ -31,7 +31,7 @@ def runs(folder):
 
 def judged(runs, **more):
     series, _ = training_runs(runs)
-    rows = agreement(series, np.random.default_rng(0), n_subsets=20, **more)
+    rows = metric_qualities(series, np.random.default_rng(0), n_subsets=20, **more)
     return {(row.metric, row.name): row for row in rows}
 
 
@@ -95,7 +95,7 @@ def test_mir_of_the_checkpoints_is_judged_as_lower_is_better(tmp_path, runs):
     (tmp_path / "mir.csv").write_text(
         "checkpoint,mir\n" + "".join(f"exp1/{run.name},{4 - run.step / 1000 + run.step % 3 / 50}\n" for run in one)
     )
-    row = judge_column("mir", training_runs(runs)[0], read_outside(tmp_path / "mir.csv", runs))[0]
+    row = column_quality("mir", training_runs(runs)[0], read_outside(tmp_path / "mir.csv", runs))[0]
     assert row.monotonicity > 0
     assert row.name == ALL_SOURCES
 

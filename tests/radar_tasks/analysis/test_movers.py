@@ -7,9 +7,10 @@ import pytest
 from fake_runs import simulate, write_run
 from PIL import Image
 
-from radar_tasks.analysis.movers import movers, page
+from radar_tasks.analysis.movers import movers
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Question
+from radar_tasks.report.movers import movers_page
 from radar_tasks.results import load_run
 from radar_tasks.store import Origin, SourceWriter, source_path
 
@@ -69,7 +70,7 @@ def test_the_largest_changes_come_first(tmp_path):
 
 def test_the_page_has_pictures_from_the_store_and_escapes_data(tmp_path, store):
     first, second = two_runs(tmp_path, store)
-    text = page(first, second, *movers(first, second, 6))
+    text = movers_page(first, second, *movers(first, second, 6))
     assert text.count("data:image/jpeg;base64,") == 6
     assert "<script" not in text
     assert "&lt;script&gt;" in text
@@ -78,7 +79,7 @@ def test_the_page_has_pictures_from_the_store_and_escapes_data(tmp_path, store):
 
 def test_without_the_data_the_page_says_why_there_is_no_picture(tmp_path, store):
     first, second = two_runs(tmp_path)  # another checksum
-    text = page(first, second, *movers(first, second, 2))
+    text = movers_page(first, second, *movers(first, second, 2))
     assert "data:image" not in text
     assert "is not what the run was scored on" in text
     assert "Question q000" in text  # the prompt as the harness logged it

@@ -1,26 +1,45 @@
-"""Charts from plain rows: what they say, how labels stand, and that every format comes out."""
+"""Charts from typed rows: what they say, how labels stand, and that every format comes out."""
+
+from dataclasses import asdict, replace
 
 import pytest
 
+from radar_metrics.uncertainty import Interval
+from radar_tasks.analysis.development.asymmetry import LeadPoint
+from radar_tasks.analysis.development.bottleneck import Bottleneck
+from radar_tasks.analysis.development.curve_points import CurvePoint
+from radar_tasks.analysis.development.intervention import InterventionPoint
+from radar_tasks.analysis.development.scaling import ScalingLine, ScalingPoint
+from radar_tasks.analysis.development.stability import SubsetPoint
+from radar_tasks.analysis.leaderboard import AbilityAverage
+from radar_tasks.analysis.metric_quality import MetricQuality
 from radar_tasks.errors import RadarError
 from radar_tasks.report import chart_files, charts, theme
+from radar_tasks.report.charts.asymmetry import asymmetry
+from radar_tasks.report.charts.bottleneck import bottleneck
+from radar_tasks.report.charts.curve_panel import push_apart
+from radar_tasks.report.charts.intervention import intervention
+from radar_tasks.report.charts.leaderboard import leaderboard
+from radar_tasks.report.charts.metric_quality import metric_comparison
+from radar_tasks.report.charts.scaling import scaling
+from radar_tasks.report.charts.stability import stability
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & \"quotes\" 'x' \u202e\u2028"
 
 
 def curve(run="exp1", ability="perception", source="wiki_animal", rise=0.1, chance=0.5):
     return [
-        {
-            "run": run,
-            "ability": ability,
-            "source": source,
-            "step": 100 * k,
-            "value": 0.5 + rise * k,
-            "low": 0.48 + rise * k,
-            "high": 0.52 + rise * k,
-            "chance": chance,
-            "questions": 1200,
-        }
+        CurvePoint(
+            run=run,
+            ability=ability,
+            source=source,
+            step=100 * k,
+            value=0.5 + rise * k,
+            low=0.48 + rise * k,
+            high=0.52 + rise * k,
+            chance=chance,
+            questions=1200,
+        )
         for k in range(4)
     ]
 
@@ -35,6 +54,10 @@ def both():
     return curve() + curve(ability="reasoning", source="spatial", rise=0.01)
 
 
+def of_run(name):
+    return [replace(row, run=name) for row in both()]
+
+
 def test_one_run_has_both_abilities_in_one_panel_with_their_names_at_the_ends():
     figure = charts.abilities_over_steps(both())
     assert len(figure.panels) == 1
@@ -44,9 +67,17 @@ def test_one_run_has_both_abilities_in_one_panel_with_their_names_at_the_ends():
 
 
 def test_several_runs_have_a_panel_an_ability_and_their_own_names():
-    figure = charts.abilities_over_steps(both() + [{**row, "run": "exp2"} for row in both()])
+    figure = charts.abilities_over_steps(both() + of_run("exp2"))
     assert [panel.title for panel in figure.panels] == ["Perception", "Reasoning"]
     assert {"exp1 0.80", "exp2 0.80"} <= set(texts(figure))
+
+
+def test_rows_of_ones_own_are_taken_as_mappings_with_the_fields_that_the_docs_name():
+    fields = ("run", "ability", "step", "value", "low", "high", "chance")
+    rows = [{name: asdict(row)[name] for name in fields} for row in both()]
+    assert texts(charts.abilities_over_steps(rows)) == texts(charts.abilities_over_steps(both()))
+    without_chance = [{name: row[name] for name in fields if name != "chance"} for row in rows]
+    assert "chance" not in texts(charts.abilities_over_steps(without_chance))
 
 
 def test_chance_lines_of_different_heights_say_whose_they_are():
@@ -56,7 +87,7 @@ def test_chance_lines_of_different_heights_say_whose_they_are():
 
 def test_labels_that_would_overlap_are_moved_apart_and_the_others_stay():
     labels = [{"value": value} for value in (0.50, 0.505, 0.9)]
-    charts._push_apart(labels, "value", 0.05)
+    push_apart(labels, "value", 0.05)
     places = sorted(label["value"] for label in labels)
     assert places[1] - places[0] >= 0.05 - 1e-6
     assert places[0] == pytest.approx(0.4775)
@@ -65,45 +96,55 @@ def test_labels_that_would_overlap_are_moved_apart_and_the_others_stay():
 
 def test_a_metric_without_chance_has_no_chance_line():
     assert not any(
-        "chance" in text for text in texts(charts.abilities_over_steps([{**r, "chance": None} for r in both()]))
+        "chance" in text for text in texts(charts.abilities_over_steps([replace(row, chance=None) for row in both()]))
     )
 
 
 def test_sources_share_their_axes():
-    figure = charts.sources_grid(both())
+    figure = charts.sources_over_steps(both())
     domains = {str(panel.chart.to_dict()["layer"][2]["encoding"]["y"]["scale"]["domain"]) for panel in figure.panels}
     assert [panel.title for panel in figure.panels] == ["wiki_animal", "spatial"]
     assert len(domains) == 1
 
 
 def every_figure():
-    lead = [{key: row[key] for key in ("run", "step", "value", "low", "high")} for row in curve()]
+    lead = [LeadPoint(row.run, row.step, row.value, row.low, row.high) for row in curve()]
+    changes = [InterventionPoint(row.ability, row.step, row.value, row.low, row.high) for row in both()]
     metrics = [
-        {"run": "exp1", "ability": "perception", "metric": m, "signal_to_noise": 3.0, "monotonicity": 0.5} for m in "ab"
+        MetricQuality(metric, "perception", "exp1", growth_to_noise=3.0, monotonicity=0.5) for metric in ("sds", "acc")
     ]
     models = [
-        {"model": m, "ability": "perception", "value": 0.6, "published": m == "b", "chance": 0.5} for m in ("a", "b")
+        AbilityAverage("a", "perception", 0.6, 0.55, 0.65, published=False, chance=0.5),
+        AbilityAverage("b", "perception", 0.6, None, None, published=True, chance=0.5),
     ]
     points = [
-        {"ability": "perception", "group": "", "run": "r", "x": 10.0**k, "value": 0.5 + k / 10} for k in (1, 2, 3)
+        ScalingPoint("images", "perception", "", f"r{k}", 100, 10.0**k, 0.5 + k / 10, 0.45 + k / 10, 0.55 + k / 10)
+        for k in (1, 2, 3)
     ]
+    lines = [ScalingLine("images", "perception", "", (10, 1000), (0.6, 0.8), Interval(0.1, 0.05, 0.15), 1.0, 3)]
     subsets = [
-        {"size": size, "subset": s, "step": t, "value": 0.5 + s / 10, "whole": 0.6}
+        SubsetPoint("exp1", ability, size, s, t, 0.5 + s / 10, 0.6)
+        for ability in ("perception", "reasoning")
         for size in (50, 100)
         for s in (0, 1)
         for t in (1, 2)
     ]
+    lacks = [
+        Bottleneck(r.run, r.ability, r.source, r.value, r.low, r.high, 0.5, 0.5, None, None)
+        for r in both()
+        if r.step == 300
+    ]
     return [
         charts.abilities_over_steps(both()),
-        charts.abilities_over_steps([row for row in both() if row["step"] == 300]),
-        charts.sources_grid(both()),
-        charts.asymmetry(lead),
-        charts.intervention(both(), "targeted", "general"),
-        charts.metric_comparison(metrics),
-        charts.leaderboard(models, "sds_logit"),
-        charts.bottleneck([row for row in both() if row["step"] == 300]),
-        charts.scaling(points, points[::2], "images"),
-        charts.stability(subsets),
+        charts.abilities_over_steps([row for row in both() if row.step == 300]),
+        charts.sources_over_steps(both()),
+        asymmetry(lead),
+        intervention(changes, "targeted", "general"),
+        metric_comparison(metrics),
+        leaderboard(models),
+        bottleneck(lacks),
+        scaling(points, lines),
+        stability(subsets),
     ]
 
 
@@ -119,7 +160,7 @@ def test_every_figure_is_valid_and_has_titles_on_its_axes():
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_pictures_come_out_in_every_format(tmp_path, ending, magic, mode):
     path = tmp_path / f"chart{ending}"
-    chart_files.save(charts.abilities_over_steps([{**row, "run": HOSTILE} for row in both()]), path, mode)
+    chart_files.save(charts.abilities_over_steps(of_run(HOSTILE)), path, mode)
     assert path.read_bytes().startswith(magic)
     if ending == ".svg":
         assert b"<img" not in path.read_bytes()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from fake_runs import simulate, write_curve, write_run
 
-from radar_tasks.analysis.development.curves import trajectories
+from radar_tasks.analysis.development.curves import training_curves
 from radar_tasks.analysis.development.tables import development
 from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
 from radar_tasks.errors import RadarError, ResultsError
@@ -21,12 +21,12 @@ FLAT = {"spatial": [0.0] * 5, "mathvista": [0.0] * 5}
 def analysed(paths, metric="sds", **more):
     runs = find_runs(paths)
     rng = np.random.default_rng(0)
-    experiments, notes = trajectories(runs, rng, metric, resamples=300)
+    experiments, notes = training_curves(runs, rng, metric, resamples=300)
     return development(experiments, runs, rng, notes=notes, **more)
 
 
 def by_source(rows, **wanted):
-    return {row["source"]: row for row in rows if all(row[key] == value for key, value in wanted.items())}
+    return {row.source: row for row in rows if all(getattr(row, key) == value for key, value in wanted.items())}
 
 
 @pytest.fixture(scope="module")
@@ -44,33 +44,33 @@ def made(curve):
 def test_an_ability_that_rises_at_a_step_emerges_there_and_one_that_does_not_never_does(made):
     growth = by_source(made.growth)
     # With skill 0 the simulated questions are at chance; their hardness is drawn once and stays.
-    assert growth["perception"]["emergence"] == 300
-    assert growth["perception"]["saturation"] == 400
-    assert growth["perception"]["rate_per_1000_steps"]["estimate"] > 0
-    assert growth["reasoning"]["emergence"] is None
+    assert growth["perception"].emergence == 300
+    assert growth["perception"].saturation == 400
+    assert growth["perception"].rate_per_1000_steps.estimate > 0
+    assert growth["reasoning"].emergence is None
 
 
 def test_the_curve_of_an_ability_is_the_mean_of_its_sources_and_of_what_the_harness_printed(curve, made):
-    rows = {(row["source"], row["step"]): row for row in [*made.abilities, *made.sources]}
+    rows = {(row.source, row.step): row for row in [*made.abilities, *made.sources]}
     for run in find_runs([curve]):
         expected = [run.metrics[f"radar_{source}"]["sds"][0] for source in RISING]
-        assert rows["wiki_animal", run.step]["value"] == pytest.approx(expected[0])
-        assert rows["perception", run.step]["value"] == pytest.approx(np.mean(expected))
-    assert all(row["low"] <= row["value"] <= row["high"] for row in rows.values())
-    assert rows["perception", 100]["chance"] == 0.5
-    assert rows["perception", 100]["questions"] == 240
+        assert rows["wiki_animal", run.step].value == pytest.approx(expected[0])
+        assert rows["perception", run.step].value == pytest.approx(np.mean(expected))
+    assert all(row.low <= row.value <= row.high for row in rows.values())
+    assert rows["perception", 100].chance == 0.5
+    assert rows["perception", 100].questions == 240
 
 
 def test_asymmetry_bottleneck_metrics_and_stability_follow(made):
     lead = made.asymmetry_summary[0]
-    assert lead["area"]["low"] > 0
-    assert lead["lag"] is None
-    assert {row["ability"] for row in made.bottleneck} == {"perception", "reasoning"}
-    assert sum(row["share"] for row in made.bottleneck if row["ability"] == "reasoning") == pytest.approx(1)
-    assert {row["metric"] for row in made.metrics} >= {"sds", "sds_logit", "acc", "nll"}
-    sizes = [row for row in made.stability_summary if row["ability"] == "perception"]
-    assert [row["size"] for row in sizes] == [50, 100, 240]
-    assert sizes[0]["spread"] > sizes[1]["spread"] > sizes[2]["spread"] == pytest.approx(0, abs=1e-9)
+    assert lead.area.low > 0
+    assert lead.lag is None
+    assert {row.ability for row in made.bottleneck} == {"perception", "reasoning"}
+    assert sum(row.share for row in made.bottleneck if row.ability == "reasoning") == pytest.approx(1)
+    assert {row.metric for row in made.metrics} >= {"sds", "sds_logit", "acc", "nll"}
+    sizes = [row for row in made.stability_summary if row.ability == "perception"]
+    assert [row.size for row in sizes] == [50, 100, 240]
+    assert sizes[0].spread > sizes[1].spread > sizes[2].spread == pytest.approx(0, abs=1e-9)
     assert any("mean of wiki_animal, wiki_plant only" in note for note in made.notes)
 
 
@@ -85,7 +85,7 @@ def test_the_same_seed_gives_the_same_tables(curve, made):
 def test_a_loss_has_no_chance_and_therefore_no_emergence(curve):
     made = analysed([curve], metric="nll")
     assert made.abilities
-    assert {row["chance"] for row in made.abilities} == {None}
+    assert {row.chance for row in made.abilities} == {None}
     assert made.growth == made.asymmetry == made.bottleneck == []
 
 
@@ -99,16 +99,16 @@ def test_headlines_over_categories_keep_their_weights_even_with_one_image_in_som
     for record in records:
         by_category.setdefault(record["category"], []).append(record["score"])
     row = analysed([tmp_path]).sources[0]
-    assert row["value"] == pytest.approx(np.mean([np.mean(scores) for scores in by_category.values()]))
-    assert row["low"] < row["value"] < row["high"]
+    assert row.value == pytest.approx(np.mean([np.mean(scores) for scores in by_category.values()]))
+    assert row.low < row.value < row.high
 
 
 def test_one_checkpoint_gives_values_and_says_that_there_is_no_development(tmp_path):
     write_curve(tmp_path / "exp1", [700], {"spatial": [1.0]})
     made = analysed([tmp_path])
-    assert made.abilities[0]["low"] < made.abilities[0]["value"]
+    assert made.abilities[0].low < made.abilities[0].value
     assert made.asymmetry == made.metrics == made.stability == []
-    assert made.growth[0]["saturation"] is None
+    assert made.growth[0].saturation is None
     assert any("one checkpoint only" in note for note in made.notes)
 
 
@@ -129,7 +129,7 @@ def test_steps_that_cannot_be_told_are_asked_for_and_taken_from_a_file(tmp_path)
     file = tmp_path / "runs.csv"
     file.write_text("run,experiment,step\nlate,exp,2000\nearly,exp,1000\n")
     runs = with_descriptions(find_runs([tmp_path]), read_descriptions(file))
-    experiments, _ = trajectories(runs, np.random.default_rng(0))
+    experiments, _ = training_curves(runs, np.random.default_rng(0))
     assert [(e.name, e.steps) for e in experiments] == [("exp", [1000, 2000])]
 
 
@@ -164,14 +164,14 @@ def test_scaling_fits_the_line_that_the_runs_were_made_with(tmp_path):
         lines.append(f"exp{k},{10 ** (3 + k)}")
     (tmp_path / "runs.csv").write_text("\n".join(lines))
     made = analysed([tmp_path], descriptions=read_descriptions(tmp_path / "runs.csv"))
-    points = [row for row in made.scaling if row["ability"] == "perception"]
-    slope = np.polyfit([np.log10(row["x"]) for row in points], [row["value"] for row in points], 1)[0]
-    fits = {row["ability"]: row for row in made.scaling_lines}
-    assert fits["perception"]["slope"]["estimate"] == pytest.approx(slope)
-    assert fits["perception"]["slope"]["low"] > 0.02
-    assert abs(fits["reasoning"]["slope"]["estimate"]) < 0.02
-    assert made.scaling_tests[0]["between"] == "abilities"
-    assert made.scaling_tests[0]["p"] < 0.05
+    points = [row for row in made.scaling if row.ability == "perception"]
+    slope = np.polyfit([np.log10(row.x) for row in points], [row.value for row in points], 1)[0]
+    fits = {row.ability: row for row in made.scaling_lines}
+    assert fits["perception"].slope.estimate == pytest.approx(slope)
+    assert fits["perception"].slope.low > 0.02
+    assert abs(fits["reasoning"].slope.estimate) < 0.02
+    assert made.scaling_tests[0].between == "abilities"
+    assert made.scaling_tests[0].p < 0.05
 
 
 def test_an_intervention_shows_where_it_was_made_and_not_elsewhere(tmp_path):
@@ -179,11 +179,11 @@ def test_an_intervention_shows_where_it_was_made_and_not_elsewhere(tmp_path):
     write_curve(tmp_path / "general", STEPS, {"wiki_animal": flat, "spatial": flat}, n=60)
     write_curve(tmp_path / "targeted", STEPS, {"wiki_animal": flat, "spatial": [0.5, 0.5, 0.5, 1.5, 2.0]}, n=60)
     made = analysed([tmp_path / "general", tmp_path / "targeted"], parting=200)
-    summary = {row["ability"]: row for row in made.intervention_summary}
-    assert summary["reasoning"]["onset"] == 400
-    assert summary["reasoning"]["low"] > 0
-    assert summary["perception"]["onset"] is None
-    assert sorted({row["step"] for row in made.intervention}) == [300, 400, 500]
+    summary = {row.ability: row for row in made.intervention_summary}
+    assert summary["reasoning"].onset == 400
+    assert summary["reasoning"].low > 0
+    assert summary["perception"].onset is None
+    assert sorted({row.step for row in made.intervention}) == [300, 400, 500]
 
 
 def test_a_parting_needs_two_experiments_and_a_later_checkpoint(tmp_path, curve):
@@ -199,7 +199,7 @@ def test_blind_runs_are_no_checkpoints_and_give_the_visual_gain(tmp_path):
     blind = {"wiki_animal": simulate("wiki_animal", 60, 0.0)}
     write_run(tmp_path / "blind", "step-00200", blind, scoring={"blind": "true"})
     made = analysed([tmp_path])
-    assert [row["step"] for row in made.abilities] == [100, 200]
-    gains = {row["source"]: row["visual_gain"] for row in made.bottleneck}
+    assert [row.step for row in made.abilities] == [100, 200]
+    gains = {row.source: row.visual_gain for row in made.bottleneck}
     assert gains["wiki_animal"] > 0.15
     assert gains["wiki_plant"] is None

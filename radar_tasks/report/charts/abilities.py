@@ -1,0 +1,80 @@
+"""Perception and reasoning over training, and every source for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from typing import Any
+
+from radar_tasks.analysis.development.curve_points import CurvePoint
+from radar_tasks.report.charts.curve_panel import CurveStyle, curve_panel, domain_of, fit_as_labels
+from radar_tasks.report.charts.figure import (
+    ABILITY_NAMES,
+    SMALL_HEIGHT,
+    Datum,
+    Figure,
+    metric_title,
+)
+from radar_tasks.report.charts.training_axis import STEPS, TrainingAxis
+
+
+def abilities_over_steps(
+    rows: Iterable[CurvePoint | Mapping[str, Any]], metric: str = "sds", axis: TrainingAxis = STEPS
+) -> Figure:
+    """Perception and reasoning over training steps with their intervals and chance.
+
+    Args:
+        rows: points of `radar_tasks.analysis.development`, or mappings with `run`, `ability`, `step`, `value`, `low`,
+            `high` and `chance`. One run: both abilities in one panel; several: a panel an ability, a colour a run.
+        metric: what `value` is.
+        axis: steps, or what else training is measured by.
+    """
+    points = [_point(row) for row in rows]
+    runs = list(dict.fromkeys(point.run for point in points))
+    if len(runs) == 1:
+        panels = [curve_panel("", _by_ability(points), ABILITY_NAMES, CurveStyle(metric_title(metric)), axis)]
+        return Figure("abilities", f"Abilities of {runs[0]} over training", how_to_read(points), panels)
+    named = fit_as_labels(runs)
+    style = CurveStyle(metric_title(metric), named=named)
+    abilities = dict.fromkeys(point.ability for point in points)
+    panels = [
+        curve_panel(ability.capitalize(), _by_run([p for p in points if p.ability == ability]), runs, style, axis)
+        for ability in abilities
+    ]
+    title = "Abilities over training"
+    return Figure("abilities", title, how_to_read(points), panels, len(panels), () if named else tuple(runs))
+
+
+def sources_over_steps(points: Sequence[CurvePoint], metric: str = "sds", axis: TrainingAxis = STEPS) -> Figure:
+    """One small panel a source, on common axes; colours are abilities, or runs where there are several."""
+    runs = list(dict.fromkeys(point.run for point in points))
+    single = len(runs) == 1
+    series = ABILITY_NAMES if single else runs
+    style = CurveStyle(metric.upper(), domain_of(_by_run(points)), SMALL_HEIGHT, named=False)
+    panels = []
+    for source in dict.fromkeys(point.source for point in points):
+        members = [point for point in points if point.source == source]
+        panels.append(curve_panel(source, _by_ability(members) if single else _by_run(members), series, style, axis))
+    return Figure("sources", "Every source over training", how_to_read(points), panels, 3, tuple(series))
+
+
+def how_to_read(points: Sequence[CurvePoint]) -> str:
+    """What the bands are and how many questions they rest on."""
+    questions = max((point.questions for point in points), default=0)
+    count = f" up to {questions:,} questions a curve." if questions else ""
+    return f"Shaded: 95 % cluster-bootstrap intervals;{count} Dashed: a model that cannot tell the options apart."
+
+
+def _point(row: CurvePoint | Mapping[str, Any]) -> CurvePoint:
+    if isinstance(row, CurvePoint):
+        return row
+    known = {field.name for field in fields(CurvePoint)}
+    return CurvePoint(**{name: value for name, value in row.items() if name in known})
+
+
+def _by_ability(points: Sequence[CurvePoint]) -> list[Datum]:
+    return [{**asdict(point), "series": point.ability.capitalize()} for point in points]
+
+
+def _by_run(points: Sequence[CurvePoint]) -> list[Datum]:
+    return [{**asdict(point), "series": point.run} for point in points]

@@ -1,0 +1,53 @@
+"""The axis of training: steps, or amounts such as images and tokens, linear or logarithmic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import altair as alt
+
+from radar_tasks.report.charts.figure import Datum
+
+
+def _step(run: str, step: int) -> float:  # noqa: ARG001 (every axis is asked for a checkpoint of a run)
+    return float(step)
+
+
+@dataclass(frozen=True)
+class TrainingAxis:
+    """Where a checkpoint stands.
+
+    Attributes:
+        title: of the axis.
+        place: amount at a step of a training run, at least 0.
+        log: whether the axis is logarithmic; checkpoints at 0 have no place on it and are not drawn.
+    """
+
+    title: str = "Training step"
+    place: Callable[[str, int], float] = _step
+    log: bool = False
+
+    def placed(self, data: Sequence[Datum]) -> list[Datum]:
+        """The data with their place `x` on this axis; what has none is left out."""
+        with_place = [{**datum, "x": self.place(datum.get("run", ""), datum["step"])} for datum in data]
+        return [datum for datum in with_place if datum["x"] > 0 or not self.log]
+
+    def encoding(self, data: Sequence[Datum], small: bool = False) -> alt.X:
+        """The axis of these data."""
+        places = sorted({datum["x"] for datum in data})
+        form = "~s" if places[-1] >= 10_000 else (",d" if all(x == int(x) for x in places) else "~g")
+        few = len(places) < (5 if small else 8)
+        ticks: dict[str, Any] = {"values": places} if few else {"tickCount": 4 if small else 7}
+        axis = alt.Axis(format=form, labelOverlap="greedy", labelSeparation=6, **ticks)
+        pad = (places[-1] - places[0]) * 0.012 or 1.0
+        if self.log:
+            scale = alt.Scale(type="log", domain=[places[0] / 1.05, places[-1] * 1.05], nice=False)
+        else:
+            scale = alt.Scale(domain=[places[0] - pad, places[-1] + pad], nice=False)
+        title = f"{self.title} (log scale)" if self.log else self.title
+        return alt.X("x:Q", title=title, scale=scale, axis=axis)
+
+
+STEPS = TrainingAxis()

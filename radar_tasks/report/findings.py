@@ -1,0 +1,89 @@
+"""What the page says first, in sentences: what emerged, what never did, what fell on the way, what holds back.
+
+Each sentence rests on a number of `radar_tasks.analysis.development` with its interval or its corrected test; of a
+single checkpoint nothing is said about growth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from radar_metrics.development import Fall
+from radar_tasks.analysis.development.asymmetry import Lead
+from radar_tasks.analysis.development.growth import Growth
+from radar_tasks.analysis.development.tables import Development
+
+_NAMED = 6
+"""How many sources a sentence names."""
+
+
+def findings(made: Development) -> list[str]:
+    """Sentences on each training run, its abilities first."""
+    trainings = list(dict.fromkeys(point.run for point in made.abilities))
+    sentences = []
+    for training in trainings:
+        said = _of_training(made, training)
+        sentences += [f"{training}: {sentence}" for sentence in said] if len(trainings) > 1 else said
+    return sentences
+
+
+def _of_training(made: Development, training: str) -> list[str]:
+    rows = [row for row in made.growth if row.run == training]
+    said = [_ability(row) for row in rows if row.of_ability]
+    for lead in made.asymmetry_summary:
+        if lead.run == training:
+            said.append(_lead(lead))
+    sources = [row for row in rows if not row.of_ability]
+    never = [row.source for row in sources if row.emergence is None]
+    if never:
+        when = "At chance" if sources[0].checkpoints == 1 else "Never above chance to the end"
+        said.append(f"{when}: {_some(never)}.")
+    said += [_fall(row, row.fall) for row in rows if row.fall is not None]
+    for ability in dict.fromkeys(row.ability for row in made.bottleneck if row.run == training):
+        worst = next(row for row in made.bottleneck if (row.run, row.ability) == (training, ability))
+        said.append(
+            f"What holds {ability} back most: {worst.source}, {worst.share:.0%} of what its sources lack "
+            f"(lowest with probability {worst.probability_lowest:.2f})."
+        )
+    return said
+
+
+def _ability(row: Growth) -> str:
+    name = row.ability.capitalize()
+    if row.checkpoints == 1:
+        where = "cannot be told from chance" if row.emergence is None else "is above chance"
+        return f"{name} {where} at step {row.first_step:,} ({row.last:.3f}, chance {row.chance:.3f})."
+    if row.emergence is None:
+        return f"{name} cannot be told from chance at the last checkpoint ({row.last:.3f})."
+    since = "at every checkpoint" if row.emergence == row.first_step else f"from step {row.emergence:,.0f} on"
+    rest = (
+        "it is still growing"
+        if row.saturation is None
+        else f"no further gain can be told from noise after step {row.saturation:,.0f}"
+    )
+    return f"{name} is above chance {since}; {rest}."
+
+
+def _lead(lead: Lead) -> str:
+    mean = lead.area.estimate
+    band = f"95 % {lead.area.low:+.3f} to {lead.area.high:+.3f}"
+    if lead.area.low <= 0 <= lead.area.high:
+        return f"Neither ability leads over the whole training (perception minus reasoning {mean:+.3f}, {band})."
+    first, second = ("Perception", "reasoning") if mean > 0 else ("Reasoning", "perception")
+    lag = lead.lag
+    bound = "at least " if lead.lag_is_bound else ""
+    earlier = f", and emerges {bound}{abs(lag):,.0f} steps earlier" if lag and (lag > 0) == (mean > 0) else ""
+    size = f"{abs(mean):.3f} on average, chance-centred ({band})"
+    return f"{first} leads {second} by {size}{earlier}."
+
+
+def _fall(row: Growth, fall: Fall) -> str:
+    change = fall.change
+    name = row.source.capitalize() if row.of_ability else row.source
+    when = f"from step {fall.start:,.0f} to {fall.end:,.0f}"
+    return f"{name} fell on the way, by {-change.estimate:.3f} {when} (95 % {change.low:+.3f} to {change.high:+.3f})."
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
