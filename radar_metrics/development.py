@@ -63,7 +63,7 @@ class SourceGap:
 
 @dataclass(frozen=True)
 class Fall:
-    """The largest fall of a curve, from step `start` to the later step `end`: its change, below 0, with the interval."""
+    """A fall of a curve from step `start` to the later step `end`: the change, below 0, with its interval."""
 
     start: float
     end: float
