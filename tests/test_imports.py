@@ -109,6 +109,11 @@ def test_no_two_files_of_the_package_answer_to_one_name():
 SAME_SUBJECT = {
     "model": "being moved",
     "tables": "being moved",
+    # A table of `analysis`, and its chart or page in `report`.
+    **dict.fromkeys(
+        ("asymmetry", "bottleneck", "intervention", "leaderboard", "metric_quality", "movers", "scaling", "stability"),
+        "what analysis finds and report shows",
+    ),
     "leaderboard": "the paper's tables, made in analysis and drawn in report",
     "metrics": "the catalogue of metrics, and the charts that compare them",
 }

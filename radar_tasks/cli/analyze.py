@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
-from radar_tasks.report.wording import emergence_words, lag_words, saturation_words, step_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,6 +63,8 @@ def show(made: Development, screen: Console) -> None:
 
 
 def _growth(made: Development, screen: Console) -> None:
+    from radar_tasks.report.wording import emergence_words, saturation_words
+
     bold = [row.of_ability for row in made.growth]
     head = ["run", "source", "first", "last", "emerges", "saturates", "fell on the way, at steps"]
     rows = [
@@ -88,6 +89,8 @@ def _growth(made: Development, screen: Console) -> None:
 
 
 def _asymmetry(made: Development, screen: Console) -> None:
+    from radar_tasks.report.wording import lag_words, step_words
+
     title = "Asymmetry: perception minus reasoning, chance-centred, mean over training"
     head = ["run", "mean lead", "perception emerges", "reasoning emerges", "lag in steps"]
     rows = [
