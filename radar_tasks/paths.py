@@ -24,3 +24,9 @@ def sample() -> Path:
 def checkpoints() -> Path:
     """The folder of the embedded checkpoints, one sub-folder a training step."""
     return _PACKAGE / "checkpoints"
+
+
+def manual() -> Path:
+    """The folder of README.md with its `docs`: inside this package in a wheel, else the root of the repository."""
+    inside = _PACKAGE / "manual"
+    return inside if inside.is_dir() else _PACKAGE.parent
