@@ -83,6 +83,46 @@ class Question:
         return cls(**values)
 
 
+@dataclass(frozen=True)
+class VerbatimQuestion:
+    """A question of another project's task, which is put to the model to the character.
+
+    The rules of this benchmark are not asked of it: options may repeat, there may be one only, and more images than
+    `MAX_IMAGES`. The prompt format puts the images in front of the text and adds what a chat template needs; it adds
+    and takes away nothing between text and option.
+
+    Attributes:
+        q_id: unique within its source.
+        source: the task, as the harness names it.
+        text: what stands before an option, blanks at its end included.
+        joiner: what stands between text and option, `""` for nothing; it is not scored.
+        options: the texts to score, none of them empty.
+        images: encoded image files, in order.
+        image_id: questions on the same picture share it.
+
+    Raises:
+        QuestionError: an option is empty, or there is none.
+    """
+
+    q_id: str
+    source: str
+    text: str
+    joiner: str
+    options: tuple[str, ...]
+    images: tuple[bytes, ...]
+    image_id: str
+
+    def __post_init__(self) -> None:
+        empty = [k for k, option in enumerate(self.options) if not option]
+        if empty or not self.options:
+            problem = f"option {empty[0]} is empty" if empty else "there are no options"
+            raise QuestionError(f"question {self.q_id!r} of {self.source!r}: {problem}", [problem])
+
+
+AskedQuestion = Question | VerbatimQuestion
+"""What a checkpoint can be asked."""
+
+
 def problems_of(question: Question) -> list[str]:
     """Every rule of the benchmark that a question breaks, in words; an empty list for a sound one.
 

@@ -1,9 +1,9 @@
-"""The numbers of one question, and of one source, from what the model said about each option."""
+"""The numbers of one question, of one source and of one ability, from what the model said about each option."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from radar_tasks.results import SourceSamples, samples_of
 from radar_tasks.results.metrics import METRICS, value
 
 Record = dict[str, Any]
+AbilityMean = Callable[[Sequence[float], Sequence[int], bool], "float | str"]
 
 
 def of_question(document: Mapping[str, Any], responses: Sequence[Response]) -> dict[str, Record]:
@@ -95,3 +96,21 @@ def _by_category(records: Sequence[Record]) -> dict[str, list[Record]]:
     for record in records:
         categories[record["category"]].append(record)
     return dict(sorted(categories.items()))
+
+
+def mean_of(sources: int) -> AbilityMean:
+    """The average of an ability, the unweighted mean over exactly so many sources, as in the paper.
+
+    Where a source is missing there is no average, rather than another one. lmms-eval calls the result with the
+    sources' values, their numbers of questions and a weight flag; only the values count. (A function, since lmms-eval
+    turns any dataclass in a group's configuration into a dictionary.)
+    """
+
+    def mean_over_sources(values: Sequence[float], sizes: Sequence[int], weight_by_size: bool) -> float | str:  # noqa: ARG001
+        return sum(values) / len(values) if len(values) == sources else "N/A"
+
+    return mean_over_sources
+
+
+mean_of_4 = mean_of(4)
+mean_of_5 = mean_of(5)

@@ -13,12 +13,14 @@ import inspect
 import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radar_tasks import paths
 from radar_tasks.errors import RadarError, ResultsError, did_you_mean
+from radar_tasks.harness import patches
+from radar_tasks.harness.patches.progress_bars import quiet_bars
 from radar_tasks.harness.plugin import MODEL_ID
 from radar_tasks.harness.ranks import ending_job, failing_together, ranks
 
@@ -109,7 +111,7 @@ class Harness:
     ) -> dict[str, Any]:
         from lmms_eval.evaluator import simple_evaluate
 
-        with _quiet_bars():
+        with quiet_bars():
             results: dict[str, Any] = simple_evaluate(
                 model=model,
                 model_args=dict(model_args),
@@ -195,16 +197,3 @@ def replace_folder(new: Path, place: Path) -> None:
             raise
         shutil.rmtree(former, ignore_errors=True)
         return
-
-
-@contextlib.contextmanager
-def _quiet_bars() -> Iterator[None]:
-    """Silence lmms-eval's bars, one a task and each over in a moment, but not the one of the model."""
-    from lmms_eval import evaluator
-    from tqdm import tqdm
-
-    evaluator.tqdm = lambda *args, **settings: tqdm(*args, **{**settings, "disable": True})
-    try:
-        yield
-    finally:
-        evaluator.tqdm = tqdm

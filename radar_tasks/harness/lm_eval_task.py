@@ -21,7 +21,7 @@ from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.errors import RadarError
 from radar_tasks.harness import aggregation
 from radar_tasks.harness.documents import Documents
-from radar_tasks.harness.sds_task import Records, with_sds
+from radar_tasks.harness.sds_task import Records, SDSOfOptions
 from radar_tasks.store import open_source
 
 _COLUMNS = ("q_id", "image_id", "category", "options", "answer")
@@ -35,7 +35,7 @@ class RadarTextTask(ConfigurableTask):  # type: ignore[misc]
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._documents = Documents(open_source(config["dataset_name"]))
+        self._documents = Documents.of(open_source(config["dataset_name"]))
         super().__init__(config={key: value for key, value in config.items() if key not in ("class", "include")})
 
     def download(self, dataset_kwargs: dict[str, Any] | None = None, **unused: Any) -> None:
@@ -90,9 +90,16 @@ def pooled_bits(records: Sequence[Mapping[str, float]]) -> float:
     return float(np.sum([r["bits"] for r in records]) / np.sum([r["bytes"] for r in records]))
 
 
-SDSTask = with_sds(
-    ConfigurableTask,
-    process_results,
-    {"sds_bytes": (mean, True), "acc_bytes": (mean, True), "bits_per_byte": (pooled_bits, False)},
-)
-"""Any multiple-choice task of lm-eval, with SDS (see `adapter`)."""
+class SDSTask(SDSOfOptions, ConfigurableTask):  # type: ignore[misc]
+    """Any multiple-choice task of lm-eval as its YAML has it, scored by SDS (see `radar_tasks.harness.sds_task`)."""
+
+    METRICS = {"sds_bytes": (mean, True), "acc_bytes": (mean, True), "bits_per_byte": (pooled_bits, False)}
+
+    def records(self, document: Mapping[str, Any], results: Sequence[Any]) -> Records:
+        """See `process_results`."""
+        # Tasks with `acc_mutual_info` also ask for the options without the question; those come last.
+        return process_results(document, results[: len(document["options"])])
+
+    def _texts_only(self) -> Sequence[Mapping[str, Any]]:
+        documents: Sequence[Mapping[str, Any]] = ConfigurableTask.eval_docs.fget(self)
+        return documents

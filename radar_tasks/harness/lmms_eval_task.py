@@ -3,26 +3,100 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
+from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 
 from radar_tasks.harness import aggregation
-from radar_tasks.harness.responses import read_response
-from radar_tasks.harness.sds_task import Records, with_sds
+from radar_tasks.harness.requests import AskedDocument, OptionRequest
+from radar_tasks.harness.responses import read_response, refusal
+from radar_tasks.harness.sds_task import Records, SDSOfOptions
+from radar_tasks.harness.visuals import encoded_visuals, visuals_key
+from radar_tasks.questions import VerbatimQuestion
 
 _METRICS = ("sds", "sds_logit", "acc", "acc_logit", "nll")
 
 
-def process_results(document: Mapping[str, Any], results: Sequence[Any]) -> Records:
-    """The printed metrics of one question from the responses to its options.
+class SDSTask(SDSOfOptions, ConfigurableTask):  # type: ignore[misc]
+    """The task as its YAML has it, scored by SDS."""
 
-    Raises:
-        RadarError: a response is no log-likelihood.
-    """
-    responses = [read_response(r, f"question {document['q_id']!r}, option {k}") for k, r in enumerate(results)]
-    records = aggregation.of_question(document, responses)
-    return {name: records[name] for name in _METRICS if name in records}
+    METRICS = {name: (aggregation.mean, name != "nll") for name in _METRICS}
+
+    def build_all_requests(self, **settings: Any) -> None:
+        """As the harness does, without its cache of requests: it would pickle the task with each of them."""
+        super().build_all_requests(**{**settings, "cache_requests": False, "rewrite_requests_cache": False})
+
+    def construct_requests(self, doc_id: int, ctx: str, **kwargs: Any) -> list[Instance]:
+        """One request an option; none for the options without the question, which `acc_mutual_info` would ask for."""
+        metadata = kwargs["metadata"]
+        doc = self.eval_docs_no_media[doc_id]
+        options = self.doc_to_choice(doc)
+        document = _ForeignDocument(self, doc_id, metadata["split"], ctx, options, self._q_id(doc))
+        delimiter = self.config.target_delimiter
+        return [
+            OptionRequest(
+                request_type="loglikelihood",
+                arguments=(
+                    ctx,
+                    f"{delimiter}{option}",
+                    self.doc_to_visual,
+                    doc_id,
+                    self.config.task,
+                    metadata["split"],
+                ),
+                idx=index,
+                metadata=metadata,
+                document=document,
+            )
+            for index, option in enumerate(options)
+        ]
+
+    def records(self, document: Mapping[str, Any], results: Sequence[Any]) -> Records:
+        """The printed metrics of one question from the responses to its options; none where it was refused.
+
+        Raises:
+            RadarError: a response is no log-likelihood.
+        """
+        if refusal(results) is not None:
+            return {}
+        where = f"{self.config.task}, question {document['q_id']!r}"
+        responses = [read_response(result, f"{where}, option {k}") for k, result in enumerate(results)]
+        records = aggregation.of_question(document, responses)
+        return {name: records[name] for name in _METRICS if name in records}
+
+    def _texts_only(self) -> Sequence[Mapping[str, Any]]:
+        documents: Sequence[Mapping[str, Any]] = ConfigurableTask.eval_docs_no_media.fget(self)
+        return documents
 
 
-SDSTask = with_sds(ConfigurableTask, process_results, {name: (aggregation.mean, name != "nll") for name in _METRICS})
+class _ForeignDocument(AskedDocument):
+    """A document of somebody else's task: its prompt, options and pictures to the character and to the pixel."""
+
+    def __init__(
+        self, task: SDSTask, doc_id: int, split: str, context: str, options: Sequence[str], q_id: str
+    ) -> None:
+        self._task = task
+        self._doc_id = doc_id
+        self._split = split
+        self._context = context
+        self._options = tuple(options)
+        self._q_id = q_id
+
+    @property
+    def image_id(self) -> str:
+        return self._q_id
+
+    @cached_property
+    def content_key(self) -> str:
+        return visuals_key(self._images())
+
+    def question(self) -> VerbatimQuestion:
+        task = str(self._task.config.task)
+        joiner = self._task.config.target_delimiter
+        return VerbatimQuestion(self._q_id, task, self._context, joiner, self._options, self._images(), self._q_id)
+
+    def _images(self) -> tuple[bytes, ...]:
+        where = f"{self._task.config.task}/{self._q_id}"
+        return encoded_visuals(self._task.doc_to_visual(self._task.dataset[self._split][self._doc_id]), where)

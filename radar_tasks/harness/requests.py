@@ -1,18 +1,52 @@
-"""From lmms-eval's requests, one an option, to questions, and back."""
+"""From a harness's requests, one an option, to questions, and back."""
 
 from __future__ import annotations
 
-import io
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lmms_eval.api.instance import Instance
 
-from radar_tasks.harness.documents import Documents
-from radar_tasks.questions import Question
+from radar_tasks.harness.visuals import encoded_visuals
+from radar_tasks.questions import AskedQuestion, VerbatimQuestion
 
 
-class QuestionRequests(Sequence[Question]):
+class AskedDocument(ABC):
+    """A document of a task, as the question that its options belong to."""
+
+    @property
+    @abstractmethod
+    def image_id(self) -> str:
+        """Documents of a task on the same picture share it."""
+
+    @property
+    @abstractmethod
+    def content_key(self) -> str:
+        """What tells the document's pictures from others, where the task's configuration does not; else ""."""
+
+    @abstractmethod
+    def question(self) -> AskedQuestion:
+        """The question, pictures included; they are read now.
+
+        Raises:
+            QuestionError: it cannot be asked.
+        """
+
+
+@dataclass
+class OptionRequest(Instance):  # type: ignore[misc]
+    """One option of a document of this project's tasks. Stock models take it for what lmms-eval makes itself.
+
+    Attributes:
+        document: where the whole question comes from; the options of a document share it.
+    """
+
+    document: AskedDocument | None = None
+
+
+class QuestionRequests(Sequence[AskedQuestion]):
     """The questions behind a list of log-likelihood requests, each once.
 
     All options of a document make one question, so that image and prompt are paid for once. Requests that repeat one
@@ -20,33 +54,39 @@ class QuestionRequests(Sequence[Question]):
     question is asked for.
 
     Args:
-        requests: arguments `(context, option, doc_to_visual, doc_id, task, split)`.
+        requests: of this project's tasks, or of others: arguments `(context, continuation, doc_to_visual, doc_id, task,
+            split)`, or the first two only.
         task_dict: lmms-eval's documents by task and split.
     """
 
     def __init__(self, requests: Sequence[Instance], task_dict: Mapping[str, Mapping[str, Any]]) -> None:
         self._requests = requests
         self._task_dict = task_dict
-        grouped: dict[_Key, dict[int, Instance]] = {}
+        groups: dict[_Key, dict[int, Instance]] = {}
         for request in requests:
-            grouped.setdefault(_document_of(request), {}).setdefault(request.idx, request)
-        self._groups = list(grouped.items())
+            groups.setdefault(_key(request), {}).setdefault(request.idx, request)
+        self._groups = list(groups.items())
         self._responses: dict[_Key, dict[int, str]] = {}
 
     def __len__(self) -> int:
         return len(self._groups)
 
     def __getitem__(self, index: Any) -> Any:
-        (task, split, doc_id), options = self._groups[index]
-        documents = self._task_dict[task][split]
-        if isinstance(documents, Documents):
-            return documents.question(doc_id)
-        return _foreign_question(task, doc_id, documents[doc_id], [options[k] for k in sorted(options)])
+        _, options = self._groups[index]
+        document = _document(options)
+        return document.question() if document is not None else self._plain_question(options)
 
     @property
     def image_ids(self) -> list[str]:
         """One a question, with its task; the engine brings questions on one picture together and encodes it once."""
-        return [self._image_id(key) for key, _ in self._groups]
+        documents = ((key, _document(options)) for key, options in self._groups)
+        return [
+            f"{task}/{doc_id if document is None else document.image_id}" for (task, doc_id, _), document in documents
+        ]
+
+    def task_of(self, index: int) -> str:
+        """The task that a question belongs to."""
+        return self._groups[index][0][0]
 
     def answer(self, index: int, responses: Sequence[str]) -> tuple[list[Instance], list[str]]:
         """Keep the responses to a question's options, in option order.
@@ -55,57 +95,42 @@ class QuestionRequests(Sequence[Question]):
             The requests that asked for them, and one response each.
         """
         key, options = self._groups[index]
-        # The response cache may have answered some options of another project's task: then only the others were scored.
-        places = range(len(responses)) if self._is_ours(key) else sorted(options)
+        # The response cache may have answered some options already. A document of ours is scored whole all the same.
+        places = range(len(responses)) if _document(options) is not None else sorted(options)
         self._responses[key] = dict(zip(places, responses, strict=True))
         return list(options.values()), [self._responses[key][place] for place in options]
 
+    def refuse(self, index: int, response: str) -> tuple[list[Instance], list[str]]:
+        """As `answer`, with the same response to all options of a question that cannot be asked."""
+        key, options = self._groups[index]
+        self._responses[key] = dict.fromkeys(options, response)
+        return list(options.values()), [response] * len(options)
+
     def responses(self) -> list[str]:
         """One response a request, in the order of the requests."""
-        return [self._responses[_document_of(request)][request.idx] for request in self._requests]
+        return [self._responses[_key(request)][request.idx] for request in self._requests]
 
-    def _image_id(self, key: _Key) -> str:
-        task, split, doc_id = key
-        return f"{task}/{self._task_dict[task][split][doc_id]['image_id'] if self._is_ours(key) else doc_id}"
-
-    def _is_ours(self, key: _Key) -> bool:
-        task, split, _ = key
-        return isinstance(self._task_dict[task][split], Documents)
-
-
-_Key = tuple[str, str, int]
-
-
-def _document_of(request: Instance) -> _Key:
-    doc_id, task, split = request.args[3:6]
-    return task, split, doc_id
+    def _plain_question(self, options: Mapping[int, Instance]) -> VerbatimQuestion:
+        """A question of a task that knows nothing of this project: each continuation is scored whole."""
+        chosen = [options[place] for place in sorted(options)]
+        task, doc_id, context = _key(chosen[0])
+        name = f"{task}/{doc_id}"
+        images: tuple[bytes, ...] = ()
+        if len(chosen[0].args) > 2:
+            doc_to_visual, _, _, split = chosen[0].args[2:6]
+            images = encoded_visuals(doc_to_visual(self._task_dict[task][split][doc_id]), name)
+        continuations = tuple(request.args[1] for request in chosen)
+        return VerbatimQuestion(name, task, context, "", continuations, images, name)
 
 
-class _ForeignQuestion(Question):
-    """A question of another project's task: the rules of this benchmark are not asked of it."""
-
-    def __post_init__(self) -> None:
-        pass
+_Key = tuple[str, int, str]
+"""Task, number of the document and context: what the options of a question have in common."""
 
 
-def _foreign_question(task: str, doc_id: int, document: Any, options: Sequence[Instance]) -> Question:
-    """Text, pictures and options of another project's question; nothing else of it is used in scoring."""
-    context, _, doc_to_visual, *_ = options[0].args
-    return _ForeignQuestion(
-        q_id=f"{task}/{doc_id}",
-        text=(context,),
-        images=tuple(_png(picture) for picture in doc_to_visual(document) or ()),
-        options=tuple(option.args[1].strip() for option in options),
-        answer=0,
-        ability="perception",
-        task=task,
-        source=task,
-        category="",
-        image_id=f"{task}/{doc_id}",
-    )
+def _key(request: Instance) -> _Key:
+    return request.task_name, request.doc_id, request.args[0]
 
 
-def _png(picture: Any) -> bytes:
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    return buffer.getvalue()
+def _document(options: Mapping[int, Instance]) -> AskedDocument | None:
+    request = next(iter(options.values()))
+    return request.document if isinstance(request, OptionRequest) else None

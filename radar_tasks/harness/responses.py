@@ -2,6 +2,8 @@
 
 * This project's model answers one text an option, the JSON of an `OptionScore`. lmms-eval 0.7.3 turns everything that
   is not a text into `str(...)`, so a text is what survives, also through its response cache.
+* A question that the checkpoint cannot be asked (its processor refuses a picture, say) gets the reason instead, so
+  that the others are scored.
 * A stock lmms-eval model answers `(loss, is_greedy)`: the *mean loss* over the option's tokens in nats, lower is
   better, against lmms-eval's own docstring (its issue 370); here it arrives as the text of that tuple.
 """
@@ -11,6 +13,7 @@ from __future__ import annotations
 import ast
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from radar_tasks.errors import RadarError
@@ -26,6 +29,20 @@ def to_response(score: OptionScore) -> str:
         {"logprob": score.logprob, "logit": score.logit, "tokens": score.tokens, "bytes": score.bytes},
         allow_nan=False,
     )
+
+
+def to_refusal(reason: str) -> str:
+    """The text that stands in the place of a score where a question could not be asked."""
+    return json.dumps({"refused": reason})
+
+
+def refusal(responses: Sequence[Any]) -> str | None:
+    """Why a question was not scored, from the responses to its options; None where it was."""
+    for response in responses:
+        value = _parse(response)
+        if isinstance(value, dict) and "refused" in value:
+            return str(value["refused"])
+    return None
 
 
 def read_response(response: Any, where: str) -> Response:

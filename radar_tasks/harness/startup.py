@@ -24,9 +24,9 @@ class _WhenTasksAreImported:
 
             def run_then_add(module):  # type: ignore[no-untyped-def]
                 run(module)
-                from radar_tasks.harness.plugin import add_task_folder
+                from radar_tasks.harness.patches import task_index
 
-                add_task_folder()
+                task_index.install()
 
             spec.loader.exec_module = run_then_add  # type: ignore[method-assign]
         return spec

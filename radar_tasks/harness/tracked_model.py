@@ -7,7 +7,7 @@ from typing import Any
 
 from lmms_eval.api.instance import GenerationResult, Instance
 
-from radar_tasks.harness.model import RadarHF, Scored
+from radar_tasks.harness.radar_hf import RadarHF, Scored
 from radar_tasks.harness.ranks import failing_together
 
 

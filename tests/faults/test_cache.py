@@ -22,7 +22,7 @@ from tiny_models import build
 from radar_tasks import paths
 from radar_tasks.errors import RadarError, ResultsError
 from radar_tasks.harness import documents
-from radar_tasks.harness.model import RadarHF
+from radar_tasks.harness.radar_hf import RadarHF
 from radar_tasks.harness.patches import response_cache as radar_cache
 
 LEAF = "radar_mini_colour"

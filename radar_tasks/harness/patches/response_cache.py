@@ -1,68 +1,105 @@
-"""lmms-eval's response cache (`--use_cache`), made to survive a kill.
+"""lmms-eval's response cache (`--use_cache`), made to survive a kill and to know what it has been asked about.
 
-As it is in lmms-eval 0.7.3, responses are stored only after the model has answered the very last request, and what a
-killed run has stored lies in a folder of its own (`runs/<id>/rank_<r>.db`) that no later run looks into. Here
+As it is in lmms-eval, responses are stored only after the model has answered the very last request, and what a killed
+run has stored lies in a folder of its own (`runs/<id>/rank_<r>.db`) that no later run looks into. A key knows the model
+by the arguments of the command line, a question by its task, number and texts. Here, for this project's model,
 
-* every question is stored as soon as its batch is scored, by lmms-eval's own code and under its own keys;
+* every question is stored as soon as its batch is scored, by lmms-eval's own code;
 * a run first brings home what others have left, whatever their number of processes was;
+* keys hold what the model is (its weights and settings, whatever its path), so that other weights under the same path
+  are never answered for, and a copy at another place is;
+* keys hold the pictures of a question where the task's own description does not stand for them;
 * keys hold the release of lmms-eval. It takes the commit of the git repository around its files, which for an installed
   one is the user's project: a commit there between two runs would lose everything.
-
-lmms-eval has no door for this, so `install` wraps the two methods through which its evaluator uses the cache, and the
-function that tells its version.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import hashlib
 import importlib.metadata
 import json
 import os
 import socket
 import sqlite3
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
 from radar_tasks.errors import ResultsError
+from radar_tasks.harness.patches.replacement import replace
 from radar_tasks.harness.ranks import ending_job
 
 if TYPE_CHECKING:
     from lmms_eval.api.instance import Instance
 
+SEEN_IN = "0.7.3"
+CHANGES = "responses of radar_hf are cached a question at a time, under keys that know its weights and the pictures"
+
 MERGED = ".merged"
 """lmms-eval's mark of a run whose responses are in the common database; its age says which of them."""
 
 
+class ScoresOneByOne(ABC):
+    """A model that says what it is, and hands over every question as soon as it is scored."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """What decides about its scores; equal texts mean equal scores of a question."""
+
+    @abstractmethod
+    def as_scored(self, requests: list[Instance]) -> Iterator[tuple[list[Instance], list[Any]]]:
+        """Requests of a question with their responses, a question at a time, in any order."""
+
+
 def install() -> None:
-    """Make lmms-eval's cache keep what a killed run has scored; calling it again changes nothing."""
+    """Make lmms-eval's cache keep what a killed run has scored."""
+    # The plugin is loaded while lmms-eval imports its models; what is used here is imported by then.
     from lmms_eval import utils
+    from lmms_eval.caching import response_cache
     from lmms_eval.caching.response_cache import ResponseCache
 
-    if getattr(ResponseCache.execute, "stores_at_once", False):
-        return
-    create, execute = ResponseCache.create, ResponseCache.execute
-    utils.get_lmms_eval_cache_version = _version_of(utils.get_lmms_eval_cache_version)
+    replace(ResponseCache, "create", _after_recovery)
+    replace(ResponseCache, "execute", _storing_at_once)
+    replace(response_cache, "_extract_content_hash", _with_pictures)
+    replace(utils, "get_lmms_eval_cache_version", _version_of)
 
-    @functools.wraps(create)
+
+def _after_recovery(create: Callable[..., Any]) -> Callable[..., Any]:
     def create_after_recovery(cache_root: str, *, world_size: int = 1, global_rank: int = 0, **more: Any) -> Any:
         folder = Path(cache_root).resolve()
         _on_first_rank(world_size, global_rank, lambda: recover(folder.parent if folder.suffix == ".db" else folder))
         return create(cache_root, world_size=world_size, global_rank=global_rank, **more)
 
-    @functools.wraps(execute)
-    def execute_storing(self: Any, lm: Any, reqtype: str, requests: list[Instance]) -> list[Any]:
-        if reqtype == "loglikelihood" and hasattr(lm, "as_scored"):
-            execute(self, _Storing(functools.partial(execute, self), lm), reqtype, requests)
-        responses: list[Any] = execute(self, lm, reqtype, requests)
-        return responses
+    return create_after_recovery
 
-    execute_storing.stores_at_once = True  # type: ignore[attr-defined]
-    ResponseCache.create = create_after_recovery
-    ResponseCache.execute = execute_storing
+
+def _storing_at_once(execute: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
+    def execute_storing(self: Any, lm: Any, reqtype: str, requests: list[Instance]) -> list[Any]:
+        if isinstance(lm, ScoresOneByOne) and reqtype == "loglikelihood":
+            self._model_fingerprint_hash = hashlib.sha256(lm.identity.encode()).hexdigest()[:16]
+            execute(self, _Storing(functools.partial(execute, self), lm), reqtype, requests)
+        # What is stored comes from the database now; a model of others is asked as ever.
+        return execute(self, lm, reqtype, requests)
+
+    return execute_storing
+
+
+def _with_pictures(content_hash: Callable[[Any], str]) -> Callable[[Any], str]:
+    def content_hash_with_pictures(instance: Any) -> str:
+        # The request's class brings the task's with it, which is imported by the time that there is a request.
+        from radar_tasks.harness.requests import OptionRequest
+
+        texts = content_hash(instance)
+        pictures = instance.document.content_key if isinstance(instance, OptionRequest) else ""
+        return f"{texts}-{pictures}" if pictures else texts
+
+    return content_hash_with_pictures
 
 
 def recover(folder: Path) -> None:
@@ -91,10 +128,10 @@ class _Storing:
 
     Args:
         execute: the cache's, `(model, request type, requests)`.
-        lm: the model, with `as_scored`.
+        lm: the model.
     """
 
-    def __init__(self, execute: Callable[..., list[Any]], lm: Any) -> None:
+    def __init__(self, execute: Callable[..., list[Any]], lm: ScoresOneByOne) -> None:
         self._execute = execute
         self._lm = lm
 
@@ -123,10 +160,14 @@ class _Answered:
 
 def _version_of(commit: Callable[[], str]) -> Callable[[], str]:
     """What tells one lmms-eval from another: its release, or, where its files are its own repository, the commit."""
-    import lmms_eval
+    import lmms_eval  # only its place is asked for
 
     is_checkout = (Path(lmms_eval.__file__).parents[1] / ".git").exists()
-    return commit if is_checkout else functools.partial(importlib.metadata.version, "lmms-eval")
+
+    def version() -> str:
+        return commit() if is_checkout else importlib.metadata.version("lmms-eval")
+
+    return version
 
 
 def _on_first_rank(world_size: int, rank: int, action: Callable[[], None]) -> None:

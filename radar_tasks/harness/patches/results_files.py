@@ -1,6 +1,6 @@
 """lmms-eval's results files: each whole or not there, and never those of two runs in one.
 
-As lmms-eval 0.7.3 writes them, they are named by the second in which a run started, so that two runs of one checkpoint
+As lmms-eval writes them, they are named by the second in which a run started, so that two runs of one checkpoint
 in the same second write into each other's; they grow at their place; and what goes wrong is a warning at the end. Here,
 for runs with a task of this project,
 
@@ -8,59 +8,83 @@ for runs with a task of this project,
 * the results file takes a name that no other run has (`…-2_results.json`), and the samples files go by it;
 * a file that cannot be written there goes to the system's temporary folder, and an error says so.
 
-An output folder that cannot be written at all is refused before anything is loaded. lmms-eval has no door for this, so
-`install` wraps three methods of its tracker.
+An output folder that cannot be written at all is refused before anything is loaded.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import json
 import os
 import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from loguru import logger
 
 from radar_tasks.errors import ResultsError
+from radar_tasks.harness.patches.replacement import replace
+
+SEEN_IN = "0.7.3"
+CHANGES = "results files of runs with a task of this project are written whole, and no two runs share a name"
 
 WRITER = "lmms_eval.loggers.evaluation_tracker"
 """The module whose lines would name places where nothing stays."""
 
 
+@dataclass
+class Saving:
+    """How the files of one run are written; it goes with the run's tracker.
+
+    Attributes:
+        whole: whether this is a run with a task of this project.
+        elsewhere: folder in the system's temporary one for what cannot be written at its place; a name that nobody
+            can have taken.
+    """
+
+    whole: bool = False
+    elsewhere: str = field(default_factory=lambda: f"radar-results-{secrets.token_hex(8)}")
+
+
 def install() -> None:
-    """Make lmms-eval's tracker write files whole; calling it again changes nothing."""
+    """Make lmms-eval's tracker write files whole."""
+    # The plugin is loaded while lmms-eval imports its models; what is used here is imported by then.
     from lmms_eval.loggers import EvaluationTracker
 
-    if hasattr(EvaluationTracker.save_results_aggregated, "__wrapped__"):
-        return
-    make, save_results = EvaluationTracker.__init__, EvaluationTracker.save_results_aggregated
-    save_samples = EvaluationTracker.save_results_samples
+    replace(EvaluationTracker, "__init__", _if_writable)
+    replace(EvaluationTracker, "save_results_aggregated", _results_whole)
+    replace(EvaluationTracker, "save_results_samples", _samples_whole)
 
-    @functools.wraps(make)
+
+def _if_writable(make: Callable[..., None]) -> Callable[..., None]:
     def make_if_writable(self: Any, output_path: str | None = None, *args: Any, **more: Any) -> None:
         if output_path:
             refuse_unwritable(Path(output_path))
         make(self, output_path, *args, **more)
+        self.saving = Saving()
 
-    @functools.wraps(save_results)
+    return make_if_writable
+
+
+def _results_whole(save_results: Callable[..., None]) -> Callable[..., None]:
     def save_results_whole(self: Any, results: dict[str, Any], samples: Any, datetime_str: str) -> None:
-        self.writes_whole = bool(self.output_path) and _is_ours(results)
-        self.elsewhere = f"radar-results-{secrets.token_hex(8)}"  # a name that nobody can have taken
-        if self.writes_whole:
+        self.saving.whole = bool(self.output_path) and _is_ours(results)
+        if self.saving.whole:
             date = _claim(_folder(self), datetime_str.replace(":", "-"))
             _write(self, f"{date}_results.json", lambda: save_results(self, results, samples, date), _is_json)
         else:
             save_results(self, results, samples, datetime_str)
 
-    @functools.wraps(save_samples)
+    return save_results_whole
+
+
+def _samples_whole(save_samples: Callable[..., None]) -> Callable[..., None]:
     def save_samples_whole(self: Any, task_name: str, samples: Sequence[Mapping[str, Any]]) -> None:
-        if samples and getattr(self, "writes_whole", False):
+        if samples and self.saving.whole:
             _write(
                 self,
                 f"{self.date_id}_samples_{task_name}.jsonl",
@@ -71,9 +95,7 @@ def install() -> None:
         else:
             save_samples(self, task_name, samples)
 
-    EvaluationTracker.__init__ = make_if_writable
-    EvaluationTracker.save_results_aggregated = save_results_whole
-    EvaluationTracker.save_results_samples = save_samples_whole
+    return save_samples_whole
 
 
 def refuse_unwritable(folder: Path) -> None:
@@ -95,7 +117,7 @@ def _write(tracker: Any, name: str, write: Callable[[], None], is_whole: Callabl
     if reason is None:
         logger.info(f"Saved {place / name}")
         return
-    elsewhere = Path(tempfile.gettempdir(), tracker.elsewhere)
+    elsewhere = Path(tempfile.gettempdir(), tracker.saving.elsewhere)
     if (again := _written(tracker, elsewhere / name, write, is_whole)) is None:
         logger.error(f"{place / name} could not be written: {reason}. It is {elsewhere / name} now: move it there.")
         return

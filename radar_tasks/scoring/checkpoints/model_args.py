@@ -1,13 +1,15 @@
-"""`CheckpointOptions`: what a user says about a checkpoint, `--model_args` of the harness. Imports nothing slow."""
+"""What a user says about a checkpoint and how it is scored, `--model_args` of the harness. Imports nothing slow."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from radar_tasks.errors import CheckpointError
+
+_Options = TypeVar("_Options", bound=BaseModel)
 
 PromptFormatName = Literal["auto", "plain", "qwen2_vl", "internvl_chat", "llava_onevision", "paligemma", "official"]
 
@@ -59,18 +61,39 @@ class CheckpointOptions(BaseModel):
         return self
 
 
+class ScoringOptions(BaseModel):
+    """How a checkpoint is scored.
+
+    Attributes:
+        scoring: see `radar_tasks.scoring.engine.scorer.Scorer`.
+        strict: whether a question that the checkpoint cannot be asked ends the run; otherwise it is left out and
+            counted in the results.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    scoring: Literal["auto", "shared", "independent"] = "auto"
+    strict: bool = False
+
+
+def options_of(arguments: Mapping[str, Any]) -> tuple[CheckpointOptions, ScoringOptions]:
+    """Both kinds of options from names and values, as `--model_args` gives them.
+
+    Raises:
+        CheckpointError: an unknown name or a value that does not fit; says which are known.
+    """
+    scoring = {name: value for name, value in arguments.items() if name in ScoringOptions.model_fields}
+    checkpoint = {name: value for name, value in arguments.items() if name not in scoring}
+    return _checked(CheckpointOptions, checkpoint), _checked(ScoringOptions, scoring)
+
+
 def checkpoint_options(arguments: Mapping[str, Any]) -> CheckpointOptions:
     """Options from names and values, as `--model_args` gives them.
 
     Raises:
         CheckpointError: an unknown name or a value that does not fit; says which are known.
     """
-    try:
-        return CheckpointOptions(**arguments)
-    except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'together'}: {e['msg']}" for e in error.errors())
-        known = ", ".join(CheckpointOptions.model_fields)
-        raise CheckpointError(f"model arguments: {problems}. Known: {known}.") from None
+    return _checked(CheckpointOptions, arguments)
 
 
 def model_arguments(text: str) -> dict[str, str]:
@@ -83,3 +106,12 @@ def model_arguments(text: str) -> dict[str, str]:
     if wrong := [name for name, equals, _ in pairs if not equals]:
         raise CheckpointError(f"model arguments: {', '.join(wrong)} has no value; write name=value,name=value.")
     return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _checked(kind: type[_Options], arguments: Mapping[str, Any]) -> _Options:
+    try:
+        return kind(**arguments)
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'together'}: {e['msg']}" for e in error.errors())
+        known = ", ".join([*CheckpointOptions.model_fields, *ScoringOptions.model_fields])
+        raise CheckpointError(f"model arguments: {problems}. Known: {known}.") from None

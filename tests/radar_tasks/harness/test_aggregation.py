@@ -5,7 +5,7 @@ import math
 import pytest
 
 from radar_tasks.harness import aggregation
-from radar_tasks.harness.groups import mean_of_4
+from radar_tasks.harness.aggregation import mean_of_4
 
 DOCUMENT = {"q_id": "q1", "image_id": "i1", "category": "c", "options": ["ä", "bb"], "answer": 1}
 

@@ -18,24 +18,18 @@ from lmms_eval.utils import create_iterator
 
 from radar_tasks.errors import DataError, RadarError
 from radar_tasks.harness import aggregation
-from radar_tasks.harness.documents import Documents, NoDocuments
-from radar_tasks.harness.responses import read_response
+from radar_tasks.harness.documents import Documents, Header
+from radar_tasks.harness.measured_task import MeasuredTask
+from radar_tasks.harness.requests import AskedDocument, OptionRequest
+from radar_tasks.harness.responses import read_response, refusal
+from radar_tasks.questions import Question
 from radar_tasks.scoring.encoding.images import read_image
 from radar_tasks.store import open_source
 
 SPLIT = "test"
 ALLOW_MISSING = "RADAR_ALLOW_MISSING"
 
-model_in_use: dict[str, Any] = {}
-"""What the model says of itself (checkpoint, settings, fingerprint of its weights); empty for a stock model.
-
-lmms-eval gives a task no sight of the model, but asks the task for its configuration, both for the results file and
-for the key of the response cache. So the model leaves its description here before the tasks are built, and a cache
-made by other weights under the same path is never reused.
-"""
-
-
-class RadarTask(ConfigurableTask):  # type: ignore[misc]
+class RadarTask(MeasuredTask, ConfigurableTask):  # type: ignore[misc]
     """One leaf task. Its YAML names the source (`dataset_name`), the metrics that are printed (`metric_list`), and
     with `metadata: {headline: categories}` that the headline is the mean over categories.
 
@@ -60,11 +54,21 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
         self._filters = [build_filter_ensemble("none", [["take_first", None]])]
         self._instances: list[Instance] = []
         self.documents = self.task_docs = _documents(self.config.dataset_name)
-        self.documents.provenance["scoring"] = dict(model_in_use)
         self.dataset = self.dataset_no_image = {SPLIT: self.documents}
 
+    @property
+    def data(self) -> dict[str, Any]:
+        """See `MeasuredTask`."""
+        about: dict[str, Any] = self.documents.provenance["data"]
+        return about
+
+    @property
+    def by_category(self) -> bool:
+        """See `MeasuredTask`."""
+        return bool(self.config.metadata.get("headline") == "categories")
+
     def dump_config(self) -> dict[str, Any]:
-        """The task's configuration; `radar` in it is live, so that the results file holds what the run adds to it."""
+        """The task's configuration, and under `radar` what is known of the data before the run."""
         return {**self.config.to_dict(), "radar": self.documents.provenance}
 
     def build_all_requests(
@@ -80,29 +84,36 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
 
     def construct_requests(self, doc_id: int, ctx: str, **unused: Any) -> list[Instance]:
         """The requests of one document in the form of lmms-eval's multiple choice, one an option."""
-        document = self.documents[doc_id]
-        context = self.doc_to_text(document)
+        document = _StoredDocument(self.documents, doc_id)
+        header = self.documents[doc_id]
+        context = self.doc_to_text(header)
         metadata = {"task": self.config.task, "doc_id": doc_id, "repeats": self.config.repeats, "split": SPLIT}
         return [
-            Instance(
+            OptionRequest(
                 request_type="loglikelihood",
                 arguments=(
                     context,
                     self.config.target_delimiter + option,
-                    lambda _, doc_id=doc_id: self._pictures(doc_id),
+                    document.pictures,
                     doc_id,
                     self.config.task,
                     SPLIT,
                 ),
                 idx=index,
                 metadata=metadata,
-                doc=document,
+                doc=header,
+                document=document,
             )
-            for index, option in enumerate(document["options"])
+            for index, option in enumerate(header["options"])
         ]
 
-    def process_results(self, doc: dict[str, Any], results: Sequence[Any], full_docs: Any = None) -> dict[str, Any]:
-        """The printed metrics of one question, each a record with its score and cluster; under `sds` all measured."""
+    def process_results(self, doc: Header, results: Sequence[Any], full_docs: Any = None) -> dict[str, Any]:
+        """The printed metrics of one question, each a record with its score and cluster; under `sds` all measured.
+
+        A question that could not be asked has none.
+        """
+        if refusal(results) is not None:
+            return {}
         if len(results) != len(doc["options"]):
             raise RadarError(f"question {doc['q_id']!r}: {len(results)} responses for {len(doc['options'])} options")
         responses = [
@@ -113,21 +124,13 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
         return {name: records[name] for name in self._printed if name in records}
 
     def aggregation(self) -> dict[str, Callable[[list[Any]], float]]:
-        """How each printed metric is reduced; `sds`, which every question has, also brings all further metrics home."""
-        by_category = self.config.metadata.get("headline") == "categories"
-        printed: dict[str, Callable[[list[Any]], float]] = {
+        """How each printed metric is reduced."""
+        return {
             name: aggregation.mean_over_categories
-            if by_category and not name.endswith("_by_question")
+            if self.by_category and not name.endswith("_by_question")
             else aggregation.mean
             for name in self._printed
         }
-
-        def sds(records: list[dict[str, Any]]) -> float:
-            about = self.documents.provenance
-            about.update(aggregation.of_source(records, about["data"], self.config.task, by_category))
-            return printed["sds"](records)
-
-        return {**printed, "sds": sds}
 
     def higher_is_better(self) -> dict[str, bool]:
         """The direction of each printed metric."""
@@ -151,7 +154,7 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
 
     test_docs_no_media = test_docs
 
-    def doc_to_text(self, doc: dict[str, Any]) -> str:
+    def doc_to_text(self, doc: Header) -> str:
         """The prompt as a stock model takes it: `<image>` where the question marks an image, else no mark."""
         return "<image>".join(doc["text"])
 
@@ -163,15 +166,33 @@ class RadarTask(ConfigurableTask):  # type: ignore[misc]
         """The candidate answers."""
         return list(doc["options"])
 
-    def _pictures(self, doc_id: int) -> list[Any]:
-        question = self.documents.question(doc_id)
+
+class _StoredDocument(AskedDocument):
+    """A question of the store, behind its number among the documents."""
+
+    content_key = ""  # the checksum of all questions, pictures included, stands in the task's configuration
+
+    def __init__(self, documents: Documents, doc_id: int) -> None:
+        self._documents = documents
+        self._doc_id = doc_id
+
+    @property
+    def image_id(self) -> str:
+        return str(self._documents[self._doc_id]["image_id"])
+
+    def question(self) -> Question:
+        return self._documents.question(self._doc_id)
+
+    def pictures(self, doc: Header) -> list[Any]:
+        """`doc_to_visual` for models of lmms-eval's own."""
+        question = self.question()
         return [read_image(image, question.q_id, k) for k, image in enumerate(question.images)]
 
 
 def _documents(source: str) -> Documents:
     try:
-        return Documents(open_source(source))
+        return Documents.of(open_source(source))
     except DataError:
         if os.environ.get(ALLOW_MISSING) == "1":
-            return NoDocuments(source)
+            return Documents.missing(source)
         raise

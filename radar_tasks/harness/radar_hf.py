@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import hashlib
+import json
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NoReturn, cast
+from typing import Any, Literal, NoReturn
 
 import torch
 from accelerate import PartialState
@@ -14,33 +16,38 @@ from lmms_eval.api.instance import GenerationResult, Instance
 from lmms_eval.api.model import lmms
 from tqdm import tqdm
 
-from radar_tasks.errors import CheckpointError, RadarError
-from radar_tasks.harness import tasks as radar_task
+from radar_tasks.errors import CheckpointError, QuestionError, RadarError
+from radar_tasks.harness.patches.response_cache import ScoresOneByOne
 from radar_tasks.harness.ranks import ending_job, rank_and_size
 from radar_tasks.harness.requests import QuestionRequests
-from radar_tasks.harness.responses import to_response
+from radar_tasks.harness.responses import to_refusal, to_response
 from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import load, recognise
-from radar_tasks.scoring.checkpoints.model_args import checkpoint_options
+from radar_tasks.scoring.checkpoints.model_args import options_of
 from radar_tasks.scoring.types import OptionScore
 
 Scored = tuple[int, tuple[OptionScore, ...]]
 """Index of a question among those asked for, and a score an option."""
 
+WHERE = ("name", "revision")
+"""What a checkpoint's description says of its place; its scores do not depend on it."""
 
-class RadarHF(lmms):  # type: ignore[misc]
+
+class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
     """Scores given answers with this project's engine; it cannot generate text.
 
     Weights are read when the first question is scored: lmms-eval builds the model before it looks for the data, and a
     missing source must not cost minutes of loading. What is wrong with the checkpoint's folder shows at once.
 
+    A question that the checkpoint cannot be asked (a picture that its processor refuses, a prompt longer than its
+    context) is answered with the reason, and the others are scored; with `strict=true` it ends the run.
+
     Args:
         batch_size: prompts a batch, or `auto`. lmms-eval's own default, the number 1, means that the user said
             nothing, and is taken as `auto`; `--batch_size 1` arrives as a text and is kept.
-        scoring: `auto`, `shared` or `independent`.
-        feature_store: folder in which checkpoints with the same vision tower share its features.
         max_batch_size: not used, lmms-eval always passes it on.
-        model_args: the fields of `radar_tasks.scoring.checkpoints.CheckpointOptions`.
+        feature_store: folder in which checkpoints with the same vision tower share its features.
+        model_args: the fields of `CheckpointOptions` and `ScoringOptions` (`radar_tasks.scoring.checkpoints`).
 
     Raises:
         CheckpointError: an unknown or wrong argument, or a folder that holds no multimodal checkpoint.
@@ -52,13 +59,11 @@ class RadarHF(lmms):  # type: ignore[misc]
         self,
         batch_size: int | str = "auto",
         max_batch_size: int | None = None,
-        scoring: str = "auto",
         feature_store: Path | str | None = None,
         **model_args: Any,
     ) -> None:
         super().__init__()
-        self._options = checkpoint_options(model_args)
-        self._scoring = _one_of("scoring", scoring, ("auto", "shared", "independent"))
+        self._options, self._scoring = options_of(model_args)
         self._batch_size = _batch_size(batch_size)
         self._feature_store = None if feature_store is None else Path(feature_store)
         state = PartialState()
@@ -67,17 +72,27 @@ class RadarHF(lmms):  # type: ignore[misc]
             self._options = self._options.model_copy(update={"device": str(state.device)})
         self._device = torch.device(self._options.device or state.device)
         self._scorer: Scorer | None = None
-        # One model runs at a time; what a former one left must not be taken for this one's.
-        radar_task.model_in_use.clear()
-        radar_task.model_in_use.update(recognise(self._options).describe(), scoring=self._scoring)
+        self._description = recognise(self._options).describe() | self._scoring.model_dump(exclude={"strict"})
+        self._came_out: dict[str, Any] = {}
 
     @property
     def device(self) -> torch.device:
         """Where lmms-eval puts the small tensors with which the ranks agree on their numbers of requests."""
         return self._device
 
+    @property
+    def identity(self) -> str:
+        """See `ScoresOneByOne`: weights, setup and settings, and not where they lie."""
+        about = {name: value for name, value in self._description.items() if name not in WHERE}
+        return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
+
+    def describe(self) -> dict[str, Any]:
+        """What goes into results: checkpoint and settings, and once something was scored how that came out (way of
+        scoring, batch size, seconds, questions of this rank)."""
+        return self._description | self._came_out
+
     def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
-        """One answer a request, in their order: the JSON of an `OptionScore` (see `conventions`)."""
+        """One answer a request, in their order: the text of an `OptionScore` or of a refusal (see `responses`)."""
         with ending_job():
             return self.answers(requests)
 
@@ -90,7 +105,7 @@ class RadarHF(lmms):  # type: ignore[misc]
         """As `loglikelihood`; what goes wrong reaches the caller also with several ranks.
 
         Raises:
-            RadarError: the checkpoint, or a question that it cannot be asked.
+            RadarError: the checkpoint, or with `strict=true` a question that it cannot be asked.
         """
         questions = QuestionRequests(requests, self.task_dict)
         for _ in self._scored(questions):
@@ -106,7 +121,7 @@ class RadarHF(lmms):  # type: ignore[misc]
         if self._scorer is None:
             self._scorer = Scorer(
                 load(self._options),
-                scoring=cast(Any, self._scoring),
+                scoring=self._scoring.scoring,
                 batch_size=self._batch_size,
                 feature_store=self._feature_store,
             )
@@ -125,32 +140,28 @@ class RadarHF(lmms):  # type: ignore[misc]
         super().clean()
 
     def _scored(self, questions: QuestionRequests) -> Iterator[tuple[list[Instance], list[str]]]:
-        """Requests and their responses as batches finish, in any order."""
+        """Requests and their responses as batches finish, in any order; last come those that were refused."""
         started = time.perf_counter()
-        for index, scores in self._progress(self.load().score(questions), len(questions)):
+        scorer = self.load()
+        refused: dict[int, QuestionError] = {}
+        scored = scorer.score(questions, on_refused=None if self._scoring.strict else refused.__setitem__)
+        for index, scores in self._progress(scored, len(questions)):
             yield questions.answer(index, [to_response(score) for score in scores])
-        self._record(time.perf_counter() - started, len(questions))
+        for index, error in refused.items():
+            yield questions.refuse(index, to_refusal(str(error)))
+        self._came_out = {
+            **scorer.describe(),
+            "seconds": round(time.perf_counter() - started, 3),
+            "questions_scored": len(questions) - len(refused),
+        }
 
     def _progress(self, scored: Iterable[Scored], total: int) -> Iterator[Scored]:
         """The scored questions, with a bar on rank 0."""
         bar = tqdm(scored, total=total, desc="Scoring", unit=" questions", disable=self._rank != 0, smoothing=0.05)
         return iter(bar)
 
-    def _record(self, seconds: float, questions: int) -> None:
-        """Add what came out (way of scoring, batch size, time) to the record of every source of this run."""
-        came_out = {**self.load().describe(), "seconds": round(seconds, 3), "questions_scored": questions}
-        for splits in self.task_dict.values():
-            if documents := splits.get(radar_task.SPLIT):
-                getattr(documents, "provenance", {}).setdefault("scoring", {}).update(came_out)
 
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> str:
-    if value not in allowed:
-        raise CheckpointError(f"--model_args: {name} is {value!r}, not one of {', '.join(allowed)}.")
-    return value
-
-
-def _batch_size(value: int | str) -> Any:
+def _batch_size(value: int | str) -> int | Literal["auto"]:
     if value == "auto" or (isinstance(value, int) and value == 1):
         return "auto"
     if str(value).isdigit() and int(value) > 0:

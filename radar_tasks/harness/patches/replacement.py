@@ -1,0 +1,25 @@
+"""One way to put a wrapper in the place of a function of lmms-eval."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+_replaced: set[tuple[str, str]] = set()
+
+
+def replace(owner: Any, name: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Put a wrapper in the place of an attribute; a second time changes nothing.
+
+    Args:
+        owner: a module or a class of lmms-eval.
+        name: of its function or method.
+        wrapped: makes the wrapper from what was there; `__wrapped__` leads back to that.
+    """
+    place = (f"{owner.__module__}.{owner.__qualname__}" if isinstance(owner, type) else owner.__name__, name)
+    if place in _replaced:
+        return
+    _replaced.add(place)
+    original = getattr(owner, name)
+    setattr(owner, name, functools.wraps(original)(wrapped(original)))
