@@ -20,6 +20,7 @@ from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult
 from radar_tasks.results.metrics import metric_table
 from radar_tasks.results.suites import Average, all_averages
+from radar_tasks.run_arguments import limit_of
 from radar_tasks.sources.catalogue import PUBLISHED
 
 ACCURACY, SDS_LOGIT = "acc_logit", "sds_logit"
@@ -200,7 +201,7 @@ def _notes(run: CheckpointResult, average: Average) -> list[str]:
     notes = []
     if stand_in := [s for s in average.sources if run.data.get(s, {}).get("stand_in")]:
         notes.append(f"rebuilt data, whose distractors are not the paper's: {', '.join(stand_in)}")
-    if (limit := run.config.get("limit")) not in (None, -1):
+    if (limit := limit_of(run.config)) is not None:
         notes.append(f"a part of the questions (limit {limit:g})")
     if missing := [s for s in average.sources if s not in run.sources]:
         notes.append(f"no average, missing: {', '.join(missing)}")

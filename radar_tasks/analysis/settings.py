@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from radar_tasks.results import CheckpointResult
+from radar_tasks.run_arguments import limit_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ def must_agree(first: CheckpointResult, second: CheckpointResult, sources: Seque
         for source in sources
         if first.data[source].get("checksum") != second.data[source].get("checksum")
     ]
-    names: dict[str, tuple[Any, Any]] = {"limit": (_limit(first), _limit(second))}
+    names: dict[str, tuple[Any, Any]] = {"limit": (limit_of(first.config), limit_of(second.config))}
     if "text only" not in (first.withheld, second.withheld):
         prompts = (first.scoring.get("prompt_format"), second.scoring.get("prompt_format"))
         names |= {"images": (first.withheld or "shown", second.withheld or "shown"), "prompt_format": prompts}
@@ -52,12 +53,6 @@ def may_differ(first: CheckpointResult, second: CheckpointResult) -> list[Settin
     pairs = [(name, first.scoring.get(name), second.scoring.get(name)) for name in names]
     pairs.append(("harness", first.harness, second.harness))
     return [_setting(name, a, b) for name, a, b in pairs if a != b]
-
-
-def _limit(run: CheckpointResult) -> float | None:
-    """lmms-eval writes 6, lm-eval 6.0, and -1 is no limit."""
-    limit = run.config.get("limit")
-    return None if limit is None or float(limit) < 0 else float(limit)
 
 
 def _setting(name: str, first: Any, second: Any) -> Setting:

@@ -39,7 +39,8 @@ def convert(
 
 
 def _options(folder: str, model_args: str) -> CheckpointOptions:
-    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options, model_arguments
+    from radar_tasks.run_arguments import model_arguments
+    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options
 
     return checkpoint_options({"pretrained": folder, **model_arguments(model_args)})
 

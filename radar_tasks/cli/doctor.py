@@ -20,7 +20,8 @@ def command(
 
     from radar_tasks.cli._runs import console
     from radar_tasks.harness.environment import examine
-    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options, model_arguments
+    from radar_tasks.run_arguments import model_arguments
+    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options
 
     options = checkpoint_options({"pretrained": checkpoint, **model_arguments(model_args)}) if checkpoint else None
     screen = console()

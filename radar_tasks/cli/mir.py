@@ -27,8 +27,9 @@ def command(
     from radar_tasks.files import write_whole
     from radar_tasks.mir.hidden_states import modality_integration
     from radar_tasks.report.text_tables import comma_separated
+    from radar_tasks.run_arguments import model_arguments
     from radar_tasks.scoring.checkpoints import load
-    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options, model_arguments
+    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options
 
     arguments = model_arguments(model_args)
     chosen = _pairs(source or [], images, pairs)

@@ -37,7 +37,7 @@ def command(
 
     from radar_tasks.follow.track import Tracker
     from radar_tasks.harness.ranks import ranks
-    from radar_tasks.scoring.checkpoints.model_args import model_arguments
+    from radar_tasks.run_arguments import model_arguments
     from radar_tasks.store.home import data_home
 
     try:

@@ -9,8 +9,8 @@ from typing import Any
 from radar_tasks.errors import CheckpointError, ResultsError
 from radar_tasks.harness.evaluation import refuse_other_files
 from radar_tasks.results import CheckpointResult, load_run
+from radar_tasks.run_arguments import limit_of, model_arguments
 from radar_tasks.scoring.checkpoints import checkpoint_options, recognise
-from radar_tasks.scoring.checkpoints.model_args import model_arguments
 
 CHOSEN = ("attn_implementation", "prompt_format", "min_pixels", "max_pixels", "max_tiles", "blind")
 """What a user chooses and the results say as `describe` does."""
@@ -54,13 +54,13 @@ def is_finished(
         return False  # what is wrong with it is said when it is scored
     _refuse_other_settings(run, {**now, **_given(model_args)}, limit)
     out_of_date = [name for name in FOUND if run.scoring.get(name) != now[name]]
-    return not _other_data(run, data) and not out_of_date and limit == _limit(run)
+    return not _other_data(run, data) and not out_of_date and limit == limit_of(run.config)
 
 
 def _refuse_other_settings(run: CheckpointResult, now: Mapping[str, Any], limit: int | None) -> None:
     was = {**run.scoring, **_given(run.config.get("model_args"))}
     pairs = [(name, was.get(name), now[name]) for name in (*CHOSEN, *GIVEN)]
-    before = _limit(run)
+    before = limit_of(run.config)
     if limit is not None and (before is None or before > limit):
         pairs.append(("limit", before, limit))
     if changes := [f"{name} was {then} and is {is_} now" for name, then, is_ in pairs if then != is_]:
@@ -70,15 +70,9 @@ def _refuse_other_settings(run: CheckpointResult, now: Mapping[str, Any], limit:
         )
 
 
-def _limit(run: CheckpointResult) -> int | None:
-    """Questions a source, None for all, which lmms-eval's command line writes as -1."""
-    limit = run.config.get("limit")
-    return None if limit is None or limit < 0 else limit
-
-
 def _given(model_args: Any) -> dict[str, Any]:
     """The choices in arguments as this project records them; lmms-eval's command line records a text."""
-    given = model_arguments(model_args) if isinstance(model_args, str) else dict(model_args or {})
+    given = model_arguments(model_args)
     return {name: given.get(name, default) for name, default in GIVEN.items()}
 
 

@@ -24,6 +24,7 @@ from radar_tasks.harness.ranks import decided_by_main, failing_together, ranks
 from radar_tasks.questions import ABILITIES
 from radar_tasks.results import CheckpointResult, load_run
 from radar_tasks.results.tracker_values import tracker_values
+from radar_tasks.run_arguments import questions_asked
 from radar_tasks.scoring.checkpoints import checkpoint_options, recognise
 
 QUIET_SECONDS = 20.0
@@ -188,7 +189,7 @@ class Tracker:
         return todo
 
     def _score(self, todo: Sequence[Candidate]) -> None:
-        questions = sum(min(about["questions"], self.limit or about["questions"]) for about in self._data.values())
+        questions = sum(questions_asked(self.limit, about["questions"]) for about in self._data.values())
         with Progress([c.checkpoint.name for c in todo], questions, ranks(), self.say) as progress:
             for candidate in todo:
                 name = candidate.checkpoint.name

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from radar_tasks import paths
 from radar_tasks.errors import RadarError, ResultsError, did_you_mean
-from radar_tasks.harness import patches
 from radar_tasks.harness.patches.progress_bars import quiet_bars
 from radar_tasks.harness.plugin import MODEL_ID
 from radar_tasks.harness.ranks import ending_job, failing_together, ranks

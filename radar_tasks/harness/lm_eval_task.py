@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
 import numpy as np
@@ -93,7 +93,7 @@ def pooled_bits(records: Sequence[Mapping[str, float]]) -> float:
 class SDSTask(SDSOfOptions, ConfigurableTask):  # type: ignore[misc]
     """Any multiple-choice task of lm-eval as its YAML has it, scored by SDS (see `radar_tasks.harness.sds_task`)."""
 
-    METRICS = {"sds_bytes": (mean, True), "acc_bytes": (mean, True), "bits_per_byte": (pooled_bits, False)}
+    METRICS: ClassVar = {"sds_bytes": (mean, True), "acc_bytes": (mean, True), "bits_per_byte": (pooled_bits, False)}
 
     def records(self, document: Mapping[str, Any], results: Sequence[Any]) -> Records:
         """See `process_results`."""

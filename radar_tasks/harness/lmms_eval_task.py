@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 from lmms_eval.api.instance import Instance
 from lmms_eval.api.task import ConfigurableTask
 
+from radar_tasks.errors import QuestionError
 from radar_tasks.harness import aggregation
 from radar_tasks.harness.requests import AskedDocument, OptionRequest
 from radar_tasks.harness.responses import read_response, refusal
@@ -22,7 +23,7 @@ _METRICS = ("sds", "sds_logit", "acc", "acc_logit", "nll")
 class SDSTask(SDSOfOptions, ConfigurableTask):  # type: ignore[misc]
     """The task as its YAML has it, scored by SDS."""
 
-    METRICS = {name: (aggregation.mean, name != "nll") for name in _METRICS}
+    METRICS: ClassVar = {name: (aggregation.mean, name != "nll") for name in _METRICS}
 
     def build_all_requests(self, **settings: Any) -> None:
         """As the harness does, without its cache of requests: it would pickle the task with each of them."""
@@ -33,11 +34,11 @@ class SDSTask(SDSOfOptions, ConfigurableTask):  # type: ignore[misc]
         metadata = kwargs["metadata"]
         doc = self.eval_docs_no_media[doc_id]
         options = self.doc_to_choice(doc)
-        document = _ForeignDocument(self, doc_id, metadata["split"], ctx, options, self._q_id(doc))
+        document = _ForeignDocument(self, (metadata["split"], doc_id), self._q_id(doc), ctx, options)
         delimiter = self.config.target_delimiter
         return [
             OptionRequest(
-                request_type="loglikelihood",
+                document,
                 arguments=(
                     ctx,
                     f"{delimiter}{option}",
@@ -48,7 +49,6 @@ class SDSTask(SDSOfOptions, ConfigurableTask):  # type: ignore[misc]
                 ),
                 idx=index,
                 metadata=metadata,
-                document=document,
             )
             for index, option in enumerate(options)
         ]
@@ -74,15 +74,12 @@ class SDSTask(SDSOfOptions, ConfigurableTask):  # type: ignore[misc]
 class _ForeignDocument(AskedDocument):
     """A document of somebody else's task: its prompt, options and pictures to the character and to the pixel."""
 
-    def __init__(
-        self, task: SDSTask, doc_id: int, split: str, context: str, options: Sequence[str], q_id: str
-    ) -> None:
+    def __init__(self, task: SDSTask, place: tuple[str, int], q_id: str, context: str, options: Sequence[str]) -> None:
         self._task = task
-        self._doc_id = doc_id
-        self._split = split
+        self._split, self._doc_id = place
+        self._q_id = q_id
         self._context = context
         self._options = tuple(options)
-        self._q_id = q_id
 
     @property
     def image_id(self) -> str:
@@ -99,4 +96,10 @@ class _ForeignDocument(AskedDocument):
 
     def _images(self) -> tuple[bytes, ...]:
         where = f"{self._task.config.task}/{self._q_id}"
-        return encoded_visuals(self._task.doc_to_visual(self._task.dataset[self._split][self._doc_id]), where)
+        try:
+            visuals = self._task.doc_to_visual(self._task.dataset[self._split][self._doc_id])
+        except Exception as error:  # the task's own code, and decoders of whatever it keeps pictures in
+            raise QuestionError(
+                f"question {where!r}: its pictures cannot be had ({type(error).__name__}: {error})."
+            ) from error
+        return encoded_visuals(visuals, where)

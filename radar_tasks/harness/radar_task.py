@@ -29,6 +29,7 @@ from radar_tasks.store import open_source
 SPLIT = "test"
 ALLOW_MISSING = "RADAR_ALLOW_MISSING"
 
+
 class RadarTask(MeasuredTask, ConfigurableTask):  # type: ignore[misc]
     """One leaf task. Its YAML names the source (`dataset_name`), the metrics that are printed (`metric_list`), and
     with `metadata: {headline: categories}` that the headline is the mean over categories.
@@ -90,7 +91,7 @@ class RadarTask(MeasuredTask, ConfigurableTask):  # type: ignore[misc]
         metadata = {"task": self.config.task, "doc_id": doc_id, "repeats": self.config.repeats, "split": SPLIT}
         return [
             OptionRequest(
-                request_type="loglikelihood",
+                document,
                 arguments=(
                     context,
                     self.config.target_delimiter + option,
@@ -102,7 +103,6 @@ class RadarTask(MeasuredTask, ConfigurableTask):  # type: ignore[misc]
                 idx=index,
                 metadata=metadata,
                 doc=header,
-                document=document,
             )
             for index, option in enumerate(header["options"])
         ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from lmms_eval.api.instance import Instance
@@ -35,15 +34,17 @@ class AskedDocument(ABC):
         """
 
 
-@dataclass
 class OptionRequest(Instance):  # type: ignore[misc]
     """One option of a document of this project's tasks. Stock models take it for what lmms-eval makes itself.
 
-    Attributes:
+    Args:
         document: where the whole question comes from; the options of a document share it.
+        request: what lmms-eval's `Instance` takes.
     """
 
-    document: AskedDocument | None = None
+    def __init__(self, document: AskedDocument, **request: Any) -> None:
+        super().__init__("loglikelihood", **request)
+        self.document = document
 
 
 class QuestionRequests(Sequence[AskedQuestion]):

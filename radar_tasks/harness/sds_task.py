@@ -16,7 +16,7 @@ import json
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, cast, get_args
+from typing import Any, ClassVar, cast, get_args
 
 from radar_tasks.errors import RadarError
 from radar_tasks.harness.measured_task import MeasuredTask
@@ -53,6 +53,11 @@ class IdentifiedDocs(Sequence[IdentifiedDoc]):
         self._documents = documents
         self._q_ids = q_ids
 
+    @property
+    def features(self) -> Any:
+        """Of the data set; lm-eval looks its columns up."""
+        return self._documents.features  # type: ignore[attr-defined]
+
     def __len__(self) -> int:
         return len(self._q_ids)
 
@@ -77,7 +82,7 @@ class SDSOfOptions(MeasuredTask):
             one, an answer that is none of them. Said before anything is scored.
     """
 
-    METRICS: Mapping[str, Reduction]
+    METRICS: ClassVar[Mapping[str, Reduction]]
     OUTPUT_TYPE: str | None
     multiple_input: int
     config: Any
@@ -196,7 +201,7 @@ class SDSOfOptions(MeasuredTask):
             answer = int(answer)
         if isinstance(answer, bool) or not isinstance(answer, int) or not 0 <= answer < len(options):
             raise RadarError(
-                f"{self._name}, question {self._q_id(doc)!r}: the answer {target!r} is not one of the options "
+                f"{self._name}: the answer {target!r} of question {self._q_id(doc)!r} is not one of the options "
                 f"{options!r}."
             )
         name = self._q_id(doc)

@@ -12,7 +12,7 @@ from typing import Any
 from PIL import Image
 
 from radar_tasks.errors import QuestionError
-from radar_tasks.whole_pictures import only_whole_pictures
+from radar_tasks.files import only_whole_pictures
 
 _AS_PNG = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 """Modes of PIL that PNG holds without loss; the others (CMYK, YCbCr, LAB, 32-bit values) go into TIFF."""

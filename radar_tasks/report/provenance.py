@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from radar_tasks.results import CheckpointResult
+from radar_tasks.run_arguments import limit_of
 
 _NAMED = ("pretrained", "name", "seconds", "questions_scored")
 
@@ -44,7 +45,7 @@ def provenance(runs: Sequence[CheckpointResult]) -> Provenance:
 
 
 def _settings(run: CheckpointResult) -> dict[str, str]:
-    found: dict[str, Any] = {"harness": f"{run.harness} {run.harness_version}", "limit": run.config.get("limit")}
+    found: dict[str, Any] = {"harness": f"{run.harness} {run.harness_version}", "limit": limit_of(run.config)}
     found |= {name: value for name, value in run.scoring.items() if name not in _NAMED}
     return {name: _text(value) for name, value in found.items()}
 

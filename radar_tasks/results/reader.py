@@ -22,9 +22,10 @@ from typing import Any, cast
 import numpy as np
 from pydantic import ValidationError
 
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import CheckpointError, ResultsError
 from radar_tasks.results.model import CheckpointResult, SourceSamples
 from radar_tasks.results.schema import DataDescription, LeafConfig, Record, ResultsFile, SamplesLine, first_problem
+from radar_tasks.run_arguments import model_arguments
 
 _LMMS_EVAL = re.compile(r"(?P<date>.+)_results\.json")
 _LM_EVAL = re.compile(r"results_(?P<date>.+)\.json")
@@ -226,11 +227,11 @@ def _read_run(file: Path, results: dict[str, Any]) -> CheckpointResult:
 
 def _checkpoint(results: dict[str, Any], scoring: dict[str, Any], file: Path) -> tuple[str, str | None]:
     """The checkpoint as the user named it, and the revision."""
-    args = (results.get("config") or {}).get("model_args") or {}
-    if isinstance(args, str):
-        args = dict(pair.split("=", 1) for pair in args.split(",") if "=" in pair)
-    if not isinstance(args, dict):
-        raise ResultsError(f"{file}: config.model_args is {args!r}, no arguments.")
+    given = (results.get("config") or {}).get("model_args")
+    try:
+        args = model_arguments(given)
+    except (CheckpointError, TypeError, ValueError) as error:
+        raise ResultsError(f"{file}: config.model_args is {given!r}, no arguments ({error}).") from error
     pretrained = scoring.get("pretrained") or args.get("pretrained") or results.get("model_name") or file.parent.name
     revision = scoring.get("revision") or args.get("revision")
     return str(pretrained), None if revision in (None, "", "main") else str(revision)

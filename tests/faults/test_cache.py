@@ -22,8 +22,9 @@ from tiny_models import build
 from radar_tasks import paths
 from radar_tasks.errors import RadarError, ResultsError
 from radar_tasks.harness import documents
-from radar_tasks.harness.radar_hf import RadarHF
 from radar_tasks.harness.patches import response_cache as radar_cache
+from radar_tasks.harness.patches.response_cache import ScoresOneByOne
+from radar_tasks.harness.radar_hf import RadarHF
 
 LEAF = "radar_mini_colour"
 OPTIONS = 3  # of each of the two questions that are asked
@@ -44,8 +45,10 @@ def checkpoint(tmp_path):
     return build("qwen2_vl", tmp_path / "checkpoint")
 
 
-class Model:
+class Model(ScoresOneByOne):
     """Answers every question at once, and counts; `fails_after` so many."""
+
+    identity = "that of the checkpoint, see `responses`"
 
     def __init__(self, fails_after=None):
         self.asked, self._left = 0, fails_after
@@ -65,9 +68,10 @@ class Model:
 def responses(manager, checkpoint, cache, model, run="radar", **settings):
     """What the cache answers for the first two questions, as lmms-eval's evaluator asks it.
 
-    The model's arguments are always the same text here, so that only the task's fingerprint can tell runs apart.
+    The model's arguments are always the same text here, so that only what the model says of itself and the task's
+    fingerprint can tell runs apart.
     """
-    RadarHF(pretrained=str(checkpoint), **settings)
+    model.identity = RadarHF(pretrained=str(checkpoint), **settings).identity
     tasks = get_task_dict([LEAF], manager)
     task = get_task_list(tasks)[0].task
     requests = [request for document in range(2) for request in task.construct_requests(document, "")]
@@ -91,8 +95,8 @@ def test_the_same_run_is_answered_from_the_cache(manager, checkpoint, tmp_path):
     first = responses(manager, checkpoint, tmp_path / "cache", model)
     assert model.asked == 2
     assert [json.loads(response)["logprob"] for response in first] == [-1.0, -2.0, -3.0, -4.0, -5.0, -6.0]
-    shutil.copytree(checkpoint, tmp_path / "elsewhere" / "checkpoint")  # the place does not matter, the content does
-    assert responses(manager, tmp_path / "elsewhere" / "checkpoint", tmp_path / "cache", Model(0)) == first
+    shutil.copytree(checkpoint, tmp_path / "elsewhere" / "a-copy")  # the place does not matter, the content does
+    assert responses(manager, tmp_path / "elsewhere" / "a-copy", tmp_path / "cache", Model(0)) == first
 
 
 def test_a_commit_in_the_project_around_the_environment_changes_nothing(manager, checkpoint, tmp_path, monkeypatch):

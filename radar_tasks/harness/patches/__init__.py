@@ -21,7 +21,7 @@ import os
 EARLY = ("task_index", "response_cache", "results_files")
 """Patches of modules that lmms-eval's evaluator imports; they must be in place before it does."""
 
-OF_THE_EVALUATOR = ()
+OF_THE_EVALUATOR = ("sample_limit", "run_record")
 """Patches of `lmms_eval.evaluator` itself."""
 
 TESTED = ("0.7.3",)

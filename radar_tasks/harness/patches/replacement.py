@@ -6,20 +6,20 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-_replaced: set[tuple[str, str]] = set()
+_replaced: set[tuple[str, str, str]] = set()
 
 
 def replace(owner: Any, name: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Put a wrapper in the place of an attribute; a second time changes nothing.
+    """Put a wrapper in the place of an attribute; a second time for the same patch changes nothing.
 
     Args:
         owner: a module or a class of lmms-eval.
         name: of its function or method.
         wrapped: makes the wrapper from what was there; `__wrapped__` leads back to that.
     """
-    place = (f"{owner.__module__}.{owner.__qualname__}" if isinstance(owner, type) else owner.__name__, name)
-    if place in _replaced:
+    owner_name = f"{owner.__module__}.{owner.__qualname__}" if isinstance(owner, type) else owner.__name__
+    if (owner_name, name, wrapped.__module__) in _replaced:
         return
-    _replaced.add(place)
+    _replaced.add((owner_name, name, wrapped.__module__))
     original = getattr(owner, name)
     setattr(owner, name, functools.wraps(original)(wrapped(original)))

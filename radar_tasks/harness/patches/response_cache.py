@@ -96,8 +96,9 @@ def _with_pictures(content_hash: Callable[[Any], str]) -> Callable[[Any], str]:
         from radar_tasks.harness.requests import OptionRequest
 
         texts = content_hash(instance)
-        pictures = instance.document.content_key if isinstance(instance, OptionRequest) else ""
-        return f"{texts}-{pictures}" if pictures else texts
+        if not isinstance(instance, OptionRequest) or not instance.document.content_key:
+            return texts
+        return f"{texts}-{instance.document.content_key}"
 
     return content_hash_with_pictures
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from radar_tasks.questions import Question
+from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
@@ -71,7 +71,7 @@ class Checkpoint:
         """Questions to tokens and tensors."""
         return question_encoder(self.parts, self.form, self.options.blind)
 
-    def encode(self, question: Question) -> EncodedQuestion:
+    def encode(self, question: AskedQuestion) -> EncodedQuestion:
         """A question as this checkpoint sees it; needs the CPU only, safe to call from several threads.
 
         Raises:

@@ -96,18 +96,6 @@ def checkpoint_options(arguments: Mapping[str, Any]) -> CheckpointOptions:
     return _checked(CheckpointOptions, arguments)
 
 
-def model_arguments(text: str) -> dict[str, str]:
-    """`a=1,b=2`, as lmms-eval's `--model_args`, as names and values; a value may hold `=`.
-
-    Raises:
-        CheckpointError: an argument without a value.
-    """
-    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
-    if wrong := [name for name, equals, _ in pairs if not equals]:
-        raise CheckpointError(f"model arguments: {', '.join(wrong)} has no value; write name=value,name=value.")
-    return {name.strip(): value.strip() for name, _, value in pairs}
-
-
 def _checked(kind: type[_Options], arguments: Mapping[str, Any]) -> _Options:
     try:
         return kind(**arguments)

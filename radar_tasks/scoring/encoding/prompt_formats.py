@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.questions import Question
+from radar_tasks.questions import AskedQuestion, Question, VerbatimQuestion
 from radar_tasks.scoring.families import family_of
 
 
@@ -76,6 +76,8 @@ class Wording:
 
     Attributes:
         prompt: a question in these words.
+        verbatim: a question of another project in its own words, with nothing around them but what the family cannot
+            do without.
         newline_after_image: sources whose prompts have a newline instead of a space between image and question.
         has_script: whether the paper has an official script for it, so that `official` can be asked for.
         pixels: limits of an image's area.
@@ -85,6 +87,7 @@ class Wording:
     """
 
     prompt: Callable[[Question, PromptFormat], Prompt]
+    verbatim: Callable[[VerbatimQuestion, PromptFormat], Prompt]
     newline_after_image: tuple[str, ...] = ()
     has_script: bool = False
     pixels: PixelLimits | None = None
@@ -108,8 +111,10 @@ class PromptFormat:
     official: bool = False
     system_message: str = ""
 
-    def prompt(self, question: Question) -> Prompt:
+    def prompt(self, question: AskedQuestion) -> Prompt:
         """The question as a prompt of this format."""
+        if isinstance(question, VerbatimQuestion):
+            return self.rules.verbatim(question, self)
         return self.rules.prompt(question, self)
 
     @property
@@ -205,6 +210,27 @@ def _internvl_chat(question: Question, form: PromptFormat) -> Prompt:
     )
 
 
+def _verbatim(question: VerbatimQuestion, _: PromptFormat) -> Prompt:
+    """Images in front, the text and the joiner to the character."""
+    return Prompt((*_images(question), Text(question.text)), question.joiner)
+
+
+def _verbatim_paligemma(question: VerbatimQuestion, _: PromptFormat) -> Prompt:
+    """As `_verbatim`, with the `<bos>` that the family has between images and text."""
+    return Prompt((*_images(question), Control("<bos>"), Text(question.text)), question.joiner)
+
+
+def _verbatim_internvl_chat(question: VerbatimQuestion, form: PromptFormat) -> Prompt:
+    """The text is the user's turn; the joiner and the option start the assistant's."""
+    asked = [part for image in _images(question) for part in (image, Text("\n"))]
+    parts = (
+        *_turn("system", [Text(form.system_message)]),
+        *_turn("user", [*asked, Text(question.text)]),
+        *_turn("assistant", [])[:2],
+    )
+    return Prompt(parts, question.joiner)
+
+
 def _turn(role: str, parts: Sequence[Part]) -> tuple[Part, ...]:
     return (Control("<|im_start|>"), Text(role + "\n"), *parts, Control("<|im_end|>"), Text("\n"))
 
@@ -213,7 +239,7 @@ def _separator(question: Question, form: PromptFormat) -> str:
     return "\n" if question.source in form.rules.newline_after_image else " "
 
 
-def _images(question: Question) -> list[Image]:
+def _images(question: AskedQuestion) -> list[Image]:
     return [Image(index) for index in range(len(question.images))]
 
 
@@ -226,15 +252,22 @@ def _in_place(question: Question) -> list[Part]:
 
 
 WORDINGS: Mapping[str, Wording] = {
-    "plain": Wording(_plain),
+    "plain": Wording(_plain, _verbatim),
     "qwen2_vl": Wording(
         _plain,
+        _verbatim,
         has_script=True,
         pixels=PixelLimits(script=(256 * 28 * 28, 768 * 28 * 28), published=(56 * 56, 28 * 28 * 16384)),
         resizes_twice=True,
     ),
-    "paligemma": Wording(_paligemma),
-    "llava_onevision": Wording(_llava_onevision, ("mmbench", "mathvista"), has_script=True),
+    "paligemma": Wording(_paligemma, _verbatim_paligemma),
+    "llava_onevision": Wording(_llava_onevision, _verbatim, ("mmbench", "mathvista"), has_script=True),
     # The checkpoints' own `max_dynamic_patch` (12) is not used in the script.
-    "internvl_chat": Wording(_internvl_chat, ("mmbench", "mmmu_pro", "mathvista"), has_script=True, most_tiles=3),
+    "internvl_chat": Wording(
+        _internvl_chat,
+        _verbatim_internvl_chat,
+        ("mmbench", "mmmu_pro", "mathvista"),
+        has_script=True,
+        most_tiles=3,
+    ),
 }

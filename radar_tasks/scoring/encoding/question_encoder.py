@@ -10,7 +10,7 @@ import torch
 from PIL import Image as PILImage
 
 from radar_tasks.errors import QuestionError, RadarError
-from radar_tasks.questions import Question
+from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.encoding.images import blank, read_image
 from radar_tasks.scoring.encoding.prompt_formats import Control, Image, Prompt, PromptFormat, Text
 from radar_tasks.scoring.encoding.text import TextTokenizer
@@ -52,7 +52,7 @@ class QuestionEncoder:
         settings = json.dumps(vision.settings(), sort_keys=True, default=str)
         self._settings = hashlib.sha256(f"{settings} {form.official} {blind}".encode()).digest()
 
-    def __call__(self, question: Question) -> EncodedQuestion:
+    def __call__(self, question: AskedQuestion) -> EncodedQuestion:
         """Encodes a question.
 
         Raises:
@@ -70,7 +70,7 @@ class QuestionEncoder:
         self._check_length(question, encoded)
         return encoded
 
-    def prompt(self, question: Question) -> Prompt:
+    def prompt(self, question: AskedQuestion) -> Prompt:
         """The question's prompt; without its images if the checkpoint is blind."""
         prompt = self._form.prompt(question)
         if self._blind is True:
@@ -78,7 +78,7 @@ class QuestionEncoder:
             return Prompt(kept, prompt.joiner, prompt.scored)
         return prompt
 
-    def _encode_images(self, question: Question) -> EncodedImages:
+    def _encode_images(self, question: AskedQuestion) -> EncodedImages:
         if not question.images or self._blind is True:
             return EncodedImages((), {})
         form = self._form
@@ -90,15 +90,18 @@ class QuestionEncoder:
             pictures = [blank(picture) for picture in pictures]
         return self._encode_pictures(question, pictures)
 
-    def _encode_pictures(self, question: Question, pictures: list[PILImage.Image]) -> EncodedImages:
+    def _encode_pictures(self, question: AskedQuestion, pictures: list[PILImage.Image]) -> EncodedImages:
         try:
             return self._vision(pictures)
         except RadarError as error:
             raise type(error)(f"question {question.q_id!r}: {error}") from error
-        except ValueError as error:  # processors refuse e.g. pictures 200 times as long as high
+        except MemoryError:
+            raise
+        except Exception as error:  # processors refuse pictures by whatever they like, e.g. 200 times as long as high
             sizes = ", ".join(f"{picture.width}x{picture.height}" for picture in pictures)
             raise QuestionError(
-                f"question {question.q_id!r}: the checkpoint's processor refuses its images ({sizes}): {error}"
+                f"question {question.q_id!r} of {question.source!r} (image {question.image_id!r}): the checkpoint's "
+                f"processor refuses its images ({sizes}): {type(error).__name__}: {error}"
             ) from error
 
     def _head(self, prompt: Prompt, images: EncodedImages) -> tuple[list[ImageBlock], str, bool]:
@@ -119,7 +122,7 @@ class QuestionEncoder:
             text, first = "", False
         return [ImageBlock(self._tokens.start_ids), *blocks], text, first
 
-    def _tail(self, question: Question, prompt: Prompt, text: str, first: bool, option: int) -> Tail:
+    def _tail(self, question: AskedQuestion, prompt: Prompt, text: str, first: bool, option: int) -> Tail:
         """The last text of the prompt with an option, tokenised together."""
         context = text + prompt.joiner
         joined = self._tokens.text(context + question.options[option], first)
@@ -136,7 +139,7 @@ class QuestionEncoder:
             )
         return joined.ids, len(joined.ids) - start
 
-    def _start(self, question: Question) -> ImageBlock:
+    def _start(self, question: AskedQuestion) -> ImageBlock:
         """Something to predict the first token from, where the prompt is empty."""
         start = self._tokens.fallback_start
         if start is None:
@@ -146,7 +149,7 @@ class QuestionEncoder:
         return ImageBlock((start,))
 
     def _assemble(
-        self, question: Question, prefix: list[ImageBlock], rest: list[Tail], images: EncodedImages
+        self, question: AskedQuestion, prefix: list[ImageBlock], rest: list[Tail], images: EncodedImages
     ) -> EncodedQuestion:
         ids = [id_ for block in prefix for id_ in block.ids]
         names = sorted({name for block in images.blocks for name in block.types} or self._typed_text)
@@ -163,13 +166,13 @@ class QuestionEncoder:
             visual_tokens=sum(id_ in self._vision.image_token_ids for id_ in ids),
         )
 
-    def _vision_key(self, question: Question) -> str:
+    def _vision_key(self, question: AskedQuestion) -> str:
         digest = hashlib.sha256(self._settings)
         for data in question.images:
             digest.update(hashlib.sha256(data).digest())
         return digest.hexdigest()
 
-    def _check_length(self, question: Question, encoded: EncodedQuestion) -> None:
+    def _check_length(self, question: AskedQuestion, encoded: EncodedQuestion) -> None:
         length = len(encoded.prefix_ids) + max(map(len, encoded.continuations))
         if length > self.max_length:
             raise QuestionError(

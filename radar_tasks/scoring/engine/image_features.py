@@ -71,10 +71,17 @@ class FeatureStore:
     def scored(self, image_id: str, question: EncodedQuestion) -> None:
         """A question on an image is done; with the last one all features of the image are forgotten."""
         self._made_of[image_id].add(question.vision_key)
+        self._one_less(image_id)
+
+    def _one_less(self, image_id: str) -> None:
         self._to_come[image_id] -= 1
-        if self._to_come[image_id] == 0:
+        if self._to_come[image_id] == 0 and image_id in self._made_of:
             gone = [self._kept.pop(key) for key in self._made_of.pop(image_id) if key in self._kept]
             self._held -= sum(features.nbytes for features in gone)
+
+    def refused(self, image_id: str) -> None:
+        """A question on an image will not come; see `scored`."""
+        self._one_less(image_id)
 
     def inputs(self, batch: Sequence[EncodedQuestion]) -> dict[str, Any]:
         """What the model needs to see the pictures of a batch, in the order of its questions."""

@@ -7,11 +7,12 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
-from radar_tasks.errors import RadarError
-from radar_tasks.questions import Question
+from radar_tasks.errors import QuestionError, RadarError
+from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.types import EncodedQuestion
 
-Encode = Callable[[Question], EncodedQuestion]
+Encode = Callable[[AskedQuestion], EncodedQuestion]
+OnRefused = Callable[[int, QuestionError], None]
 
 
 def default_workers() -> int:
@@ -20,7 +21,7 @@ def default_workers() -> int:
     return max(1, min(8, cores // int(os.environ.get("LOCAL_WORLD_SIZE", "1")) - 1))
 
 
-def image_ids_of(questions: Sequence[Question]) -> Sequence[str] | None:
+def image_ids_of(questions: Sequence[AskedQuestion]) -> Sequence[str] | None:
     """The image id of every question, with its source, where that costs no reading, else None.
 
     A list is in memory; a sequence that reads its questions from a file may give their ids in an attribute `image_ids`.
@@ -37,8 +38,13 @@ def meeting_order(image_ids: Sequence[str]) -> list[int]:
     return sorted(range(len(image_ids)), key=lambda index: first.setdefault(image_ids[index], index))
 
 
-def encoded_ahead(
-    questions: Sequence[Question], order: Sequence[int], encode: Encode, workers: int, ahead: Callable[[], int]
+def encoded_ahead(  # noqa: PLR0917 (one caller, which names them)
+    questions: Sequence[AskedQuestion],
+    order: Sequence[int],
+    encode: Encode,
+    workers: int,
+    ahead: Callable[[], int],
+    on_refused: OnRefused | None = None,
 ) -> Iterator[tuple[int, EncodedQuestion]]:
     """Yields (index, encoded question) in the given order.
 
@@ -48,9 +54,11 @@ def encoded_ahead(
         encode: the checkpoint's.
         workers: threads, >= 1.
         ahead: how many questions may be encoded or under way before they are asked for; asked before each.
+        on_refused: called with the index of a question that cannot be asked and the reason; None ends with it.
 
     Raises:
-        RadarError: a question cannot be read or encoded; the message names it.
+        QuestionError: a question cannot be asked, and there is no `on_refused`.
+        RadarError: a question cannot be read, or encoding failed otherwise; the message names it.
     """
     waiting: deque[tuple[int, Future[EncodedQuestion]]] = deque()
     rest = iter(order)
@@ -62,12 +70,19 @@ def encoded_ahead(
                 if not waiting:
                     return
                 index, future = waiting.popleft()
-                yield index, future.result()
+                try:
+                    encoded = future.result()
+                except QuestionError as error:
+                    if on_refused is None:
+                        raise
+                    on_refused(index, error)
+                else:
+                    yield index, encoded
         finally:
             threads.shutdown(wait=True, cancel_futures=True)
 
 
-def _encoded(questions: Sequence[Question], index: int, encode: Encode) -> EncodedQuestion:
+def _encoded(questions: Sequence[AskedQuestion], index: int, encode: Encode) -> EncodedQuestion:
     question = questions[index]
     try:
         return encode(question)

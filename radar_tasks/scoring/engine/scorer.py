@@ -11,14 +11,14 @@ from typing import Any, Literal
 
 import torch
 
-from radar_tasks.errors import CheckpointError
-from radar_tasks.questions import Question
+from radar_tasks.errors import CheckpointError, QuestionError
+from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
 from radar_tasks.scoring.engine.batching import kind_of, next_batch
 from radar_tasks.scoring.engine.image_features import FeatureStore
 from radar_tasks.scoring.engine.independent import score_independently
 from radar_tasks.scoring.engine.model_runner import RunningModel
-from radar_tasks.scoring.engine.prefetch import default_workers, encoded_ahead, image_ids_of, meeting_order
+from radar_tasks.scoring.engine.prefetch import OnRefused, default_workers, encoded_ahead, image_ids_of, meeting_order
 from radar_tasks.scoring.engine.self_check import disagreement
 from radar_tasks.scoring.engine.shared_prefix import score_shared
 from radar_tasks.scoring.engine.tower_store import TowerFeatures
@@ -70,21 +70,39 @@ class Scorer:
         self._fallback: str | None = None
         self._tower = TowerFeatures(checkpoint, feature_store) if feature_store is not None else None
 
-    def score(self, questions: Sequence[Question]) -> Iterator[tuple[int, tuple[OptionScore, ...]]]:
+    def score(
+        self, questions: Sequence[AskedQuestion], on_refused: OnRefused | None = None
+    ) -> Iterator[tuple[int, tuple[OptionScore, ...]]]:
         """Yields (index into `questions`, one score an option) as batches finish, in any order.
 
         Each question is read once, by a worker, shortly before it is needed. The model is as before whenever the
         caller has the word.
 
+        Args:
+            questions: each is read when it is needed.
+            on_refused: called with the index of a question that the checkpoint cannot be asked (its processor refuses
+                a picture, its context is too short, ...) and the reason; the others are scored. Without it the first
+                such question ends the run.
+
         Raises:
             CheckpointError: the model gives scores that are not finite, or a question does not fit into memory alone.
+            QuestionError: a question cannot be asked, and there is no `on_refused`.
             RadarError: a question cannot be read or encoded.
         """
         pool: list[tuple[int, EncodedQuestion]] = []
         image_ids = image_ids_of(questions)
         order = range(len(questions)) if image_ids is None else meeting_order(image_ids)
-        source = encoded_ahead(questions, order, self._checkpoint.encode, self._workers, lambda: self._ahead(pool))
         features = FeatureStore(self._running, Counter(image_ids))
+
+        def refuse(index: int, error: QuestionError) -> None:
+            if on_refused is None:
+                raise error
+            if image_ids is not None:
+                features.refused(image_ids[index])
+            on_refused(index, error)
+
+        encode, ahead = self._checkpoint.encode, lambda: self._ahead(pool)
+        source = encoded_ahead(questions, order, encode, self._workers, ahead, refuse)
         while self._fill(pool, source):
             chosen = next_batch([question for _, question in pool], self._limit)
             scores = self._score([pool[k][1] for k in chosen], features)

@@ -48,9 +48,9 @@ def test_a_home_that_cannot_be_written_costs_only_these_tasks(birds):
 def test_lmms_eval_finds_them_all(birds):
     from lmms_eval.tasks import TaskManager
 
-    from radar_tasks.harness import plugin
+    from radar_tasks.harness.patches import task_index
 
-    plugin.add_task_folder()
+    task_index.install()
     manager = TaskManager(include_defaults=False)  # those of lmms-eval itself take twenty seconds
     assert manager.task_index["radar_birds"]["type"] == "task"
     leaves = manager.load_task_or_group(["radar_birds"])
