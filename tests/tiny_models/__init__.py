@@ -40,8 +40,11 @@ def make(family: str, seed: int = 0) -> tuple[Any, Any]:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:
-                parameter.normal_(0, 0.15)
-            elif "norm" not in name and "ln" not in name:
+                spread = 0.15 if family in BY_HAND else max(0.15, parameter[0].numel() ** -0.5)
+                parameter.normal_(0, spread)
+            elif any(word in name for word in ("gate", "gamma", "alpha")) and family not in BY_HAND:
+                parameter.fill_(0.5)  # closed at the start of a training: pictures would hardly be seen
+            elif "norm" not in name and "ln" not in name and (family in BY_HAND or not bool((parameter == 1).all())):
                 parameter.normal_(0, 0.02)
     return model.eval(), processor
 

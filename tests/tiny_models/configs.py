@@ -128,7 +128,7 @@ def _with_ids(described: Mapping[str, Any], tokens: Mapping[str, int]) -> dict[s
     for name, value in described.items():
         if name == "vocabulary_map":
             made[name] = {name: tokens[token] for name, token in value.items()}
-        elif isinstance(value, dict) and "rope" not in name:
+        elif isinstance(value, dict) and "rope" not in name and name != "per_layer_config":
             made[name] = _with_ids(value, tokens)
         elif isinstance(value, str) and name.endswith(("_id", "_index")):
             made[name] = tokens[value]

@@ -90,8 +90,9 @@ def area(patch: int, merge: int = 2, **more: Any) -> dict[str, Any]:
 def qwen(config: Mapping[str, Any], patch: int, video: str, **more: Any) -> Tiny:
     """A type with Qwen's processor."""
     return Tiny(
-        config, CHAT, images=area(patch), parts={"video_processor": video},
+        config, CHAT, images=area(patch),
         **{
+            "parts": {"video_processor": video},
             "image_processor": "Qwen2VLImageProcessor", "pad": "<|endoftext|>", "image": QWEN_IMAGE,
             "named": QWEN_NAMED, **more,
         },
@@ -138,7 +139,9 @@ KOSMOS_TOKENS = (
     "</doc>", "<image>", "</image>", "</chunk>", "</line>", "<phrase>", "</phrase>", "<object>", "</object>",
     "</delimiter_of_multi_objects/>", "<grounding>", *(f"<patch_index_{place:04d}>" for place in range(64)),
 )  # fmt: skip
-GEMMA3N_VISION = {"hidden_size": 32}
+GEMMA3N_VISION = {
+    "hidden_size": 2048, "vocab_size": 8, "model_args": {"channel_multiplier": 0.01, "stem_size": 8, "msfa_output_resolution": 2},
+}  # fmt: skip
 QFORMER = {"num_query_tokens": 4, "image_token_index": "<image>"}
 MINICPM_NAMED = {
     "image_token": "<|image_pad|>", "video_token": "<|video_pad|>", "image_start_token": "<image>",
@@ -263,6 +266,7 @@ TABLE: dict[str, Tiny] = {
         },
         14,
         "Qwen3VLVideoProcessor",
+        parts={"video_processor": "Qwen3VLVideoProcessor", "feature_extractor": "Dots3NoteFeatureExtractor"},
     ),
     "video_llama_3": qwen({}, 16, "VideoLlama3VideoProcessor", image_processor="VideoLlama3ImageProcessor"),
     "glm46v": glm(GLM_TEXT, "Glm46VImageProcessor", "Glm46VVideoProcessor", "Glm46VProcessor"),
@@ -368,15 +372,19 @@ TABLE: dict[str, Tiny] = {
     ),
     "granite4_vision": Tiny(
         {
-            "vision_config": SMALL_VIT,
-            "image_grid_pinpoints": [[28, 56], [56, 28], [56, 56]],
+            "vision_config": {"image_size": 56, "patch_size": 14, "hidden_size": 64},
+            "qformer_config": {"hidden_size": 64, "encoder_hidden_size": 64},
+            "image_grid_pinpoints": [[56, 112], [112, 56], [112, 112]],
             "downsample_rate": "1/2",
-            "qformer_config": {"num_attention_heads": 4},
             "deepstack_layer_map": [[-1, 0], [-2, 1]],
             "spatial_target_layers": [0, 0, 1, 1],
         },
         named=IMAGE,
-        images={**CLIP_IMAGES, "image_grid_pinpoints": [[28, 56], [56, 28], [56, 56]]},
+        images={
+            "size": {"shortest_edge": 56},
+            "crop_size": {"height": 56, "width": 56},
+            "image_grid_pinpoints": [[56, 112], [112, 56], [112, 112]],
+        },
         processor={**LLAVA, "downsample_rate": "1/2"},
     ),
     "fast_vlm": Tiny(
@@ -428,7 +436,8 @@ TABLE: dict[str, Tiny] = {
                 "vocab_size_per_layer_input": 700,
             },
             "vision_config": GEMMA3N_VISION,
-            "vision_soft_tokens_per_image": 256,
+            "audio_config": {"vocab_size": 8, "sscp_conv_channel_size": [8, 8], "conf_num_hidden_layers": 1},
+            "vision_soft_tokens_per_image": 4,
         },
         (),
         GEMMA_NAMED,
@@ -454,7 +463,7 @@ TABLE: dict[str, Tiny] = {
         image="<image_soft_token>",
     ),
     "gemma4_unified": Tiny(
-        {"vision_config": {"model_type": "gemma4_unified_vision"}},
+        {"vision_config": {"model_type": "gemma4_unified_vision", "mm_embed_dim": 32, "output_proj_dims": 32}},
         (),
         GEMMA_NAMED,
         {"max_soft_tokens": 70},
@@ -479,14 +488,6 @@ TABLE: dict[str, Tiny] = {
         processor={"num_query_tokens": 4},
         qformer_tokenizer=True,
         image="",
-    ),
-    "instructblipvideo": Tiny(
-        {"vision_config": SMALL_VIT, "num_query_tokens": 4, "video_token_index": "<video>"},
-        ("<video>",),
-        image="",
-        processor={"num_query_tokens": 4},
-        parts={"video_processor": "InstructBlipVideoVideoProcessor"},
-        qformer_tokenizer=True,
     ),
     "blip": Tiny({"vision_config": SMALL_VIT}, images={"size": SQUARE}, style="pieces", image=""),
     "git": Tiny({"vision_config": SMALL_VIT}, images=CLIP_IMAGES, style="pieces", image=""),
@@ -522,6 +523,63 @@ TABLE: dict[str, Tiny] = {
         {"size": {"height": 32, "width": 32}, "max_patches": 3},
         {"image_seq_len": 4},
     ),
+    # an encoder and a decoder
+    "florence2": Tiny(
+        {
+            "vision_config": {
+                "depths": [1, 1, 1, 1],
+                "embed_dim": [8, 8, 16, 32],
+                "num_heads": [1, 1, 2, 2],
+                "num_groups": [1, 1, 2, 2],
+                "window_size": 4,
+            },
+        },
+        named=IMAGE,
+        images={"size": {"height": 64, "width": 64}, "do_center_crop": False, "image_seq_length": 5},
+        image="",
+        bos=True,
+    ),
+    "t5gemma2": Tiny(
+        {
+            "encoder": {
+                "vision_config": SMALL_VIT,
+                "mm_tokens_per_image": 4,
+                "image_token_index": "<image_soft_token>",
+            },
+            "image_token_index": "<image_soft_token>",
+        },
+        (),
+        GEMMA_NAMED,
+        {"size": SQUARE},
+        {"image_seq_length": 4},
+        style="words",
+        bos=True,
+        image="<start_of_image>",
+    ),
+    "pix2struct": Tiny(
+        {"vision_config": {"seq_len": 64, "patch_embed_hidden_size": 768}},
+        images={"max_patches": 64},
+        style="unigram",
+        image="",
+    ),
+    "pp_formulanet": Tiny(
+        {
+            "vision_config": {
+                "image_size": 64,
+                "post_conv_in_channels": 32,
+                "post_conv_out_channels": 32,
+                "post_conv_mid_channels": 32,
+                "decoder_hidden_size": 32,
+                "window_size": 4,
+                "global_attn_indexes": [],
+            }
+        },
+        images={"size": {"height": 64, "width": 64}},
+        image="",
+    ),
+    "udop": Tiny(
+        {"image_size": 32}, images={"size": {"height": 32, "width": 32}, "apply_ocr": False}, style="unigram", image=""
+    ),
     # VQ
     "chameleon": Tiny(
         {
@@ -536,7 +594,7 @@ TABLE: dict[str, Tiny] = {
     ),
     "emu3": Tiny(
         {
-            "vocabulary_map": {name: name for name in EMU_CODES},
+            "vocabulary_map": {name: name for name in ("<image>", *EMU_CODES)},
             "vq_config": {
                 "channel_multiplier": [1, 1, 1, 1],
                 "embed_dim": 4,
@@ -570,13 +628,12 @@ TABLE: dict[str, Tiny] = {
     # others
     "aria": Tiny(
         {
-            "vision_config": {"image_size": 490, "patch_size": 70},
-            "projector_patch_to_query_dict": {49: 4},
+            "vision_config": {"image_size": 980, "patch_size": 98, "hidden_size": 8, "num_attention_heads": 2},
+            "projector_patch_to_query_dict": {100: 4},
             "max_value_projector_patch_to_query_dict": 4,
         },
         named=IMAGE,
-        images={"max_image_size": 490},
-        processor={"size_conversion": {490: 4}},
+        processor={"size_conversion": {980: 4}},
     ),
     "deepseek_vl": Tiny(
         {"vision_config": SMALL_VIT},
@@ -596,28 +653,62 @@ TABLE: dict[str, Tiny] = {
         image="<image_placeholder>",
     ),
     "deepseek_ocr2": Tiny(
-        {"text_config": {"mlp_layer_types": ["dense", "sparse"], "num_experts_per_tok": 2}}, named=IMAGE
+        {
+            "text_config": {"mlp_layer_types": ["dense", "sparse"], "num_experts_per_tok": 2},
+            "vision_config": {
+                "sam_config": {
+                    "image_size": 256,
+                    "patch_size": 4,
+                    "window_size": 4,
+                    "global_attn_indexes": [],
+                    "downsample_channels": [32, 32],
+                },
+            },
+        },
+        named=IMAGE,
+        images={"size": {"height": 256, "width": 256}, "tile_size": 192, "max_patches": 3},
+        processor={"patch_size": 4},
     ),
-    "unlimited_ocr": Tiny({}, named=IMAGE),
+    "unlimited_ocr": Tiny(
+        {
+            "vision_config": {
+                "sam_config": {
+                    "image_size": 64,
+                    "patch_size": 4,
+                    "window_size": 4,
+                    "global_attn_indexes": [],
+                    "downsample_channels": [32, 32],
+                },
+                "encoder_config": {"image_size": 64, "patch_size": 16},
+            },
+        },
+        named=IMAGE,
+        images={"size": {"height": 64, "width": 64}, "tile_size": 48, "max_patches": 3},
+        processor={"patch_size": 4},
+    ),
     "got_ocr2": Tiny(
-        {"vision_config": {"image_size": 64, "patch_size": 16}, "image_seq_length": 1},
+        {
+            "vision_config": {"image_size": 128, "patch_size": 2, "window_size": 8, "global_attn_indexes": []},
+            "image_seq_length": 256,
+        },
         (*CHAT, "<img>", "</img>"),
         {"image_token": "<imgpad>"},
-        {"size": {"height": 64, "width": 64}},
-        call={"num_image_tokens": 1},
+        {"size": {"height": 128, "width": 128}},
         image="<img><imgpad></img>",
     ),
     "pp_chart2table": Tiny(
-        {"vision_config": {"image_size": 64, "patch_size": 16}, "image_seq_length": 1},
+        {
+            "vision_config": {"image_size": 128, "patch_size": 2, "window_size": 8, "global_attn_indexes": []},
+            "image_seq_length": 256,
+        },
         (*CHAT, "<img>", "</img>"),
         {"image_token": "<imgpad>"},
-        {"size": {"height": 64, "width": 64}},
-        call={"num_image_tokens": 1},
-        image="<img><imgpad></img>",
+        {"size": {"height": 128, "width": 128}},
+        image="<img>" + "<imgpad>" * 256 + "</img>",
     ),
     "hunyuan_vl": Tiny(
         {
-            "text_config": {"head_dim": 8},
+            "text_config": {"head_dim": 8, "rope_parameters": {**ROPE, "mrope_section": [1, 1, 1, 1]}},
             "im_start_id": "<hy_im_start>",
             "im_end_id": "<hy_im_end>",
             "im_newline_id": "<hy_newline>",
@@ -634,7 +725,7 @@ TABLE: dict[str, Tiny] = {
     ),
     "inkling2": Tiny({}, named={"image_token": "<|unused_200054|>"}, image="<|unused_200054|>"),
     "inkling_mm_model": Tiny(
-        {},
+        {"audio_config": {"n_mel_bins": 8, "mel_vocab_size": 16}},
         named={
             "image_token": "<|unused_200054|>",
             "audio_token": "<|unused_200053|>",
@@ -645,7 +736,7 @@ TABLE: dict[str, Tiny] = {
         image="<|content_image|><|unused_200054|>",
     ),
     "kosmos-2": Tiny(
-        {"vision_config": SMALL_VIT},
+        {"vision_config": SMALL_VIT, "latent_query_num": 64},
         images=CLIP_IMAGES,
         processor_class="Kosmos2Processor",
         processor={"num_patch_index_tokens": 64},
@@ -655,10 +746,10 @@ TABLE: dict[str, Tiny] = {
         bos=True,
     ),
     "kosmos-2.5": Tiny(
-        {"vision_config": {"max_num_patches": 64, "patch_embed_hidden_size": 768}},
+        {"vision_config": {"max_num_patches": 4096, "patch_embed_hidden_size": 768}},
         (),
         {"image_token": "<s>", "boi_token": "<image>", "eoi_token": "</image>"},
-        {"max_patches": 64},
+        {},
         {"num_image_tokens": 4},
         processor_class="Kosmos2_5Processor",
         image="",
@@ -669,8 +760,7 @@ TABLE: dict[str, Tiny] = {
         {"image_size": 30, "patch_size": 10},
         ("|SPEAKER|", "|NEWLINE|"),
         images={"size": {"height": 30, "width": 30}, "patch_size": {"height": 10, "width": 10}},
-        style="words",
-        bos=True,
+        style="legacy",
         image="",
     ),
     "lfm2_vl": Tiny(
@@ -858,5 +948,13 @@ TABLE: dict[str, Tiny] = {
 }
 """By model type; those of `by_hand` are not among them."""
 
-NOT_MADE: dict[str, str] = {}
+NOT_MADE: dict[str, str] = {
+    "diffusion_gemma": "its text is not written from left to right",
+    "instructblipvideo": "it takes videos of four frames, no images",
+    "evolla": "it takes proteins, no images",
+    "mistral4": "it takes no images",
+    "pi0": "it gives actions, no text",
+    "shieldgemma2": "it gives two numbers a policy, no text",
+    "vision-encoder-decoder": "it is made of any two models; none of its processors takes a prompt",
+}
 """Types of which no checkpoint is made, with the reason."""

@@ -23,7 +23,7 @@ def tokenizer(
     Args:
         specials: control tokens beside `pad`, `<s>` and `</s>`.
         style: `bytes` (byte-level BPE, as Qwen's and Llama 3's), `words` (Metaspace BPE with a token a byte, as
-            Llama 2's and Gemma's), `pieces` (WordPiece between [CLS] and [SEP], as BERT's) or `unigram` (T5's, with
+            Llama 2's and Gemma's), `legacy` (Fuyu's: a space goes in front of the whole text, and `specials` are ordinary pieces), `pieces` (WordPiece between [CLS] and [SEP], as BERT's) or `unigram` (T5's, with
             `</s>` behind a text).
         bos: whether `<s>` is put in front of a text.
         pad: name of the padding token, id 0 for `bytes`.
@@ -31,6 +31,8 @@ def tokenizer(
     """
     if style == "pieces":
         return _pieces(specials, named)
+    if style == "legacy":
+        return _legacy(specials)
     control = [AddedToken(t, special=True, normalized=False) for t in (pad, "<s>", "</s>", *specials)]
     trainer: Any = trainers.BpeTrainer
     options: dict[str, Any] = {"vocab_size": 700}
@@ -86,6 +88,21 @@ def _pieces(specials: tuple[str, ...], named: dict[str, str]) -> hf.PreTrainedTo
         tokenizer_object=backend, vocab=backend.get_vocab(), do_lower_case=True, extra_special_tokens=named,
         model_input_names=["input_ids", "attention_mask"],
     )  # fmt: skip
+
+
+def _legacy(specials: tuple[str, ...]) -> hf.PreTrainedTokenizerBase:
+    letters = sorted({letter for sentence in WORDS for letter in sentence} - {" "})
+    words = sorted({f"▁{word}" for sentence in WORDS for word in sentence.split()})
+    pieces = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), *((f"<0x{b:02X}>", -20.0) for b in range(256))]
+    pieces += [("▁", -6.0), *((letter, -8.0) for letter in letters), *((word, -4.0) for word in words)]
+    pieces += [(name, 0.0) for name in specials]
+    backend = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+    backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+    backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+    backend.add_special_tokens(["<unk>", "<s>", "</s>"])
+    return hf.PreTrainedTokenizerFast(
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+    )
 
 
 def _with_ordinary_bytes(backend: Tokenizer) -> Tokenizer:
