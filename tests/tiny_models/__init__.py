@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from tiny_models.by_hand import BY_HAND, QWEN_SPECIALS
+from tiny_models.by_hand import BY_HAND, BY_HAND_IMAGES, QWEN_SPECIALS
 from tiny_models.questions import opened, picture, question
 from tiny_models.table import NOT_MADE, TABLE, made_by_table
 from tiny_models.tokenizers import tokenizer
@@ -22,6 +22,8 @@ __all__ = [
     "NOT_MADE",
     "QWEN_SPECIALS",
     "build",
+    "call_of",
+    "image_of",
     "make",
     "opened",
     "picture",
@@ -55,3 +57,15 @@ def build(family: str, folder: Path, seed: int = 0) -> Path:
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
+
+
+def image_of(family: str) -> str:
+    """What a prompt for the family's processor says for an image; "" where the processor says it itself."""
+    if family in TABLE:
+        return TABLE[family].image
+    return BY_HAND_IMAGES[family]
+
+
+def call_of(family: str) -> dict[str, Any]:
+    """Further arguments of a call of the family's processor."""
+    return dict(TABLE[family].call) if family in TABLE else {}

@@ -306,3 +306,14 @@ BY_HAND: dict[str, Callable[[], tuple[Any, Any]]] = {
     "cohere2_vision": lambda: _aya_vision("cohere2_vision"),
     "glm4v": _glm4v,
 }
+
+BY_HAND_IMAGES = {
+    **dict.fromkeys(("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3_5"), "<|vision_start|><|image_pad|><|vision_end|>"),
+    **dict.fromkeys(("llava", "llava_next", "llava_onevision", "idefics3", "paligemma", "aya_vision"), "<image>"),
+    "internvl": "<IMG_CONTEXT>",
+    "gemma3": "<start_of_image>",
+    "mistral3": "[IMG]",
+    "cohere2_vision": "<|IMG_PATCH|>",
+    "glm4v": "<|begin_of_image|><|image|><|end_of_image|>",
+}
+"""What a prompt for the family's processor says for an image."""

@@ -140,7 +140,8 @@ KOSMOS_TOKENS = (
     "</delimiter_of_multi_objects/>", "<grounding>", *(f"<patch_index_{place:04d}>" for place in range(64)),
 )  # fmt: skip
 GEMMA3N_VISION = {
-    "hidden_size": 2048, "vocab_size": 8, "model_args": {"channel_multiplier": 0.01, "stem_size": 8, "msfa_output_resolution": 2},
+    "hidden_size": 2048, "vocab_size": 8,
+    "model_args": {"channel_multiplier": 0.01, "stem_size": 8, "msfa_output_resolution": 2},
 }  # fmt: skip
 QFORMER = {"num_query_tokens": 4, "image_token_index": "<image>"}
 MINICPM_NAMED = {
@@ -266,7 +267,9 @@ TABLE: dict[str, Tiny] = {
         },
         14,
         "Qwen3VLVideoProcessor",
+        named={"image_token": "<|imgpad|>", "video_token": "<|video_pad|>", "audio_token": "<|audio_comp_pad|>"},
         parts={"video_processor": "Qwen3VLVideoProcessor", "feature_extractor": "Dots3NoteFeatureExtractor"},
+        image="<|imgpad|>",
     ),
     "video_llama_3": qwen({}, 16, "VideoLlama3VideoProcessor", image_processor="VideoLlama3ImageProcessor"),
     "glm46v": glm(GLM_TEXT, "Glm46VImageProcessor", "Glm46VVideoProcessor", "Glm46VProcessor"),
@@ -562,24 +565,6 @@ TABLE: dict[str, Tiny] = {
         style="unigram",
         image="",
     ),
-    "pp_formulanet": Tiny(
-        {
-            "vision_config": {
-                "image_size": 64,
-                "post_conv_in_channels": 32,
-                "post_conv_out_channels": 32,
-                "post_conv_mid_channels": 32,
-                "decoder_hidden_size": 32,
-                "window_size": 4,
-                "global_attn_indexes": [],
-            }
-        },
-        images={"size": {"height": 64, "width": 64}},
-        image="",
-    ),
-    "udop": Tiny(
-        {"image_size": 32}, images={"size": {"height": 32, "width": 32}, "apply_ocr": False}, style="unigram", image=""
-    ),
     # VQ
     "chameleon": Tiny(
         {
@@ -757,7 +742,7 @@ TABLE: dict[str, Tiny] = {
         bos=True,
     ),
     "fuyu": Tiny(
-        {"image_size": 30, "patch_size": 10},
+        {"image_size": 30, "patch_size": 10, "image_token_id": "|SPEAKER|"},
         ("|SPEAKER|", "|NEWLINE|"),
         images={"size": {"height": 30, "width": 30}, "patch_size": {"height": 10, "width": 10}},
         style="legacy",
@@ -954,7 +939,9 @@ NOT_MADE: dict[str, str] = {
     "evolla": "it takes proteins, no images",
     "mistral4": "it takes no images",
     "pi0": "it gives actions, no text",
+    "pp_formulanet": "it reads formulas and takes no question",
     "shieldgemma2": "it gives two numbers a policy, no text",
+    "udop": "it needs the words of a page and where they stand",
     "vision-encoder-decoder": "it is made of any two models; none of its processors takes a prompt",
 }
 """Types of which no checkpoint is made, with the reason."""

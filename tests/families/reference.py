@@ -1,0 +1,115 @@
+"""What a score is, written once more: no code of the engine, nothing shared, nothing batched, nothing cached.
+
+The processor is given prompt, option and pictures as one text, as a user of transformers would; its output goes through
+one full forward; the mean over the option's tokens of their log-probability is the score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import tiny_models
+import torch
+from tiny_models import call_of, image_of
+
+from radar_tasks.questions import Question
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What an option's score should be.
+
+    Attributes:
+        ids: tokens of prompt and option as the processor gives them, up to the option's last; of an encoder-decoder
+            those of the decoder.
+        tokens: how many at the end are the option's.
+        logprob: mean natural log-probability of the option's tokens.
+        logit: mean raw logit.
+    """
+
+    ids: tuple[int, ...]
+    tokens: int
+    logprob: float
+    logit: float
+
+
+def expected_scores(model: Any, processor: Any, question: Question) -> list[Expected]:
+    """One an option, in the question's order."""
+    return [_expected(model, processor, question, option) for option in question.options]
+
+
+def _expected(model: Any, processor: Any, question: Question, option: str) -> Expected:
+    inputs = dict(_inputs(model.config.model_type, processor, question, option))
+    if model.config.is_encoder_decoder and "decoder_input_ids" not in inputs:
+        return _by_decoder(model, processor, inputs, option)
+    name = "decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"
+    ids = inputs[name][0].tolist()
+    length = _length_with_option(processor.tokenizer, ids, option)
+    inputs = {
+        key: value[:, :length] if _runs_along(value, len(ids)) else value
+        for key, value in inputs.items()
+        if key not in ("labels", "num_crops")
+    }
+    tokens = _option_tokens(processor.tokenizer, ids[:length], option)
+    logits = _forward(model, inputs)
+    return Expected(tuple(ids[:length]), tokens, *_means(logits[-tokens - 1 : -1], ids[length - tokens : length]))
+
+
+def _inputs(model_type: str, processor: Any, question: Question, option: str) -> Any:
+    pictures = [tiny_models.opened(data) for data in question.images] or None
+    image = image_of(model_type)
+    if model_type == "paligemma":  # its processor puts the images in front and a newline between prompt and answer
+        text = " ".join(piece.strip() for piece in question.text)
+        prompt = {"text": image * len(question.images) + text, "suffix": option}
+    else:
+        pieces = [question.text[0]]
+        for piece in question.text[1:]:
+            pieces += [image, piece]
+        if not question.images_are_marked:
+            pieces = [image * len(question.images), *pieces]
+        prompt = {"text": "".join(pieces).rstrip() + " " + option}
+    return processor(images=pictures, return_tensors="pt", **prompt, **call_of(model_type))
+
+
+def _by_decoder(model: Any, processor: Any, inputs: dict[str, Any], option: str) -> Expected:
+    """The prompt goes into the encoder; the answer is written by the decoder, as it was in training."""
+    raise NotImplementedError
+
+
+def _length_with_option(tokenizer: Any, ids: Sequence[int], option: str) -> int:
+    """Number of tokens up to the option's last: what a tokenizer puts behind a text is not the option's."""
+    special = set(tokenizer.all_special_ids)
+    length = len(ids)
+    while ids[length - 1] in special:
+        length -= 1
+    return length
+
+
+def _option_tokens(tokenizer: Any, ids: Sequence[int], option: str) -> int:
+    """The fewest tokens at the end that hold all of the option's text."""
+    return next(k for k in range(1, len(ids)) if tokenizer.decode(list(ids[-k:])).endswith(option))
+
+
+def _runs_along(value: Any, length: int) -> bool:
+    return isinstance(value, torch.Tensor) and value.ndim >= 2 and value.shape[0] == 1 and value.shape[1] == length
+
+
+def _forward(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
+    """(tokens, vocabulary) in float32."""
+    for module in model.modules():  # what an earlier prompt has left behind in the model
+        if hasattr(module, "rope_deltas"):
+            module.rope_deltas = None
+    floats = {
+        name: value.to(model.dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+        for name, value in inputs.items()
+    }
+    with torch.no_grad():
+        return model(**floats, use_cache=False).logits[0].float()
+
+
+def _means(logits: torch.Tensor, ids: Sequence[int]) -> tuple[float, float]:
+    tokens = torch.tensor(ids)[:, None]
+    logprobs = logits.double().log_softmax(-1).gather(1, tokens)
+    return float(logprobs.mean()), float(logits.double().gather(1, tokens).mean())
