@@ -7,10 +7,11 @@ import tiny_models
 
 from radar_tasks.questions import Question
 
-VOCABULARY = (
-    "the image shows a red circle left of the blue square how many green plants are there what is above the animal below "
-    "or behind it which animal is this cat dog two horses yes no select correct option between under shape colour"
-).split()
+VOCABULARY = [
+    "the", "image", "shows", "a", "red", "circle", "left", "of", "the", "blue", "square", "how", "many", "green",
+    "plants", "are", "there", "what", "is", "above", "animal", "below", "or", "behind", "it", "which", "this",
+    "cat", "dog", "two", "horses", "yes", "no", "select", "correct", "option", "between", "under", "shape", "colour",
+]  # fmt: skip
 SIZES = [(60, 40), (40, 60), (90, 45), (33, 77), (120, 50), (64, 64)]
 """Widths and heights in pixels."""
 
