@@ -10,7 +10,7 @@ SOURCES := radar_metrics radar_tasks tests benchmarks examples packaging
 # Without compiled modules every start of Python costs ten seconds more; some machines forbid writing them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test fuzz soak check lock metrics browser clean
+.PHONY: demo test lowest fuzz soak check lock metrics browser clean
 
 demo: $(READY)
 	$(BIN)/radar demo
@@ -26,6 +26,19 @@ fuzz: $(READY)
 soak: $(READY)
 	RADAR_FUZZ=5 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout 1200 tests/faults/test_killed_scoring.py tests/faults/test_ranks.py
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/soak.py
+
+# The oldest versions that pyproject.toml promises, installed and tested; `make lock` looks after the newest.
+LOWEST := .venv-lowest
+LOWEST_TESTS := tests/radar_metrics tests/radar_tasks/scoring/test_parity.py tests/radar_tasks/scoring/engine \
+  tests/radar_tasks/harness tests/radar_tasks/store tests/radar_tasks/results tests/radar_tasks/analysis tests/radar_tasks/export
+
+lowest: $(LOWEST)/.ready
+	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 --dist loadfile $(LOWEST_TESTS)
+
+$(LOWEST)/.ready: pyproject.toml | $(UV)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(LOWEST)
+	$(UV) pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --group dev --editable .
+	touch $@
 
 check: $(READY)
 	$(BIN)/ruff check $(SOURCES)
@@ -64,4 +77,4 @@ browser:
 	  echo "Chromium is not installed and could not be: the tests of the page in a browser will be skipped."
 
 clean:
-	rm -rf $(VENV) .uv demo dist build
+	rm -rf $(VENV) $(LOWEST) .uv demo dist build

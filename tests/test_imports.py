@@ -107,8 +107,6 @@ def test_no_two_files_of_the_package_answer_to_one_name():
 
 
 SAME_SUBJECT = {
-    "model": "being moved",
-    "tables": "being moved",
     # A table of `analysis`, and its chart or page in `report`.
     **dict.fromkeys(
         ("asymmetry", "bottleneck", "intervention", "leaderboard", "metric_quality", "movers", "scaling", "stability"),

@@ -76,19 +76,19 @@ def command(
 
 
 def _table(runs: Sequence[CheckpointResult], output: Path, form: Format, metrics: Sequence[str]) -> None:
-    from radar_tasks.export import tables
+    from radar_tasks.export import value_tables
     from radar_tasks.export.values import values_of
     from radar_tasks.files import write_whole
 
     values = [value for run in runs for value in values_of(run)]
     if form is Format.csv:
-        write_whole(output, tables.to_csv(values))
+        write_whole(output, value_tables.to_csv(values))
     elif form is Format.parquet:
-        write_whole(output, tables.to_parquet(values))
+        write_whole(output, value_tables.to_parquet(values))
     elif form is Format.markdown:
-        write_whole(output, tables.to_markdown(values, metrics))
+        write_whole(output, value_tables.to_markdown(values, metrics))
     else:
-        write_whole(output, tables.to_latex(values, metrics))
+        write_whole(output, value_tables.to_latex(values, metrics))
     print(output)
 
 

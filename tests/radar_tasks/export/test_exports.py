@@ -16,7 +16,7 @@ from fake_runs import simulate, write_run
 from huggingface_hub import parse_eval_result_entries
 
 from radar_tasks.errors import RadarError, ResultsError
-from radar_tasks.export import tables, trackers
+from radar_tasks.export import trackers, value_tables
 from radar_tasks.export.eval_results import to_yaml
 from radar_tasks.export.every_eval_ever import Publisher, record, write_record
 from radar_tasks.export.values import iso_date, values_of
@@ -64,8 +64,8 @@ def test_every_value_names_its_metric_questions_data_and_version(run, values):
 
 
 def test_csv_and_parquet_hold_the_same_rows(values):
-    lines = list(csv.DictReader(io.StringIO(tables.to_csv(values))))
-    rows = pq.read_table(io.BytesIO(tables.to_parquet(values))).to_pylist()
+    lines = list(csv.DictReader(io.StringIO(value_tables.to_csv(values))))
+    rows = pq.read_table(io.BytesIO(value_tables.to_parquet(values))).to_pylist()
     assert len(lines) == len(rows) == len(values)
     for line, row, value in zip(lines, rows, values, strict=True):
         assert float(line["value"]) == row["value"] == value.value
@@ -77,12 +77,12 @@ def test_csv_and_parquet_hold_the_same_rows(values):
 def test_a_spreadsheet_runs_no_text_as_a_formula(values):
     from dataclasses import replace
 
-    text = tables.to_csv([replace(values[0], run="=1+1")])
+    text = value_tables.to_csv([replace(values[0], run="=1+1")])
     assert next(csv.DictReader(io.StringIO(text)))["run"] == "'=1+1"
 
 
 def test_markdown_has_a_table_a_metric_that_names_it(values):
-    text = tables.to_markdown(values, ["sds", "sds_logit"])
+    text = value_tables.to_markdown(values, ["sds", "sds_logit"])
     assert text.count("| --- |") == 2
     heads = [line for line in text.splitlines() if line.startswith("**")]
     assert [head.split("**")[1] for head in heads] == ["sds", "sds_logit"]
@@ -95,7 +95,7 @@ def test_markdown_has_a_table_a_metric_that_names_it(values):
 def test_latex_escapes_and_balances(values):
     from dataclasses import replace
 
-    text = tables.to_latex([replace(value, run="50%_$&#{}~^\\") for value in values], ["sds"])
+    text = value_tables.to_latex([replace(value, run="50%_$&#{}~^\\") for value in values], ["sds"])
     assert text.count(r"\begin{tabular}{lrrr}") == text.count(r"\end{tabular}") == 1
     assert r"50\%\_\$\&\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}" in text
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
@@ -104,7 +104,7 @@ def test_latex_escapes_and_balances(values):
 
 def test_a_metric_that_is_not_there_is_named(values):
     with pytest.raises(ResultsError, match="none of the metrics bleu"):
-        tables.to_markdown(values, ["bleu"])
+        value_tables.to_markdown(values, ["bleu"])
 
 
 def test_eval_results_are_read_back_by_the_hub_library(values):
