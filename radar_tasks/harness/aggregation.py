@@ -12,7 +12,8 @@ from radar_metrics.discrimination import rank_credit
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.harness.responses import Response
 from radar_tasks.results import SourceSamples, samples_of
-from radar_tasks.results.metrics import METRICS, value
+from radar_tasks.results.metrics import METRICS, per_question, question_weights, value
+from radar_tasks.results.tracker_values import HALF_WIDTH, standard_error
 
 Record = dict[str, Any]
 AbilityMean = Callable[[Sequence[float], Sequence[int], bool], "float | str"]
@@ -61,10 +62,17 @@ def _credit(scores: Sequence[float], document: Mapping[str, Any]) -> float:
 
 
 def of_source(records: Sequence[Record], data: dict[str, Any], leaf: str, by_category: bool) -> dict[str, Any]:
-    """What the results file keeps of a source beside the printed numbers: `metrics`, all that can be had, and
-    `categories`, the same for each category where there are several."""
+    """What the results file keeps of a source beside the printed numbers: `metrics`, all that can be had; `chance` and
+    `sds_half_width` (of its 95 % interval, where there is one); `categories`, the metrics of each where there are
+    several."""
     samples = samples_of(records, data, leaf, by_category)
-    summary: dict[str, Any] = {"metrics": _metrics(samples)}
+    probabilities = np.array([1 / len(options) for options in samples.options])
+    summary: dict[str, Any] = {
+        "metrics": _metrics(samples),
+        "chance": float(probabilities @ question_weights(samples)),
+    }
+    if (error := standard_error(samples, per_question(samples, "sds"))) is not None:
+        summary["sds_half_width"] = HALF_WIDTH * error
     names = sorted(set(samples.category.tolist()))
     if len(names) > 1:
         summary["categories"] = {name: _category(samples, name) for name in names}

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from radar_tasks import paths
 from radar_tasks.errors import RadarError, ResultsError, did_you_mean
+from radar_tasks.harness import patches
 from radar_tasks.harness.patches.progress_bars import quiet_bars
 from radar_tasks.harness.plugin import MODEL_ID
 from radar_tasks.harness.ranks import ending_job, failing_together, ranks
@@ -43,6 +44,7 @@ class Harness:
         from lmms_eval.tasks import TaskManager
         from loguru import logger
 
+        patches.install()
         logger.remove()  # lmms-eval logs to stdout; errors reach the caller as exceptions
         self._manager = TaskManager(
             verbosity="ERROR", include_path=str(paths.task_configs("lmms_eval")), include_defaults=False

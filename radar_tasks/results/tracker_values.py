@@ -52,7 +52,7 @@ def tracker_values(
     for metric in metrics:
         of_source = {
             source: _Estimate(
-                number, _error(samples, per_question(samples, metric)) if _has_questions(metric) else None
+                number, standard_error(samples, per_question(samples, metric)) if _has_questions(metric) else None
             )
             for source, samples in result.sources.items()
             if (number := value(samples, metric)) is not None
@@ -83,12 +83,12 @@ def _changes(result: CheckpointResult, earlier: CheckpointResult) -> dict[str, _
         new, old = per_question(now, "sds"), per_question(then, "sds")
         if new is None or old is None or not len(rows):
             continue
-        changes[source] = _Estimate(float((new - old) @ question_weights(now)), _error(now, new - old))
+        changes[source] = _Estimate(float((new - old) @ question_weights(now)), standard_error(now, new - old))
     return changes
 
 
-def _error(samples: SourceSamples, values: FloatArray | None) -> float | None:
-    """Standard error of a source's mean, clustered by image; None where it has but one image."""
+def standard_error(samples: SourceSamples, values: FloatArray | None) -> float | None:
+    """Standard error of a source's mean of (N,) values, clustered by image; None where it has but one image."""
     if values is None:
         return None
     try:

@@ -11,8 +11,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-SEEN_IN = "0.7.3"
-CHANGES = "while `radar track` scores, its own progress bars are silent"
+from radar_tasks.harness.patches.patch import Patch
 
 
 @contextmanager
@@ -30,3 +29,9 @@ def quiet_bars() -> Iterator[None]:
         yield
     finally:
         evaluator.tqdm = shown
+
+
+PATCH = Patch(
+    seen_in="0.7.3",
+    changes="while `radar track` scores, its own progress bars are silent",
+)

@@ -31,14 +31,12 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from radar_tasks.errors import ResultsError
-from radar_tasks.harness.patches.replacement import replace
+from radar_tasks.harness.patches.patch import Patch, replace
 from radar_tasks.harness.ranks import ending_job
 
 if TYPE_CHECKING:
     from lmms_eval.api.instance import Instance
 
-SEEN_IN = "0.7.3"
-CHANGES = "responses of radar_hf are cached a question at a time, under keys that know its weights and the pictures"
 
 MERGED = ".merged"
 """lmms-eval's mark of a run whose responses are in the common database; its age says which of them."""
@@ -209,3 +207,10 @@ def _remove_lock_of_the_dead(lock: Path) -> None:
         lock.rmdir()
     except (OSError, ValueError, KeyError, TypeError):
         return  # there is none, or it is somebody else's
+
+
+PATCH = Patch(
+    seen_in="0.7.3",
+    changes="responses of radar_hf are cached a question at a time, under keys that know its weights and the pictures",
+    install=install,
+)

@@ -27,10 +27,7 @@ from typing import Any
 from loguru import logger
 
 from radar_tasks.errors import ResultsError
-from radar_tasks.harness.patches.replacement import replace
-
-SEEN_IN = "0.7.3"
-CHANGES = "results files of runs with a task of this project are written whole, and no two runs share a name"
+from radar_tasks.harness.patches.patch import Patch, replace
 
 WRITER = "lmms_eval.loggers.evaluation_tracker"
 """The module whose lines would name places where nothing stays."""
@@ -183,3 +180,10 @@ def _is_ours(results: Mapping[str, Any]) -> bool:
 
 def _is_json(file: Path) -> bool:
     return isinstance(json.loads(file.read_text(encoding="utf-8")), dict)
+
+
+PATCH = Patch(
+    seen_in="0.7.3",
+    changes="results files of runs with a task of this project are written whole, and no two runs share a name",
+    install=install,
+)

@@ -20,11 +20,8 @@ from typing import Any
 from radar_tasks.errors import RadarError
 from radar_tasks.harness import aggregation
 from radar_tasks.harness.measured_task import MeasuredTask
-from radar_tasks.harness.patches.replacement import replace
+from radar_tasks.harness.patches.patch import Patch, replace
 from radar_tasks.harness.responses import refusal
-
-SEEN_IN = "0.7.3"
-CHANGES = "results of tasks of this project say which data and which weights they are of, and what was left out"
 
 Sample = dict[str, Any]
 
@@ -83,3 +80,10 @@ def _record(results: dict[str, Any], name: str, task: MeasuredTask, scoring: Map
 def _responses(sample: Sample) -> list[Any]:
     responses: list[Any] = sample["filtered_resps"]
     return responses
+
+
+PATCH = Patch(
+    seen_in="0.7.3",
+    changes="results of tasks of this project say which data and which weights they are of, and what was left out",
+    install_in_evaluator=install,
+)

@@ -13,11 +13,8 @@ from collections.abc import Callable
 from typing import Any
 
 from radar_tasks.harness.measured_task import MeasuredTask
-from radar_tasks.harness.patches.replacement import replace
+from radar_tasks.harness.patches.patch import Patch, replace
 from radar_tasks.run_arguments import limit_of, questions_asked
-
-SEEN_IN = "0.7.3"
-CHANGES = "--limit 0.5 over several tasks takes half of each"
 
 
 def install() -> None:
@@ -56,3 +53,10 @@ def _limited(build: Callable[..., None], number: int) -> Callable[..., None]:
         build(**{**settings, "limit": number})
 
     return build_limited
+
+
+PATCH = Patch(
+    seen_in="0.7.3",
+    changes="--limit 0.5 over several tasks takes half of each",
+    install_in_evaluator=install,
+)

@@ -14,10 +14,7 @@ from typing import Any
 from radar_tasks import paths
 from radar_tasks.harness import patches
 from radar_tasks.harness.own_tasks import own_task_folder
-from radar_tasks.harness.patches.replacement import replace
-
-SEEN_IN = "0.7.3"
-CHANGES = "its index of tasks also holds those of this project and of your own sources"
+from radar_tasks.harness.patches.patch import Patch, replace
 
 Index = dict[str, dict[str, Any]]
 
@@ -46,3 +43,10 @@ def _ours(manager: Any) -> Index:
         if entry["type"] == "python_task":
             entry["type"] = "task"
     return index
+
+
+PATCH = Patch(
+    seen_in="0.7.3",
+    changes="its index of tasks also holds those of this project and of your own sources",
+    install=install,
+)

@@ -1,12 +1,34 @@
-"""One way to put a wrapper in the place of a function of lmms-eval."""
+"""What a patch is, and one way to put a wrapper in the place of a function of lmms-eval."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 _replaced: set[tuple[str, str, str]] = set()
+
+
+def _nothing() -> None:
+    """There is nothing to do in this step."""
+
+
+@dataclass(frozen=True)
+class Patch:
+    """A change of lmms-eval.
+
+    Attributes:
+        seen_in: the release of lmms-eval in which what is changed was looked at.
+        changes: what it changes, as the end of a sentence about lmms-eval.
+        install: puts the change in place; called while lmms-eval is half imported, its evaluator not yet.
+        install_in_evaluator: puts in place what needs the evaluator.
+    """
+
+    seen_in: str
+    changes: str
+    install: Callable[[], None] = _nothing
+    install_in_evaluator: Callable[[], None] = _nothing
 
 
 def replace(owner: Any, name: str, wrapped: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
