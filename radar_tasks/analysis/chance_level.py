@@ -15,5 +15,5 @@ def chance_level(samples: SourceSamples, metric: str) -> float | None:
         return 0.0
     if not metric.startswith(("sds", "acc", "ppl_acc")):
         return None
-    alike = [np.zeros(len(options)) for options in samples.options]
+    alike = samples.bytes.with_values(np.zeros(len(samples.bytes.values)))
     return round(float(answer_probability(alike, samples.answer) @ question_weights(samples)), 12)

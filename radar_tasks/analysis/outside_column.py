@@ -79,9 +79,9 @@ def read_outside(file: Path, runs: Sequence[CheckpointResult]) -> Outside:
 
 def _run_named(name: str, runs: Sequence[CheckpointResult], where: str) -> CheckpointResult | None:
     wanted = name.strip().strip("/").split("/")
-    fitting = [run for run in runs if [*run.experiment.split("/"), run.name][-len(wanted) :] == wanted]
+    fitting = [run for run in runs if [*run.path.split("/"), run.name][-len(wanted) :] == wanted]
     if len(fitting) > 1:
-        paths = ", ".join(f"{run.experiment}/{run.name}" for run in fitting)
+        paths = ", ".join(f"{run.path}/{run.name}" for run in fitting)
         raise ResultsError(f"{where}: {name!r} fits several checkpoints ({paths}); write more of its path.")
     return fitting[0] if fitting else None
 

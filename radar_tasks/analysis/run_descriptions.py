@@ -45,9 +45,11 @@ class RunDescription(BaseModel):
 
     def is_about_checkpoint(self, result: CheckpointResult) -> bool:
         """Whether it describes this checkpoint, by its name or the end of its path."""
-        if self.experiment is not None and not f"/{result.experiment}".endswith(f"/{self.experiment}"):
+        # The file may name an experiment by more of its path than tables show.
+        places = (result.experiment, result.path)
+        if self.experiment is not None and not any(f"/{place}".endswith(f"/{self.experiment}") for place in places):
             return False
-        return self.is_about(f"{result.experiment}/{result.name}")
+        return any(self.is_about(f"{place}/{result.name}") for place in places)
 
 
 def read_descriptions(path: Path) -> list[RunDescription]:

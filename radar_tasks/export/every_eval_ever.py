@@ -28,6 +28,7 @@ from radar_tasks.export.values import (
 from radar_tasks.files import write_whole
 from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import per_question
+from radar_tasks.results.origin import named
 
 SCHEMA_VERSION = "0.3.0"
 COLLECTION = "radar"
@@ -94,7 +95,7 @@ def record(run: CheckpointResult, publisher: Publisher, model_id: str = "") -> R
         "schema_version": SCHEMA_VERSION,
         "evaluation_id": evaluation_id,
         "evaluation_timestamp": values[0].date,
-        "retrieved_timestamp": str(int(run.file.stat().st_mtime)),
+        "retrieved_timestamp": str(int(run.written)),
         "source_metadata": {
             "source_name": "RADAR",
             "source_type": "evaluation_run",
@@ -133,7 +134,7 @@ def _part(text: str) -> str:
 
 
 def _model_info(run: CheckpointResult, model: str) -> dict[str, Any]:
-    details = {name: str(value) for name, value in run.scoring.items() if value is not None}
+    details = {name: str(value) for name, value in named(run.scoring).items() if value is not None}
     return {
         "name": run.name,
         "id": model,
@@ -187,6 +188,7 @@ def _result(value: Value, run: CheckpointResult) -> dict[str, Any]:
 def _source_data(value: Value, run: CheckpointResult) -> dict[str, Any]:
     about = {} if value.is_average else run.data[value.name]
     details = {"checksum_sha256": value.data_checksum, "questions": str(value.questions)}
+    about = named(about)
     details |= {name: _text(about[name]) for name in ("task", "origin", "stand_in", "skipped") if name in about}
     return {"dataset_name": value.name, "source_type": "other", "additional_details": details}
 

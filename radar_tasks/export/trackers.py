@@ -11,6 +11,7 @@ from typing import Any, Literal
 from radar_tasks.errors import RadarError
 from radar_tasks.export.values import Value, values_of
 from radar_tasks.results import CheckpointResult
+from radar_tasks.results.origin import named
 
 Tracker = Literal["wandb", "trackio"]
 
@@ -34,7 +35,7 @@ def log_runs(runs: Sequence[CheckpointResult], tracker: Tracker, project: str) -
     for run in runs:
         experiments[f"{run.experiment} ({run.withheld})" if run.withheld else run.experiment].append(run)
     for name, members in experiments.items():
-        config = {"experiment": name, "data": members[-1].data, "scoring": members[-1].scoring}
+        config = named({"experiment": name, "data": members[-1].data, "scoring": members[-1].scoring})
         module.init(project=project, name=name.replace("/", "-"), config=config)
         values = [(run, values_of(run)) for run in sorted(members, key=lambda run: run.step or 0)]
         for run, of in values:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from importlib.metadata import version
 
 import numpy as np
@@ -14,7 +13,7 @@ from radar_metrics.errors import MetricError
 from radar_metrics.uncertainty import clustered_standard_error
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples
-from radar_tasks.results.metrics import METRICS, metric_table, per_question
+from radar_tasks.results.metrics import METRICS, metric_table, option_probabilities, per_question
 from radar_tasks.results.suites import averages_of
 
 DISTRIBUTION = "lmms-eval-radar"
@@ -97,7 +96,7 @@ def values_of(run: CheckpointResult) -> list[Value]:
                     harness=run.harness,
                     harness_version=run.harness_version,
                     radar_version=version(DISTRIBUTION),
-                    date=iso_date(run.date),
+                    date=run.date,
                 )
             )
     return rows
@@ -121,19 +120,6 @@ def checksum(run: CheckpointResult, sources: Sequence[str]) -> str:
     return sums[0] if len(sums) == 1 else hashlib.sha256("\n".join(sums).encode()).hexdigest()
 
 
-def iso_date(stamp: str) -> str:
-    """`20261123_101112` and lm-eval's `2026-11-23T10-11-12.345` as ISO 8601; any other stamp as it is."""
-    for form, text in (("%Y%m%d_%H%M%S", stamp), ("%Y-%m-%dT%H-%M-%S", stamp.split(".", 1)[0])):
-        try:
-            return datetime.strptime(text, form).isoformat()
-        except ValueError:
-            continue
-    return stamp
-
-
 def chosen_options(samples: SourceSamples) -> list[int]:
     """(N,) index of the option with the highest mean log-probability (lm-eval: log-probability a byte)."""
-    if samples.logprob is not None:
-        return [int(np.argmax(row)) for row in samples.logprob]
-    sums = samples.logprob_sum or []
-    return [int(np.argmax(total / count)) for total, count in zip(sums, samples.bytes, strict=True)]
+    return [int(np.argmax(row)) for row in option_probabilities(samples, by_bytes=samples.logprob is None)]

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from radar_tasks.results import CheckpointResult
+from radar_tasks.results.origin import named
 from radar_tasks.run_arguments import limit_of
 
 _NAMED = ("pretrained", "name", "seconds", "questions_scored")
@@ -46,7 +47,7 @@ def provenance(runs: Sequence[CheckpointResult]) -> Provenance:
 
 def _settings(run: CheckpointResult) -> dict[str, str]:
     found: dict[str, Any] = {"harness": f"{run.harness} {run.harness_version}", "limit": limit_of(run.config)}
-    found |= {name: value for name, value in run.scoring.items() if name not in _NAMED}
+    found |= {name: value for name, value in named(run.scoring).items() if name not in _NAMED}
     return {name: _text(value) for name, value in found.items()}
 
 
@@ -55,7 +56,7 @@ def _about(run: CheckpointResult) -> list[str]:
     time = f"{float(seconds):,.1f} s" if isinstance(seconds, (int, float)) else "–"
     questions = sum(len(samples) for samples in run.sources.values())
     step = "–" if run.step is None else f"{run.step:,}"
-    return [str(run.scoring.get("pretrained") or run.label), step, _date(run.date), time, f"{questions:,}"]
+    return [run.label, step, _date(run.date), time, f"{questions:,}"]
 
 
 def _data(runs: Sequence[CheckpointResult]) -> list[list[str]]:
@@ -63,7 +64,7 @@ def _data(runs: Sequence[CheckpointResult]) -> list[list[str]]:
     for run in runs:
         for source, data in run.data.items():
             samples = run.sources[source]
-            origin = data.get("origin")
+            origin = named(data.get("origin"))
             where = " · ".join(str(v) for v in origin.values() if v) if isinstance(origin, dict) else _text(origin)
             remarks = ["stand-in distractors"] if data.get("stand_in") else []
             remarks += [f"{data[name]} {words}" for name, words in _LEFT_OUT if data.get(name)]
@@ -78,9 +79,9 @@ _LEFT_OUT = (("skipped", "broken questions left out"), ("too_many_images", "left
 
 
 def _date(stamp: str) -> str:
-    """`20261123_101112` as a reader writes it; any other stamp as it is."""
+    """`2026-11-23T10:11:12Z` as a reader writes it; any other stamp as it is."""
     try:
-        return datetime.strptime(stamp, "%Y%m%d_%H%M%S").strftime("%Y-%m-%d %H:%M")
+        return datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%SZ").strftime("%Y-%m-%d %H:%M UTC")
     except ValueError:
         return stamp
 

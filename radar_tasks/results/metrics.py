@@ -26,17 +26,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from radar_metrics import discrimination, likelihood
-from radar_metrics.options import FloatArray
+from radar_metrics.ragged import FloatArray, Names, Ragged, Scores
 from radar_metrics.soft_discrimination import answer_probability, chance
 from radar_tasks.questions import Ability
 from radar_tasks.results.model import CheckpointResult, SourceSamples, TrainingRun
 from radar_tasks.results.suites import Average, averages_of
 
-Scores = list[FloatArray]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -77,11 +80,26 @@ class SourceMetrics:
     values: dict[str, float]
 
 
-def metric_table(run: CheckpointResult) -> list[SourceMetrics]:
+class MetricTable(list[SourceMetrics]):
+    """The metrics of one run: its sources, then the averages."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a source or average, a column a metric; NaN where one cannot be had."""
+        import pandas as pd  # half a second that only those pay who ask for a frame
+
+        about = [
+            {"source": row.name, "ability": row.ability, "is_average": row.is_average, "questions": row.questions}
+            for row in self
+        ]
+        values = [{metric: row.values.get(metric, np.nan) for metric in METRICS} for row in self]
+        return pd.DataFrame([{**names, **numbers} for names, numbers in zip(about, values, strict=True)])
+
+
+def metric_table(run: CheckpointResult) -> MetricTable:
     """Every metric of every source of a run, then of the abilities whose sources are all there."""
     rows = [_source_row(samples) for samples in run.sources.values()]
     by_source = {row.name: row for row in rows}
-    return rows + [_average_row(average, by_source) for average in averages_of(run.sources)]
+    return MetricTable(rows + [_average_row(average, by_source) for average in averages_of(run.sources)])
 
 
 def metric_tables(training: TrainingRun) -> list[dict[str, SourceMetrics]]:
@@ -138,11 +156,13 @@ def available(samples: SourceSamples, metric: str) -> bool:
     return all(getattr(samples, name) is not None for name in METRICS[metric].scores)
 
 
-def option_probabilities(samples: SourceSamples, by_bytes: bool = False) -> list[FloatArray]:
-    """(M,) probability of each option of each question as in `sds`, or as in `sds_bytes`."""
-    scores = _bytes_scores(samples) if by_bytes else samples.logprob or []
-    weights = [np.exp(row - row.max()) for row in scores]
-    return [weight / weight.sum() for weight in weights]
+def option_probabilities(samples: SourceSamples, by_bytes: bool = False) -> Ragged:
+    """Probability of each option of each question as in `sds`, or as in `sds_bytes`.
+
+    Raises:
+        KeyError: the run does not hold the scores for it.
+    """
+    return (_bytes_scores(samples) if by_bytes else _required(samples.logprob, "logprob")).softmax()
 
 
 def _source_row(samples: SourceSamples) -> SourceMetrics:
@@ -157,48 +177,55 @@ def _average_row(average: Average, rows: dict[str, SourceMetrics]) -> SourceMetr
     return SourceMetrics(average.name, average.ability, True, sum(row.questions for row in members), values)
 
 
-_PerQuestion = Callable[[Scores, np.ndarray, "list[str]"], FloatArray]
+_PerQuestion = Callable[[Scores, ArrayLike, "Names | None"], FloatArray]
+
+
+def _required(scores: Ragged | None, name: str) -> Ragged:
+    """Scores that `available` was asked for."""
+    if scores is None:
+        raise KeyError(name)
+    return scores
 
 
 def _mean(name: str, higher: bool, column: str, function: _PerQuestion) -> Metric:
     def numbers(samples: SourceSamples) -> FloatArray:
-        return function(getattr(samples, column), samples.answer, samples.q_id.tolist())
+        return function(_required(getattr(samples, column), column), samples.answer, samples.q_id)
 
     return Metric(name, higher, (column,), per_question=numbers)
 
 
-def _bytes_scores(samples: SourceSamples) -> Scores:
-    sums = samples.logprob_sum or []
-    return [total / count for total, count in zip(sums, samples.bytes, strict=True)]
+def _bytes_scores(samples: SourceSamples) -> Ragged:
+    sums = _required(samples.logprob_sum, "logprob_sum")
+    return sums.with_values(sums.values / samples.bytes.values)
 
 
 def _mean_of_bytes(name: str, function: _PerQuestion) -> Metric:
     def numbers(samples: SourceSamples) -> FloatArray:
-        return function(_bytes_scores(samples), samples.answer, samples.q_id.tolist())
+        return function(_bytes_scores(samples), samples.answer, samples.q_id)
 
     return Metric(name, True, ("logprob_sum",), per_question=numbers)
 
 
 def _centred(samples: SourceSamples) -> FloatArray:
-    scores = samples.logprob or []
-    probability = answer_probability(scores, samples.answer, samples.q_id.tolist())
-    return discrimination.chance_centred(probability, chance(scores))
+    scores = _required(samples.logprob, "logprob")
+    return discrimination.chance_centred(answer_probability(scores, samples.answer, samples.q_id), chance(scores))
 
 
 def _ece(samples: SourceSamples) -> float:
-    return discrimination.expected_calibration_error(samples.logprob or [], samples.answer, samples.q_id.tolist())
+    scores = _required(samples.logprob, "logprob")
+    return discrimination.expected_calibration_error(scores, samples.answer, samples.q_id)
 
 
 def _perplexity(samples: SourceSamples) -> float:
-    q_ids = samples.q_id.tolist()
-    return likelihood.perplexity(samples.logprob or [], samples.answer, samples.tokens or [], q_ids)
+    scores, tokens = _required(samples.logprob, "logprob"), _required(samples.tokens, "tokens")
+    return likelihood.perplexity(scores, samples.answer, tokens, samples.q_id)
 
 
 def _bits_per_byte(samples: SourceSamples) -> float:
     """Sums over one "token" an option: what the likelihood needs is the sum, however many tokens it came from."""
-    once = [np.ones(len(row)) for row in samples.bytes]
-    q_ids = samples.q_id.tolist()
-    return likelihood.bits_per_byte(samples.logprob_sum or [], samples.answer, once, samples.bytes, q_ids)
+    sums = _required(samples.logprob_sum, "logprob_sum")
+    once = sums.with_values(np.ones(len(sums.values)))
+    return likelihood.bits_per_byte(sums, samples.answer, once, samples.bytes, samples.q_id)
 
 
 _ALL = (

@@ -5,20 +5,28 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from radar_metrics.options import FloatArray, IntArray
+from radar_metrics.ragged import FloatArray, IntArray, Ragged
 from radar_tasks.questions import Ability
 
+if TYPE_CHECKING:
+    import pandas as pd
 
-@dataclass(frozen=True)
+SCORES = ("logprob", "logprob_sum", "logit")
+"""What a model says of each option; a run has one or more of them."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
 class SourceSamples:
     """What one run said about the questions of one source, in the order of their q_id.
 
-    Scores are one array (M_i,) a question, in option order. A stock model gives no `logit` and perhaps no `tokens`;
-    lm-eval gives sums over an option's tokens and neither their number nor a mean.
+    Scores are one number an option, in option order. A stock model gives no `logit` and perhaps no `tokens`; lm-eval
+    gives sums over an option's tokens and neither their number nor a mean. Checkpoints that were asked the same
+    questions hold the same arrays of texts and counts, not copies.
 
     Attributes:
         source, ability, task: the source and the benchmark's task it belongs to.
@@ -40,57 +48,84 @@ class SourceSamples:
     task: str
     leaf: str
     by_category: bool
-    q_id: np.ndarray
-    image_id: np.ndarray
-    category: np.ndarray
+    q_id: NDArray[np.str_]
+    image_id: NDArray[np.str_]
+    category: NDArray[np.str_]
     answer: IntArray
-    logprob: list[FloatArray] | None
-    logprob_sum: list[FloatArray] | None
-    logit: list[FloatArray] | None
-    tokens: list[IntArray] | None
-    bytes: list[IntArray]
+    logprob: Ragged | None
+    logprob_sum: Ragged | None
+    logit: Ragged | None
+    tokens: Ragged | None
+    bytes: Ragged
     options: list[list[str]]
     prompts: list[str]
 
     def __len__(self) -> int:
         return len(self.q_id)
 
+    def __repr__(self) -> str:
+        measured = [name for name in (*SCORES, "tokens") if getattr(self, name) is not None]
+        return f"<{self.source}: {len(self):,} questions of {self.ability}, {', '.join(measured)}>"
+
     def take(self, rows: Sequence[int] | IntArray) -> SourceSamples:
         """The questions at these positions, in this order."""
-        columns = {name: getattr(self, name) for name in _COLUMNS}
-        taken: dict[str, Any] = {
-            name: column[np.asarray(rows, dtype=int)] if isinstance(column, np.ndarray) else [column[i] for i in rows]
-            for name, column in columns.items()
-            if column is not None
-        }
-        return replace(self, **taken)
+        places = np.asarray(rows, dtype=np.int64)
+        return replace(
+            self,
+            q_id=self.q_id[places],
+            image_id=self.image_id[places],
+            category=self.category[places],
+            answer=self.answer[places],
+            logprob=self.logprob and self.logprob.take(places),
+            logprob_sum=self.logprob_sum and self.logprob_sum.take(places),
+            logit=self.logit and self.logit.take(places),
+            tokens=self.tokens and self.tokens.take(places),
+            bytes=self.bytes.take(places),
+            options=[self.options[i] for i in places],
+            prompts=[self.prompts[i] for i in places],
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """A row a question: its names, prompt, options, answer (index), and the scores, a list of them in a cell."""
+        import pandas as pd  # half a second that only those pay who ask for a frame
+
+        ragged = {name: column for name in (*SCORES, "tokens", "bytes") if (column := getattr(self, name)) is not None}
+        return pd.DataFrame(
+            {
+                "source": self.source,
+                "q_id": self.q_id,
+                "image_id": self.image_id,
+                "category": self.category,
+                "prompt": self.prompts,
+                "options": self.options,
+                "answer": self.answer,
+                **{name: [row.tolist() for row in column] for name, column in ragged.items()},
+            }
+        )
 
 
-_COLUMNS = (
-    *("q_id", "image_id", "category", "answer"),
-    *("logprob", "logprob_sum", "logit", "tokens", "bytes", "options", "prompts"),
-)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class CheckpointResult:
     """One checkpoint on one or more sources.
 
     Attributes:
         name: the checkpoint's name, the last part of its path (`step-00200`), with `@revision` where one was given.
-        experiment: the folder or model that the checkpoint belongs to, as written in the results; checkpoints of one
-            training run share it.
+        experiment: the name of the folder or model that the checkpoint belongs to; checkpoints of one training share
+            it. Of a local path no more than is needed to tell trainings apart, so that it can be published.
         step: the training step that the name or revision ends with, or None.
-        file: the results file.
-        date: as in the file's name.
+        file: the results file, the newest where there are several; within a packed file, behind its name.
+        date: when it was scored, UTC as ISO 8601 (`2026-11-23T02:11:12Z`); as written where that cannot be told.
         harness: `lmms-eval` or `lm-eval`.
         config: the harness's `config` (model_args, limit, ...).
         data: per source what the results say about the data (checksum, origin, stand_in, ...).
         scoring: how it was scored (prompt_format, blind, dtype, ...); empty for a stock model.
         sources: per source its samples.
         metrics: per task or group and metric `(value, standard error or None)` as the harness printed them.
-        harness_version: as the harness wrote it, or `unknown`.
+        harness_version: the harness's release, or `unknown`.
+        path: where the checkpoint lies, as the results say: a local path, which is not to be published, or a Hub name.
+        written: when the results file was written, in seconds since 1970.
         left_out: older or unfinished results of the same model and settings that this run stands for, in words.
+        title: what tables call it where `name` alone would not say which training's it is (`exp1/step-00200`), or "".
     """
 
     name: str
@@ -105,7 +140,17 @@ class CheckpointResult:
     sources: dict[str, SourceSamples]
     metrics: dict[str, dict[str, tuple[float, float | None]]]
     harness_version: str = "unknown"
-    left_out: tuple[str, ...] = field(default=(), compare=False)
+    path: str = ""
+    written: float = 0.0
+    left_out: tuple[str, ...] = field(default=())
+    title: str = ""
+
+    def __repr__(self) -> str:
+        questions = sum(len(samples) for samples in self.sources.values())
+        return (
+            f"<{self.label} of {self.experiment}: {len(self.sources)} source(s), {questions:,} questions, "
+            f"{self.harness} {self.harness_version}, {self.date}>"
+        )
 
     @property
     def folder(self) -> Path:
@@ -122,11 +167,12 @@ class CheckpointResult:
 
     @property
     def label(self) -> str:
-        """The name, with a word on withheld images."""
-        return f"{self.name} ({self.withheld})" if self.withheld else self.name
+        """What tables call it: title or name, with a word on withheld images."""
+        shown = self.title or self.name
+        return f"{shown} ({self.withheld})" if self.withheld else shown
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class TrainingRun:
     """The results of one training.
 
@@ -141,6 +187,9 @@ class TrainingRun:
     results: tuple[CheckpointResult, ...]
     sources: tuple[str, ...]
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: {len(self.results)} checkpoints of {len(self.sources)} source(s)>"
 
     @property
     def steps(self) -> FloatArray:

@@ -14,52 +14,72 @@ from __future__ import annotations
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from radar_tasks.errors import CheckpointError, ResultsError
+from radar_tasks.results.column_cache import ColumnCache, Columns, columns_of
+from radar_tasks.results.frames import CheckpointResults
+from radar_tasks.results.merging import merged, named_apart
+from radar_tasks.results.metrics import value
 from radar_tasks.results.model import CheckpointResult, SourceSamples
-from radar_tasks.results.schema import DataDescription, LeafConfig, Record, ResultsFile, SamplesLine, first_problem
+from radar_tasks.results.origin import date_of, experiment_names, release_of
+from radar_tasks.results.samples_file import Asked, table_of
+from radar_tasks.results.schema import SCORE_TOLERANCE, DataDescription, LeafConfig, ResultsFile, first_problem
 from radar_tasks.run_arguments import model_arguments
+from radar_tasks.store.home import data_home
 
 _LMMS_EVAL = re.compile(r"(?P<date>.+)_results\.json")
 _LM_EVAL = re.compile(r"results_(?P<date>.+)\.json")
 _STEP = re.compile(r"(?:step|checkpoint|ckpt|iter|iteration)[-_]?(\d+)|^(\d+)$|[-_](\d{3,})$", re.IGNORECASE)
 
+Progress = Callable[[str, int, int], None]
+"""Called as results are read: with the name of what is being read, how much is done, and how much there is."""
 
-def load_run(path: Path | str) -> CheckpointResult:
-    """The run in a results folder or of one `*_results.json`.
+
+def load_run(path: Path | str, progress: Progress | None = None) -> CheckpointResult:
+    """The run in a results folder, of one `*_results.json`, or in a packed file of one checkpoint.
 
     Raises:
         ResultsError: no run or several (with other models or settings) in the folder, a file missing, cut short or
             damaged, a number that is not finite; names file and line.
     """
-    runs = find_runs([path])
+    runs = find_runs([path], progress)
     if len(runs) > 1:
         listed = "\n  ".join(f"{run.label}: {run.file}" for run in runs)
         raise ResultsError(f"{path} holds {len(runs)} runs, name one of the files:\n  {listed}")
     return runs[0]
 
 
-def find_runs(paths: Iterable[Path | str]) -> list[CheckpointResult]:
-    """All runs in results folders and files, sorted by step, then name.
+def find_runs(paths: Iterable[Path | str], progress: Progress | None = None) -> CheckpointResults:
+    """All runs in results folders, results files and packed files, sorted by step, then name.
 
     Of several results of one model with the same arguments, tasks and limit the newest complete one counts, unless a
-    file is named itself; what is left out stands in `CheckpointResult.left_out`.
+    file is named itself; what is left out stands in `CheckpointResult.left_out`. Results of one checkpoint on different
+    sources, scored alike, are one run (see `radar_tasks.results.merging`).
+
+    Args:
+        paths: folders, `*_results.json`, or files that `radar results pack` wrote.
+        progress: called as files are read.
 
     Raises:
         ResultsError: a path without any RADAR results, or see `load_run`.
     """
-    runs: dict[Path, CheckpointResult] = {}
-    for path in map(Path, paths):
-        for run in _runs_at(path):
-            runs.setdefault(run.file.resolve(), run)
-    return sorted(runs.values(), key=lambda r: (r.experiment, r.step is None, r.step or 0, r.name, r.withheld, r.date))
+    places = [attempts for path in map(Path, paths) for attempts in _attempts_at(path)]
+    cache = ColumnCache(data_home() / "results")
+    reading = _Reading(cache, progress, sum(attempts[0].size for attempts in places))
+    read: dict[Path, CheckpointResult] = {}
+    for attempts in places:
+        run = _newest_complete(attempts, reading)
+        read.setdefault(run.file.resolve(), run)
+    cache.trim()
+    runs = named_apart(merged(list(read.values())))
+    runs.sort(key=lambda r: (r.experiment, r.step is None, r.step or 0, r.name, r.withheld, r.date, str(r.file)))
+    return CheckpointResults(runs)
 
 
 def samples_of(records: Iterable[dict[str, Any]], data: dict[str, Any], leaf: str, by_category: bool) -> SourceSamples:
@@ -71,8 +91,10 @@ def samples_of(records: Iterable[dict[str, Any]], data: dict[str, Any], leaf: st
         leaf: the harness's name of the task.
         by_category: whether the headline is the mean over categories.
     """
-    rows = [(Record.model_validate(record), "") for record in records]
-    return _columns(rows, DataDescription.model_validate(data), leaf, by_category, Path("this run"))
+    table = table_of(records, Path("this run"))
+    return source_samples(
+        columns_of(Asked.of(table.asked), table.scores), DataDescription.model_validate(data), leaf, by_category
+    )
 
 
 def step_of(name: str) -> int | None:
@@ -84,17 +106,73 @@ def step_of(name: str) -> int | None:
     return int(next(filter(None, matches[-1]))) if matches else None
 
 
-def _runs_at(path: Path) -> list[CheckpointResult]:
+@dataclass(frozen=True)
+class _Attempt:
+    """A results file and what it says."""
+
+    file: Path
+    results: dict[str, Any]
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def harness(self) -> str:
+        return _named(self.file)[0]
+
+    @property
+    def date(self) -> str:
+        return date_of(self.results, _named(self.file)[1])
+
+    @property
+    def samples(self) -> dict[str, Path]:
+        """By leaf the samples file, of those sources that were not missing."""
+        harness, stamp = _named(self.file)
+        return {
+            leaf: self.file.parent
+            / (f"{stamp}_samples_{leaf}.jsonl" if harness == "lmms-eval" else f"samples_{leaf}_{stamp}.jsonl")
+            for leaf, config in _leaves(self.results).items()
+            if not _is_missing(config)
+        }
+
+    @property
+    def size(self) -> int:
+        """Bytes of the samples files."""
+        return sum(file.stat().st_size for file in self.samples.values() if file.is_file())
+
+
+@dataclass
+class _Reading:
+    """Reads samples files, and says how far it has come."""
+
+    cache: ColumnCache
+    progress: Progress | None
+    total: int
+    done: int = 0
+
+    def columns(self, file: Path, what: str) -> Columns:
+        if self.progress is not None:
+            self.progress(what, self.done, self.total)
+        try:
+            self.done += file.stat().st_size
+            return self.cache.read(file)
+        except OSError as error:
+            raise ResultsError(f"{file} cannot be read: {error.strerror or error}.") from None
+
+
+def _attempts_at(path: Path) -> list[list[_Attempt]]:
+    """The results at a path, those of the same model, settings and tasks together, the newest first."""
     if path.is_file():
-        return [_read_run(path, _read_results(path))]
+        return [[_Attempt(path, _read_results(path))]]
     if not path.is_dir():
-        raise ResultsError(f"{path} is neither a results folder nor a results file. Give the --output_path of a run.")
-    files = sorted(f for f in path.rglob("*.json") if _named(f) and not _in_hidden_folder(f, path))
+        raise ResultsError(
+            f"{path} is neither a results folder nor a results file. Give the --output_path of a run, or a file that "
+            "`radar results pack` wrote."
+        )
+    files = sorted(f for f in path.rglob("*.json") if _named(f)[0] and not _in_hidden_folder(f, path))
     if not files:
         raise ResultsError(
             f"no results in {path}: there is no *_results.json. Was the run given --output_path, and did it finish?"
         )
-    attempts: dict[tuple[Any, ...], list[tuple[Path, dict[str, Any]]]] = defaultdict(list)
+    found: dict[tuple[Any, ...], list[_Attempt]] = defaultdict(list)
     damaged: list[ResultsError] = []
     for file in files:
         try:
@@ -104,11 +182,18 @@ def _runs_at(path: Path) -> list[CheckpointResult]:
         except ResultsError as error:
             damaged.append(error)
             continue
-        attempts[_identity(file, results)].append((file, results))
-    if not attempts:
+        found[_identity(file, results)].append(_Attempt(file, results))
+    if not found:
         raise damaged[0] if damaged else ResultsError(f"no RADAR task was run in any of the {len(files)} in {path}.")
     unread = tuple(f"left out: {error}" for error in damaged)
-    return [_newest_complete(results, unread) for results in attempts.values()]
+    return [
+        [replace(attempt, damaged=unread) for attempt in sorted(attempts, key=_age, reverse=True)]
+        for attempts in found.values()
+    ]
+
+
+def _age(attempt: _Attempt) -> tuple[str, str]:
+    return attempt.date, attempt.file.name
 
 
 def _in_hidden_folder(file: Path, root: Path) -> bool:
@@ -116,18 +201,18 @@ def _in_hidden_folder(file: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in file.relative_to(root).parts[:-1])
 
 
-def _newest_complete(attempts: list[tuple[Path, dict[str, Any]]], left_out: tuple[str, ...]) -> CheckpointResult:
-    newest_first = sorted(attempts, key=lambda attempt: _named(attempt[0])[1], reverse=True)
+def _newest_complete(newest_first: Sequence[_Attempt], reading: _Reading) -> CheckpointResult:
     errors: list[ResultsError] = []
-    for k, (file, results) in enumerate(newest_first):
+    left_out: tuple[str, ...] = ()
+    for k, attempt in enumerate(newest_first):
         try:
-            run = _read_run(file, results)
+            run = _read_run(attempt, reading)
         except ResultsError as error:
             errors.append(error)
             left_out += (f"left out, not complete: {error}",)
             continue
-        older = tuple(f"left out, older: {other}" for other, _ in newest_first[k + 1 :])
-        return replace(run, left_out=left_out + older)
+        older = tuple(f"left out, older: {other.file}" for other in newest_first[k + 1 :])
+        return replace(run, left_out=attempt.damaged + left_out + older)
     raise errors[0]
 
 
@@ -136,12 +221,12 @@ class _NotRadarError(ResultsError):
 
 
 def _named(file: Path) -> tuple[str, str]:
-    """Harness and date by the file's name, or nothing."""
+    """Harness and date by the file's name, both "" for another file."""
     if match := _LMMS_EVAL.fullmatch(file.name):
         return "lmms-eval", match["date"]
     if match := _LM_EVAL.fullmatch(file.name):
         return "lm-eval", match["date"]
-    return cast("tuple[str, str]", ())
+    return "", ""
 
 
 def _identity(file: Path, results: dict[str, Any]) -> tuple[Any, ...]:
@@ -162,7 +247,7 @@ def _leaves(results: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _read_results(file: Path) -> dict[str, Any]:
-    if not _named(file):
+    if not _named(file)[0]:
         raise ResultsError(f"{file} is not a results file: lmms-eval calls them <date>_results.json.")
     try:
         results = json.loads(file.read_text(encoding="utf-8"))
@@ -181,48 +266,106 @@ def _read_results(file: Path) -> dict[str, Any]:
     return results
 
 
-def _read_run(file: Path, results: dict[str, Any]) -> CheckpointResult:
-    harness, date = _named(file)
-    data: dict[str, dict[str, Any]] = {}
-    sources: dict[str, SourceSamples] = {}
-    scoring: dict[str, Any] = {}
-    for leaf, config in _leaves(results).items():
-        radar = config["radar"]
-        if radar.get("data", {}).get("missing"):
-            continue
-        try:
-            about = DataDescription.model_validate(radar.get("data"))
-        except ValidationError as error:
-            raise ResultsError(f"{file}, configs.{leaf}.radar.data: {first_problem(error)}") from None
-        data[about.source] = radar["data"]
-        scoring = radar.get("scoring") or scoring
-        name = f"{date}_samples_{leaf}.jsonl" if harness == "lmms-eval" else f"samples_{leaf}_{date}.jsonl"
-        sources[about.source] = _read_samples(
-            file.parent / name, about, leaf, (config.get("metadata") or {}).get("headline") == "categories",
-            _expected(results, leaf),
-        )  # fmt: skip
-    if not sources:
-        raise ResultsError(f"{file}: every source of this run was missing.")
-    config = results.get("config") or {}
-    checkpoint, revision = _checkpoint(results, scoring, file)
+def _read_run(attempt: _Attempt, reading: _Reading) -> CheckpointResult:
+    file, results = attempt.file, attempt.results
+    leaves, printed = _leaves(results), _metrics(results)
+    checkpoint, revision = _checkpoint(results, _scoring(leaves), file)
     parts = checkpoint.rstrip("/").split("/")
     name = parts[-1] + (f"@{revision}" if revision else "")
+    data: dict[str, dict[str, Any]] = {}
+    sources: dict[str, SourceSamples] = {}
+    for leaf, samples_file in attempt.samples.items():
+        config = leaves[leaf]
+        try:
+            about = DataDescription.model_validate(config["radar"].get("data"))
+        except ValidationError as error:
+            raise ResultsError(f"{file}, configs.{leaf}.radar.data: {first_problem(error)}") from None
+        if not samples_file.is_file():
+            raise ResultsError(
+                f"{samples_file} is missing: the run needs --log_samples, and both files must stay together."
+            )
+        columns = reading.columns(samples_file, f"{name}, {about.source}")
+        expected = _expected(results, leaf)
+        if expected is not None and len(columns[0].q_id) < expected:
+            raise ResultsError(f"{samples_file} was cut short: {len(columns[0].q_id)} questions of {expected}.")
+        by_category = (config.get("metadata") or {}).get("headline") == "categories"
+        made = source_samples(columns, about, leaf, by_category)
+        _require_printed(made, printed.get(leaf, {}), samples_file, file)
+        data[about.source], sources[about.source] = config["radar"]["data"], made
+    if not sources:
+        raise ResultsError(f"{file}: every source of this run was missing.")
     step = step_of(revision or parts[-1])
     in_folder = step is not None and not revision and len(parts) > 1
+    path = "/".join(parts[:-1]) if in_folder else checkpoint
     return CheckpointResult(
         name=name,
-        experiment="/".join(parts[:-1]) if in_folder else checkpoint,
+        experiment=experiment_names([path])[path],
         step=step,
         file=file,
-        date=date,
-        harness=harness,
-        config=config,
+        date=attempt.date,
+        harness=attempt.harness,
+        config=results.get("config") or {},
         data=data,
-        scoring=scoring,
+        scoring=_scoring(leaves),
         sources=sources,
-        metrics=_metrics(results),
-        harness_version=str(results.get("lmms_eval_version") or results.get("lm_eval_version") or "unknown"),
+        metrics=printed,
+        harness_version=release_of(results),
+        path=path,
+        written=file.stat().st_mtime,
     )
+
+
+def source_samples(columns: Columns, about: DataDescription, leaf: str, by_category: bool) -> SourceSamples:
+    """Columns with the source that they belong to."""
+    asked, scores = columns
+    return SourceSamples(
+        source=about.source,
+        ability=about.ability,
+        task=about.task,
+        leaf=leaf,
+        by_category=by_category,
+        q_id=asked.q_id,
+        image_id=asked.image_id,
+        category=asked.category,
+        answer=asked.answer,
+        logprob=scores.get("logprob"),
+        logprob_sum=scores.get("logprob_sum"),
+        logit=scores.get("logit"),
+        tokens=asked.tokens,
+        bytes=asked.bytes,
+        options=asked.options,
+        prompts=asked.prompts,
+    )
+
+
+def _require_printed(
+    samples: SourceSamples, printed: Mapping[str, tuple[float, float | None]], samples_file: Path, file: Path
+) -> None:
+    """ResultsError where the samples say another score than the harness printed: one of the two files was changed.
+
+    A source whose headline is the mean over categories may have been printed by a harness that takes the mean over
+    questions: either is what the samples say.
+    """
+    for metric in ("sds", "sds_logit", "sds_bytes"):
+        if metric not in printed:
+            continue
+        said = [value(samples, metric), value(samples, metric, by_question=True)]
+        known = [number for number in said if number is not None]
+        if known and all(abs(number - printed[metric][0]) > SCORE_TOLERANCE for number in known):
+            raise ResultsError(
+                f"{samples_file}: its {len(samples)} questions give {metric} {known[0]:.6f}, and {file} says "
+                f"{printed[metric][0]:.6f}: one of the two files was changed after scoring."
+            )
+
+
+def _scoring(leaves: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """How the sources were scored, alike in one run; empty for a stock model."""
+    every = [config["radar"].get("scoring") for config in leaves.values() if not _is_missing(config)]
+    return next((dict(scoring) for scoring in reversed(every) if scoring), {})
+
+
+def _is_missing(config: Mapping[str, Any]) -> bool:
+    return bool(config["radar"].get("data", {}).get("missing"))
 
 
 def _checkpoint(results: dict[str, Any], scoring: dict[str, Any], file: Path) -> tuple[str, str | None]:
@@ -242,73 +385,6 @@ def _expected(results: dict[str, Any], leaf: str) -> int | None:
     effective = (results.get("n-samples") or {}).get(leaf, {}).get("effective")
     offset = (results.get("config") or {}).get("offset")
     return effective if isinstance(effective, int) and not offset else None
-
-
-def _read_samples(
-    file: Path, about: DataDescription, leaf: str, by_category: bool, expected: int | None
-) -> SourceSamples:
-    if not file.is_file():
-        raise ResultsError(f"{file} is missing: the run needs --log_samples, and both files must stay together.")
-    records: dict[str, tuple[Record, str]] = {}
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            record, prompt = _read_line(line, f"{file}, line {number}")
-            if record.q_id in records:
-                raise ResultsError(f"{file}, line {number}: question {record.q_id!r} was there before.")
-            records[record.q_id] = (record, prompt)
-    if expected is not None and len(records) < expected:
-        raise ResultsError(f"{file} was cut short: {len(records)} questions of {expected}.")
-    if not records:
-        raise ResultsError(f"{file} is empty.")
-    return _columns([records[q_id] for q_id in sorted(records)], about, leaf, by_category, file)
-
-
-def _read_line(line: bytes, where: str) -> tuple[Record, str]:
-    try:
-        parsed = SamplesLine.model_validate_json(line)
-    except ValidationError as error:
-        cut = "" if line.endswith(b"\n") else " (the file ends here: was it cut short?)"
-        raise ResultsError(f"{where}{cut}: {first_problem(error)}") from None
-    if parsed.record is None:
-        raise ResultsError(f"{where}: there is no `sds` record; the line was not written by a RADAR task.")
-    return parsed.record, parsed.prompt
-
-
-def _columns(
-    rows: list[tuple[Record, str]], about: DataDescription, leaf: str, by_category: bool, file: Path
-) -> SourceSamples:
-    records = [record for record, _ in rows]
-    scores = {name: _column(records, name, file) for name in ("logprob", "logprob_sum", "logit", "tokens")}
-    if scores["logprob_sum"] is None and scores["logprob"] is not None and scores["tokens"] is not None:
-        scores["logprob_sum"] = [a * b for a, b in zip(scores["logprob"], scores["tokens"], strict=True)]
-    return SourceSamples(
-        source=about.source,
-        ability=about.ability,
-        task=about.task,
-        leaf=leaf,
-        by_category=by_category,
-        q_id=np.array([r.q_id for r in records]),
-        image_id=np.array([r.image_id for r in records]),
-        category=np.array([r.category for r in records]),
-        answer=np.array([r.answer for r in records]),
-        bytes=[np.array(r.bytes) for r in records],
-        options=[r.options for r in records],
-        prompts=[prompt for _, prompt in rows],
-        **scores,
-    )
-
-
-def _column(records: list[Record], name: str, file: Path) -> list[np.ndarray] | None:
-    """A column that every question has, or none has."""
-    values = [getattr(record, name) for record in records]
-    missing = [record.q_id for record, value in zip(records, values, strict=True) if value is None]
-    if len(missing) == len(records):
-        return None
-    if missing:
-        raise ResultsError(
-            f"{file}: {name} is missing for {len(missing)} of {len(records)} questions, e.g. {missing[0]!r}."
-        )
-    return [np.array(value) for value in values]
 
 
 def _metrics(results: dict[str, Any]) -> dict[str, dict[str, tuple[float, float | None]]]:

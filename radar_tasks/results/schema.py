@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, FiniteFloat, PositiveInt, ValidationError, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_validator
 
+from radar_metrics.likelihood import ROUNDING
+from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.questions import Ability
 
 _Object = dict[str, Any]
+
+SCORE_TOLERANCE = 1e-6
+"""By so much a printed number may differ from what the samples say; more is no rounding."""
 
 
 class ResultsFile(BaseModel):
@@ -43,7 +48,8 @@ class DataDescription(BaseModel):
 
 
 _Scores = Annotated[list[FiniteFloat], Field(min_length=2)]
-_Counts = Annotated[list[PositiveInt], Field(min_length=2)]
+_Count = Annotated[int, Field(gt=0, lt=2**31)]
+_Counts = Annotated[list[_Count], Field(min_length=2)]
 
 
 class Record(BaseModel):
@@ -59,6 +65,7 @@ class Record(BaseModel):
     logit: _Scores | None = None
     tokens: _Counts | None = None
     bytes: _Counts
+    score: FiniteFloat | None = None
 
     @model_validator(mode="after")
     def _one_value_an_option(self) -> Record:
@@ -70,7 +77,20 @@ class Record(BaseModel):
             raise ValueError(f"the answer is option {self.answer}, there are {len(self.options)}")
         if self.logprob is None and self.logprob_sum is None:
             raise ValueError("neither logprob nor logprob_sum")
+        for name in ("logprob", "logprob_sum"):
+            for k, value in enumerate(getattr(self, name) or ()):
+                if value > ROUNDING:
+                    raise ValueError(f"{name} of option {k} is {value:g}; a log-probability is not above 0")
         return self
+
+    def require_score(self, scores: list[float]) -> None:
+        """ValueError where the printed score of the question is not what its options' scores say of the answer."""
+        said = float(answer_probability([scores], [self.answer])[0])
+        if self.score is not None and abs(self.score - said) > SCORE_TOLERANCE:
+            raise ValueError(
+                f"the score is {self.score:.6g}, and by the options' scores the answer, option {self.answer}, has "
+                f"{said:.6g}: one of them was changed after scoring"
+            )
 
 
 class SamplesLine(BaseModel):
@@ -78,6 +98,14 @@ class SamplesLine(BaseModel):
     sds_bytes: Record | FiniteFloat | None = None
     input: Any = ""
     arguments: Any = None
+
+    @model_validator(mode="after")
+    def _score_is_of_the_answer(self) -> SamplesLine:
+        if self.sds is not None and self.sds.logprob is not None:
+            self.sds.require_score(self.sds.logprob)
+        elif self.sds is None and (record := self.record) is not None and record.logprob_sum is not None:
+            record.require_score([total / n for total, n in zip(record.logprob_sum, record.bytes, strict=True)])
+        return self
 
     @property
     def record(self) -> Record | None:
@@ -94,4 +122,6 @@ def first_problem(error: ValidationError) -> str:
     """The first thing that was wrong, with its place."""
     problem = error.errors()[0]
     place = ".".join(map(str, problem["loc"]))
-    return f"{place}: {problem['msg']}" if place else problem["msg"]
+    # What a validator of ours raised is told in its own words, without pydantic's "Value error, ".
+    said = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else problem["msg"]
+    return f"{place}: {said}" if place else said

@@ -71,7 +71,8 @@ def test_a_run_knows_its_name_step_and_experiment(tmp_path):
 def test_a_revision_is_a_step_too(tmp_path):
     records = {"spatial": simulate("spatial", 4, skill=0.5)}
     run = load_run(write_run(tmp_path, "m", records, model_args={"revision": "step1000"}))
-    assert (run.name, run.step, run.experiment) == ("m@step1000", 1000, "checkpoints/exp1/m")
+    assert (run.name, run.step, run.experiment) == ("m@step1000", 1000, "m")
+    assert run.path == "checkpoints/exp1/m"
 
 
 @pytest.mark.parametrize(

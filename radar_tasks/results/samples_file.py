@@ -1,0 +1,273 @@
+"""A samples file as columns: what was asked (texts, answers, counts) and what the model said (scores of the options).
+
+A file is read by Arrow's JSON reader and checked in whole columns. Whatever is out of order there is read again line by
+line by the pydantic shapes, which say what is wrong and in which line, or accept what is only written unusually (a
+count as `1.0`). So the quick way only has to be as strict as the slow one, and every message comes from one place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+from pyarrow import json as arrow_json
+from pydantic import ValidationError
+
+from radar_metrics.likelihood import ROUNDING
+from radar_metrics.ragged import FloatArray, IntArray, Ragged
+from radar_metrics.soft_discrimination import answer_probability
+from radar_tasks.errors import ResultsError
+from radar_tasks.results.model import SCORES
+from radar_tasks.results.schema import SCORE_TOLERANCE, Record, SamplesLine, first_problem
+
+COUNTS = ("tokens", "bytes")
+
+_RECORD = pa.struct(
+    [
+        *((name, pa.string()) for name in ("q_id", "image_id", "category")),
+        ("options", pa.list_(pa.string())),
+        ("answer", pa.int64()),
+        *((name, pa.list_(pa.float64())) for name in SCORES),
+        *((name, pa.list_(pa.int64())) for name in COUNTS),
+        ("score", pa.float64()),
+    ]
+)
+_FIRST_ARGUMENT = pa.struct([("gen_args_0", pa.struct([("arg_0", pa.string())]))])
+_LINE = pa.schema([("sds", _RECORD), ("sds_bytes", _RECORD), ("input", pa.string()), ("arguments", _FIRST_ARGUMENT)])
+_NULL_LINE = re.compile(rb"(?:\A|[}\n])\s*null")
+"""A `null` in place of a line's object, on which pyarrow 26 ends the process (a text that holds `}null` is no harm)."""
+
+_BLOCK = 1 << 24
+"""Bytes that Arrow parses at once; a line must fit."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked: the same for all checkpoints of a training, and then held once.
+
+    Attributes: as those of `radar_tasks.results.SourceSamples`.
+    """
+
+    q_id: NDArray[np.str_]
+    image_id: NDArray[np.str_]
+    category: NDArray[np.str_]
+    answer: IntArray
+    options: list[list[str]]
+    prompts: list[str]
+    bytes: Ragged
+    tokens: Ragged | None
+
+    @classmethod
+    def of(cls, table: pa.Table) -> Asked:
+        """From a table of the columns `q_id`, `image_id`, `category`, `answer`, `options`, `prompt`, `bytes`, `tokens`.
+
+        Raises:
+            MetricError: counts that do not fit the options.
+        """
+        offsets = offsets_of(table["options"])
+        return cls(
+            q_id=_texts(table["q_id"]),
+            image_id=_texts(table["image_id"]),
+            category=_texts(table["category"]),
+            answer=np.asarray(table["answer"]).astype(np.int64),
+            options=table["options"].to_pylist(),
+            prompts=table["prompt"].to_pylist(),
+            bytes=Ragged(flat(table["bytes"]), offsets),
+            tokens=Ragged(flat(table["tokens"]), offsets) if "tokens" in table.column_names else None,
+        )
+
+
+@dataclass(frozen=True)
+class SamplesTable:
+    """The columns of one samples file, by q_id.
+
+    Attributes:
+        asked: a row a question, see `Asked.of`.
+        scores: a row an option, question after question; float64 columns, those of `SCORES` that the file has.
+    """
+
+    asked: pa.Table
+    scores: pa.Table
+
+
+def parse(data: bytes, file: Path) -> SamplesTable:
+    """The columns of a samples file.
+
+    Args:
+        data: its content.
+        file: its name, for messages.
+
+    Raises:
+        ResultsError: the file is empty, a line is damaged or breaks a rule; names the line.
+    """
+    quick = _quickly(data)
+    if quick is None:
+        quick = _line_by_line(data, file)
+    return _table(*quick, file)
+
+
+def table_of(records: Iterable[dict[str, Any]], file: Path) -> SamplesTable:
+    """The same from the records of a run that has no file yet; raises pydantic's ValidationError for a bad one."""
+    made = [Record.model_validate(record) for record in records]
+    return _table(_as_struct(made), pa.array([""] * len(made), pa.string()), file)
+
+
+def _quickly(data: bytes) -> tuple[pa.StructArray, pa.StringArray] | None:
+    """Records and prompts, or None where anything is not as it should be."""
+    try:
+        if _NULL_LINE.search(data):
+            return None
+        data.decode("utf-8")
+        parsed = arrow_json.read_json(
+            pa.BufferReader(data),
+            read_options=arrow_json.ReadOptions(block_size=_BLOCK),
+            parse_options=arrow_json.ParseOptions(explicit_schema=_LINE, unexpected_field_behavior="ignore"),
+        ).combine_chunks()
+    except (pa.ArrowException, UnicodeDecodeError):
+        return None
+    lines = data.count(b"\n") + (not data.endswith(b"\n"))
+    in_mean = parsed["sds"].null_count == 0
+    context = parsed["arguments"].null_count
+    if (
+        parsed.num_rows != lines
+        or b"\n\n" in data
+        or not (in_mean or parsed["sds_bytes"].null_count == 0)  # lines of both kinds, or of none
+        or context not in (0, lines)
+    ):
+        return None
+    record = parsed["sds" if in_mean else "sds_bytes"].chunk(0)
+    prompts = parsed["input"] if context else pc.struct_field(parsed["arguments"], [0, 0])
+    return (record, pc.fill_null(prompts.chunk(0), "")) if _sound(record, in_mean) else None
+
+
+def _sound(record: pa.StructArray, in_mean: bool) -> bool:
+    """Whether the records keep every rule of `radar_tasks.results.schema.Record`."""
+    needed = ("q_id", "image_id", "category", "options", "answer", "bytes")
+    if any(record.field(name).null_count for name in needed) or len(record.field("q_id").unique()) < len(record):
+        return False
+    options = record.field("options")
+    offsets = offsets_of(options)
+    answer = np.asarray(record.field("answer"))
+    if np.diff(offsets).min() < 2 or options.values.null_count or not _within(answer, np.diff(offsets)):
+        return False
+    ragged: dict[str, Ragged] = {}
+    for name in (*SCORES, *COUNTS):
+        column = record.field(name)
+        if column.null_count == len(column):
+            continue
+        if column.null_count or column.values.null_count or not np.array_equal(offsets_of(column), offsets):
+            return False
+        ragged[name] = Ragged(flat(column), offsets)
+    means = [ragged[name].values for name in ("logprob", "logprob_sum") if name in ragged]
+    return (
+        bool(means)
+        and all((values <= ROUNDING).all() for values in means)
+        and all((ragged[name].values > 0).all() for name in COUNTS if name in ragged)
+        and all(np.isfinite(ragged[name].values).all() for name in SCORES if name in ragged)
+        and _scores_agree(record, ragged, answer, in_mean)
+    )
+
+
+def _within(answer: IntArray, counts: IntArray) -> bool:
+    return bool(((answer >= 0) & (answer < counts)).all())
+
+
+def _scores_agree(record: pa.StructArray, ragged: dict[str, Ragged], answer: IntArray, in_mean: bool) -> bool:
+    printed = record.field("score").to_numpy(zero_copy_only=False)  # NaN where there is none
+    if in_mean:
+        said = ragged.get("logprob")
+    else:
+        total = ragged.get("logprob_sum")
+        said = None if total is None else total.with_values(total.values / ragged["bytes"].values)
+    if said is None:
+        return True
+    return not (np.abs(printed - answer_probability(said, answer)) > SCORE_TOLERANCE).any()
+
+
+def _line_by_line(data: bytes, file: Path) -> tuple[pa.StructArray, pa.StringArray]:
+    records: list[Record] = []
+    prompts: list[str] = []
+    seen: set[str] = set()
+    for number, line in enumerate(_lines(data), 1):
+        record, prompt = _read_line(line, f"{file}, line {number}")
+        if record.q_id in seen:
+            raise ResultsError(f"{file}, line {number}: question {record.q_id!r} was there before.")
+        seen.add(record.q_id)
+        records.append(record)
+        prompts.append(prompt)
+    return _as_struct(records), pa.array(prompts, pa.string())
+
+
+def _lines(data: bytes) -> list[bytes]:
+    """Lines that end with a line feed; a carriage return alone does not end one."""
+    *whole, last = data.split(b"\n")
+    return [line + b"\n" for line in whole] + ([last] if last else [])
+
+
+def _read_line(line: bytes, where: str) -> tuple[Record, str]:
+    try:
+        parsed = SamplesLine.model_validate_json(line)
+    except ValidationError as error:
+        cut = "" if line.endswith(b"\n") else " (the file ends here: was it cut short?)"
+        raise ResultsError(f"{where}{cut}: {first_problem(error)}") from None
+    if parsed.record is None:
+        raise ResultsError(f"{where}: there is no `sds` record; the line was not written by a RADAR task.")
+    return parsed.record, parsed.prompt
+
+
+def _as_struct(records: Sequence[Record]) -> pa.StructArray:
+    return pa.array([record.model_dump() for record in records], _RECORD)
+
+
+def _table(record: pa.StructArray, prompts: pa.StringArray, file: Path) -> SamplesTable:
+    if len(record) == 0:
+        raise ResultsError(f"{file} is empty.")
+    order = pc.sort_indices(record.field("q_id"))
+    record, prompts = record.take(order), prompts.take(order)
+    names = ("q_id", "image_id", "category", "answer", "options")
+    asked = {name: record.field(name) for name in names} | {"prompt": prompts, "bytes": record.field("bytes")}
+    if _held(record, "tokens", file):
+        asked["tokens"] = record.field("tokens")
+    scores = {name: flat(record.field(name)) for name in SCORES if _held(record, name, file)}
+    return SamplesTable(pa.table(asked), pa.table(_with_sum(scores, asked)))
+
+
+def _with_sum(scores: dict[str, FloatArray], asked: dict[str, Any]) -> dict[str, FloatArray]:
+    """The sums follow from means and counts where the file does not give them."""
+    if "logprob_sum" not in scores and "logprob" in scores and "tokens" in asked:
+        scores["logprob_sum"] = scores["logprob"] * flat(asked["tokens"])
+    return scores
+
+
+def _held(record: pa.StructArray, name: str, file: Path) -> bool:
+    """Whether every question has a column; ResultsError where only some have."""
+    column = record.field(name)
+    if 0 < column.null_count < len(column):
+        first = record.field("q_id")[pc.index(column.is_null(), True).as_py()].as_py()
+        raise ResultsError(
+            f"{file}: {name} is missing for {column.null_count} of {len(column)} questions, e.g. {first!r}."
+        )
+    return bool(column.null_count == 0)
+
+
+def _texts(column: pa.ChunkedArray) -> NDArray[np.str_]:
+    return np.array(column.to_pylist(), dtype=np.str_)
+
+
+def offsets_of(column: pa.ListArray | pa.ChunkedArray) -> IntArray:
+    """(N+1,) where each list of a column without nulls begins."""
+    offsets = np.zeros(len(column) + 1, dtype=np.int64)
+    np.cumsum(np.asarray(pc.list_value_length(column)), out=offsets[1:])
+    return offsets
+
+
+def flat(column: pa.ListArray | pa.ChunkedArray) -> NDArray[Any]:
+    """The numbers of all lists of a column, one after the other."""
+    return np.asarray(pc.list_flatten(column))
