@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 from rich.markup import escape
 
-from radar_tasks.cli import data_store
+from radar_tasks.cli import data_benchmark, data_store
 from radar_tasks.cli._preparing import SkipBad, fill_store, question_bars
 from radar_tasks.cli._runs import console
 
@@ -94,5 +94,6 @@ def new(
     console().print(f"Run it with: lmms_eval --tasks radar_{name} …")
 
 
-for command in (data_store.status, data_store.verify, data_store.show):
+app.command("import")(data_benchmark.import_)
+for command in (data_benchmark.recipes, data_benchmark.export, data_store.status, data_store.verify, data_store.show):
     app.command()(command)

@@ -93,6 +93,11 @@ class RecordFile(ABC):
     def records(self, columns: Collection[str] | None = None) -> Iterator[Record]:
         """The rows in order. Only `columns` are needed, which saves reading others where the format allows it."""
 
+    def fingerprint(self) -> str:
+        """Changes when the file does: its name, size and date."""
+        status = self.path.stat()
+        return f"{self.path}\0{status.st_size} {status.st_mtime_ns}"
+
     def _where(self, number: int) -> str:
         return f"{self.path.name}, row {number}"
 

@@ -17,14 +17,16 @@ class Rejected:
     Attributes:
         q_id: its name in the file, "" where the file as a whole is meant.
         file: the file that holds it, as a user would look for it.
-        reasons: everything that is wrong with it, in words; empty if it only holds too many images.
+        reasons: everything that is wrong with it, in words; empty if it is left out for another reason.
         too_many_images: left out as the official scripts do; not an error.
+        left_out: of what kind a row is that is none of the questions, "" for a broken one; not an error.
     """
 
     q_id: str
     file: str
     reasons: tuple[str, ...] = ()
     too_many_images: bool = False
+    left_out: str = ""
 
 
 class SourceReader(Protocol):

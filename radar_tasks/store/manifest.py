@@ -56,6 +56,7 @@ class Manifest(_Record):
         checksum: SHA-256 over the questions' whole content, images included, in file order.
         too_many_images: questions left out because they hold more images than `questions.MAX_IMAGES`.
         skipped: questions left out because they were broken (`--skip-bad`).
+        left_out: rows that are none of the questions (rotated copies, open questions), counted by their kind.
         stand_in: whether distractors were made by a rule that stands in for the paper's own (see `Question.rule`).
         created: when the file was written, with time zone.
         version: version of this package that wrote it.
@@ -73,6 +74,7 @@ class Manifest(_Record):
     origin: Origin
     too_many_images: int = Field(default=0, ge=0)
     skipped: tuple[Skipped, ...] = ()
+    left_out: dict[str, int] = {}
     stand_in: bool = False
     created: datetime
     version: str

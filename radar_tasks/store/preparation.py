@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -85,6 +86,7 @@ def _stage(
     rejected: list[Rejected] = []
     too_many_images = 0
     stand_in = False
+    left_out: Counter[str] = Counter()
     with SourceWriter(path) as writer:
         for item in reader.read():
             if not isinstance(item, Rejected):
@@ -95,6 +97,8 @@ def _stage(
                         note(f"{reader.source}, {text}")
             elif item.too_many_images:
                 too_many_images += 1
+            elif item.left_out:
+                left_out[item.left_out] += 1
             else:
                 rejected.append(item)
             progress(reader.source, 1)
@@ -102,7 +106,7 @@ def _stage(
             return None, rejected
         origin = Origin(kind=reader.kind, location=reader.location, fingerprint=reader.fingerprint())
         skipped = [Skipped(q_id=bad.q_id, file=bad.file, reasons=bad.reasons) for bad in rejected]
-        return writer.finish(origin, skipped, too_many_images, stand_in), []
+        return writer.finish(origin, skipped, too_many_images, stand_in, left_out), []
 
 
 def _all_problems(problems: Sequence[Rejected], skip_bad: bool) -> str:

@@ -7,7 +7,7 @@ import importlib.metadata
 import os
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
@@ -111,7 +111,12 @@ class SourceWriter:
             self._flush()
 
     def finish(
-        self, origin: Origin, skipped: Sequence[Skipped] = (), too_many_images: int = 0, stand_in: bool = False
+        self,
+        origin: Origin,
+        skipped: Sequence[Skipped] = (),
+        too_many_images: int = 0,
+        stand_in: bool = False,
+        left_out: Mapping[str, int] | None = None,
     ) -> Manifest:
         """Close the file, put it in its place, and return its manifest. Raises `DataError` if there is no question."""
         if self._first is None:
@@ -131,6 +136,7 @@ class SourceWriter:
             too_many_images=too_many_images,
             skipped=tuple(skipped),
             stand_in=stand_in,
+            left_out=dict(left_out or {}),
             created=datetime.now(timezone.utc),
             version=importlib.metadata.version("lmms-eval-radar"),
         )

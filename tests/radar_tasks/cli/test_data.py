@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.server
+import io
 import json
 import re
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import datasets
@@ -164,6 +167,71 @@ def test_every_kind_of_bad_row_can_be_left_out(tmp_path):
     table.write_text("image\ttitle\tcategory\np.png\trobin\n")
     with pytest.raises(DataError, match="No sound question would be left"):
         radar_data("new", "birds", "--table", table, "--skip-bad")
+
+
+def vlmevalkit(folder: Path, rows: int = 4) -> Path:
+    picture = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(picture, "PNG")
+    image = base64.b64encode(picture.getvalue()).decode()
+    lines = [f"{k}\t{image}\tWhich is {k}?\tred\tblue\t{'AB'[k % 2]}\tcolour" for k in range(rows)]
+    path = folder / "bench.tsv"
+    path.write_text("\n".join(["index\timage\tquestion\tA\tB\tanswer\tcategory", *lines]) + "\n")
+    return path
+
+
+def test_a_benchmark_is_shown_imported_exported_and_imported_again(tmp_path, home):
+    table = vlmevalkit(tmp_path)
+    shown = radar_data("import", "bench", "--from", table, "--show")
+    assert "answer:   'answer', read as letters, A for the first option" in shown
+    assert "0, colour: [picture 1: 8 x 8] Which is 0?\n  * red\n    blue\n" in shown
+    assert "4 questions" in shown
+    assert (home / "pages" / "bench.html").read_text().count("<article>") == 3
+    assert stored_names() == []
+    told = radar_data("import", "bench", "--from", table, "--ability", "reasoning")
+    assert "bench: 4 questions" in told
+    assert "lmms_eval --tasks radar_bench" in told
+    first = open_source("bench")
+    assert (first.manifest.ability, first.manifest.origin.kind) == ("reasoning", "table")
+    for form, name in (("vlmevalkit", "out.tsv"), ("hf", "out.parquet")):
+        radar_data("export", "bench", "--format", form, "--output", tmp_path / name)
+        radar_data("import", "again", "--from", tmp_path / name, "--ability", "reasoning")
+        assert [replace(q, source="bench") for q in open_source("again")] == list(first)
+
+
+def test_rows_of_a_benchmark_that_are_left_out_are_counted(tmp_path):
+    table = vlmevalkit(tmp_path, rows=3)
+    lines = table.read_text().splitlines()
+    copy = lines[1].replace("0\t", "1000000\t", 1).replace("red\tblue\tA", "blue\tred\tB")
+    table.write_text("\n".join([*lines, copy, lines[1].replace("0\t", "9\t", 1).replace("\tA\t", "\tC\t"), ""]))
+    reason = "column 'answer' holds 'C': not one of the 2 options, read as letters, A for the first option"
+    shown = radar_data("import", "bench", "--from", table, "--show")
+    assert "1 rows left out, a copy with rotated options, for circular evaluation" in shown
+    assert f"1 rows left out, broken: {reason}" in shown
+    with pytest.raises(DataError, match=f"bench.tsv, row 5, question '9': {reason}"):
+        radar_data("import", "bench", "--from", table)
+    told = radar_data("import", "bench", "--from", table, "--skip-bad")
+    assert "bench: 3 questions, 1 broken ones skipped, 1 left out: a copy with rotated options" in told
+    assert open_source("bench").manifest.left_out == {"a copy with rotated options, for circular evaluation": 1}
+
+
+def test_import_by_recipe_and_its_errors(tmp_path):
+    listed = radar_data("recipes")
+    assert all(name in listed for name in ("mmstar", "pope", "Apache-2.0"))
+    rows = [{"question": "Who eats?", "options": ["owl", "mouse"], "answer": str(k % 2)} for k in range(2)]
+    table = tmp_path / "ai2d.jsonl"
+    Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
+    table.write_text("\n".join(json.dumps(row | {"image": "p.png"}) for row in rows))
+    assert "ai2d: 2 questions" in radar_data("import", "ai2d", "--from", table)
+    assert open_source("ai2d").manifest.task == "Science diagrams"
+    for arguments, told in (
+        (["import", "nothing"], "no recipe 'nothing'.*--from FILE"),
+        (["import", "mmbench", "--from", table], "a task of the benchmark already"),
+        (["import", "x", "--from", table, "--map", "answer=gold"], "no column 'gold'"),
+        (["import", "x", "--from", table, "--category", "kind"], "no column 'kind'"),
+        (["export", "nothing"], "not in"),
+    ):
+        with pytest.raises(DataError, match=told):
+            radar_data(*arguments)
 
 
 def test_show_writes_a_page_that_needs_nothing_else(release, home, tmp_path):
