@@ -96,8 +96,7 @@ def emergence(curve: Curve, chance: float, level: float = 0.95) -> float | None:
     emerge with probability at most 1 - level. None when the last checkpoint is not above chance.
     """
     tail_probability(level)
-    low = curve.values - critical_value(standardised(curve), level) * curve.standard_errors
-    return _first_lasting(curve.steps, low > chance)
+    return _first_lasting(curve.steps, _above(curve, chance, level))
 
 
 def saturation(curve: Curve, level: float = 0.95) -> float | None:
@@ -118,15 +117,17 @@ def saturation(curve: Curve, level: float = 0.95) -> float | None:
     return None
 
 
-def fall(curve: Curve, level: float = 0.95) -> Fall | None:
+def fall(curve: Curve, chance: float, level: float = 0.95) -> Fall | None:
     """Largest fall from one checkpoint to a later one that can be told from noise; None where there is none.
 
     The change from step i to a later step j is value_j - value_i. It is told from noise when its one-sided simultaneous
-    upper bound over all pairs i < j is below 0: the mirror image of the gains of `saturation`. A fall is found also
-    where the curve recovers afterwards.
+    upper bound over all pairs i < j is below 0: the mirror image of the gains of `saturation`. Only steps i above
+    chance count, by the bound of `emergence`: what was never there cannot be lost. A fall is found also where the
+    curve recovers afterwards.
 
     Args:
         curve: a metric of which higher is better.
+        chance: its value for a model that cannot tell the options apart.
         level: of the bound over all pairs together, and of the interval of the change.
 
     Returns:
@@ -138,7 +139,7 @@ def fall(curve: Curve, level: float = 0.95) -> Fall | None:
     mirrored = Curve(curve.steps, -curve.values, -curve.replicates)
     critical = critical_value(_largest_gains(mirrored), level)
     found: Fall | None = None
-    for i in range(len(curve.steps) - 1):
+    for i in np.flatnonzero(_above(curve, chance, level)[:-1]).tolist():
         loss = _gains_from(mirrored, i)
         told = np.flatnonzero(loss.values - critical * loss.standard_errors > 0)
         if len(told) == 0:
@@ -260,6 +261,11 @@ def intervention(difference: Curve, parting: float, level: float = 0.95) -> Inte
     onsets = [_first_lasting(later.steps, band.low > 0), _first_lasting(later.steps, band.high < 0)]
     onset = next((step for step in onsets if step is not None), None)
     return Intervention(parting, later.steps, later.values, band, onset)
+
+
+def _above(curve: Curve, chance: float, level: float) -> BoolArray:
+    """(S,) where the one-sided simultaneous lower bound lies above chance."""
+    return curve.values - critical_value(standardised(curve), level) * curve.standard_errors > chance
 
 
 def _first_lasting(steps: FloatArray, holds: BoolArray) -> float | None:

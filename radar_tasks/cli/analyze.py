@@ -63,7 +63,7 @@ def show(made: Development, screen: Console) -> None:
 
 
 def _growth(made: Development, screen: Console) -> None:
-    from radar_tasks.report.wording import emergence_words, saturation_words
+    from radar_tasks.report.wording import emergence_words, fall_words, saturation_words
 
     bold = [row.of_ability for row in made.growth]
     head = ["run", "source", "first", "last", "emerges", "saturates", "fell on the way, at steps"]
@@ -75,7 +75,7 @@ def _growth(made: Development, screen: Console) -> None:
             _number(row.last),
             emergence_words(row),
             saturation_words(row),
-            f"{row.fall.change.estimate:+.3f}, {row.fall.start:,.0f} to {row.fall.end:,.0f}" if row.fall else "–",
+            fall_words(row.fall),
         ]
         for row in made.growth
     ]
@@ -84,6 +84,7 @@ def _growth(made: Development, screen: Console) -> None:
     rows = [
         [row.run, row.source, _interval(row.rate_per_1000_steps), _interval(row.rate_per_doubling)]
         for row in made.growth
+        if any(growth.rate_per_1000_steps or growth.rate_per_doubling for growth in made.growth)
     ]
     _print("Gain between emergence and saturation, 95% intervals", head, rows, screen, bold=bold)
 

@@ -18,6 +18,9 @@ def command(
     metric: Metric = "sds",
     parting: Parting = None,
     seed: Seed = 0,
+    live: Annotated[
+        int, typer.Option(min=0, help="Seconds after which an open page reads itself again, while a run goes on.")
+    ] = 0,
 ) -> None:
     """Make one offline page: curves, asymmetry, bottlenecks, leaderboard, every question, and what was run."""
     import numpy as np
@@ -28,5 +31,5 @@ def command(
     made, found = develop(results, runs, metric, parting, seed)
     questions = gallery([run for run in found if not run.withheld], np.random.default_rng(seed))
     names = dict.fromkeys(run.experiment.rstrip("/").split("/")[-1] for run in found)
-    write_page(output, made, found, questions, title or f"RADAR report: {', '.join(names)}")
+    write_page(output, made, found, questions, title or f"RADAR report: {', '.join(names)}", live=live)
     print(output)

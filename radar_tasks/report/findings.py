@@ -7,6 +7,7 @@ single checkpoint nothing is said about growth.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from radar_metrics.development import Fall
 from radar_tasks.analysis.development.asymmetry import Lead
@@ -17,14 +18,17 @@ _NAMED = 6
 """How many sources a sentence names."""
 
 
-def findings(made: Development) -> list[str]:
+@dataclass(frozen=True)
+class Findings:
+    """The sentences on one training run."""
+
+    run: str
+    sentences: list[str]
+
+
+def findings(made: Development) -> list[Findings]:
     """Sentences on each training run, its abilities first."""
-    trainings = list(dict.fromkeys(point.run for point in made.abilities))
-    sentences = []
-    for training in trainings:
-        said = _of_training(made, training)
-        sentences += [f"{training}: {sentence}" for sentence in said] if len(trainings) > 1 else said
-    return sentences
+    return [Findings(run, _of_training(made, run)) for run in dict.fromkeys(point.run for point in made.abilities)]
 
 
 def _of_training(made: Development, training: str) -> list[str]:

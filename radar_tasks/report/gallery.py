@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from radar_tasks.analysis.training_runs import short_names
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
 from radar_tasks.results import CheckpointResult, SourceSamples
@@ -34,11 +35,13 @@ class Gallery:
     """What the page's script reads.
 
     Attributes:
-        runs: `label`, `experiment`, `step` of each run, the columns of the probabilities.
+        runs: `label`, `experiment`, `training` (its short name) and `step` of each run: columns of the probabilities.
         sources: `name`, `ability` of each source.
         images: pictures as data addresses.
         questions: a list each: source (index), q_id, category, text pieces, pictures (indices), options, answer
-            (index), and per run the options' probabilities in thousandths, or None where the run lacks the question.
+            (index), per run the options' probabilities in thousandths, or None where the run lacks the question, and
+            the prompt as the harness logged it, or None where that is the text.
+        prompt_formats: how questions were put, in words of the results.
         total: number of questions that the runs answered.
         notes: what is not shown and why.
     """
@@ -47,6 +50,7 @@ class Gallery:
     sources: list[dict[str, str]] = field(default_factory=list)
     images: list[str] = field(default_factory=list)
     questions: list[list[Any]] = field(default_factory=list)
+    prompt_formats: list[str] = field(default_factory=list)
     total: int = 0
     notes: list[str] = field(default_factory=list)
 
@@ -57,7 +61,15 @@ class Gallery:
 
 def gallery(runs: Sequence[CheckpointResult], rng: np.random.Generator, budget: int = BUDGET) -> Gallery:
     """The questions that these runs answered, or as many as the budget of bytes holds."""
-    made = Gallery([{"label": run.label, "experiment": run.experiment, "step": run.step} for run in runs])
+    short = short_names([run.experiment for run in runs])
+    made = Gallery(
+        [
+            {"label": run.label, "experiment": run.experiment, "training": short[run.experiment], "step": run.step}
+            for run in runs
+        ]
+    )
+    formats = [str(run.scoring["prompt_format"]) for run in runs if run.scoring.get("prompt_format")]
+    made.prompt_formats.extend(dict.fromkeys(formats))
     names = list(dict.fromkeys(name for run in runs for name in run.sources))
     shelves = [_Shelf(name, runs, made) for name in names]
     made.total = sum(len(shelf.q_ids) for shelf in shelves)
@@ -104,6 +116,7 @@ class _Shelf:
             samples.options[place],
             int(samples.answer[place]),
             [self._thousandths(k, q_id) for k in range(len(self.samples))],
+            prompt if (prompt := samples.prompts[place]) != "".join(text) else None,
         ]
         return row, text, stored.images if stored else ()
 

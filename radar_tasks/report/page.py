@@ -20,22 +20,35 @@ from radar_tasks.report.findings import findings
 from radar_tasks.report.gallery import Gallery
 from radar_tasks.report.provenance import provenance
 from radar_tasks.report.templates import FOLDER, environment
-from radar_tasks.report.theme import config
+from radar_tasks.report.theme import CATEGORY, LEGEND_SHAPES, config
 from radar_tasks.report.tiles import tiles
-from radar_tasks.report.wording import emergence_words, lag_words, saturation_words, step_words
+from radar_tasks.report.wording import emergence_words, fall_words, lag_words, saturation_words, step_words
 from radar_tasks.results import CheckpointResult
 
 
-def write_page(path: Path, made: Development, runs: Sequence[CheckpointResult], questions: Gallery, title: str) -> None:
+def write_page(
+    path: Path, made: Development, runs: Sequence[CheckpointResult], questions: Gallery, title: str, *, live: int = 0
+) -> None:
     """Writes the page whole; an old one is kept when that fails.
+
+    Args:
+        path: the file.
+        made: the tables.
+        runs: what they were made from.
+        questions: to look at.
+        title: above the page.
+        live: seconds after which an open page reads itself again, 0 for never: for a page that is renewed while a
+            training run is followed. It stays one file that needs no network.
 
     Raises:
         RadarError: the page cannot be written.
     """
-    write_whole(path, render_page(made, runs, questions, title))
+    write_whole(path, render_page(made, runs, questions, title, live=live))
 
 
-def render_page(made: Development, runs: Sequence[CheckpointResult], questions: Gallery, title: str) -> str:
+def render_page(
+    made: Development, runs: Sequence[CheckpointResult], questions: Gallery, title: str, *, live: int = 0
+) -> str:
     """The page's HTML. Text from data is escaped by the template, and in scripts by `script_json`."""
     drawn = figures(made)
     pages = environment()
@@ -47,6 +60,7 @@ def render_page(made: Development, runs: Sequence[CheckpointResult], questions: 
     pages.filters["saturation"] = saturation_words
     pages.filters["emerged"] = lambda step, first: step_words(step, first, "not yet")
     pages.filters["lag"] = lag_words
+    pages.filters["fall"] = fall_words
     data = {
         "figures": {figure.name: [_panel(panel, figure) for panel in figure.panels] for figure in drawn},
         "themes": {"light": config("light"), "dark": config("dark")},
@@ -65,6 +79,9 @@ def render_page(made: Development, runs: Sequence[CheckpointResult], questions: 
         library=_library(),
         script=(FOLDER / "page.js").read_text(encoding="utf-8"),
         style=(FOLDER / "page.css").read_text(encoding="utf-8"),
+        series_colours=_series_colours(),
+        shapes=LEGEND_SHAPES,
+        live=live,
     )
 
 
@@ -82,6 +99,12 @@ def _library() -> str:
         .replace("</script", "<\\/script")
         .replace("<!--", "<\\!--")
     )
+
+
+def _series_colours() -> str:
+    """CSS variables of the legends' colours, those of the charts."""
+    of = {mode: "".join(f"--series-{k}:{c};" for k, c in enumerate(colours)) for mode, colours in CATEGORY.items()}
+    return f":root {{ {of['light']} }} :root[data-theme=dark] {{ {of['dark']} }}"
 
 
 def _panel(panel: Panel, figure: Figure) -> dict[str, Any]:

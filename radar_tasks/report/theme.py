@@ -18,6 +18,18 @@ CATEGORY: dict[Mode, list[str]] = {
 }
 """By position: perception and reasoning, or the first run, the second, ..."""
 
+LEGEND_SHAPES = (
+    "M0-7A7 7 0 1 1 0 7A7 7 0 1 1 0-7Z",
+    "M-6.5-6.5H6.5V6.5H-6.5Z",
+    "M0-7.5L8 6.5H-8Z",
+    "M0-9L7 0L0 9L-7 0Z",
+    "M-8-2.7H-2.7V-8H2.7V-2.7H8V2.7H2.7V8H-2.7V2.7H-8Z",
+    "M0 7.5L8-6.5H-8Z",
+    "M7.5 0L-6.5 8V-8Z",
+    "M-7.5 0L6.5 8V-8Z",
+)
+"""SVG paths of the charts' shapes (`radar_tasks.report.charts.figure.SHAPES`), in a box from -10 to 10."""
+
 INK: dict[Mode, dict[str, str]] = {
     "light": {"text": "#1c2733", "muted": "#56616d", "grid": "#e6e9ed", "axis": "#98a2ad", "chance": "#6b7580"},
     "dark": {"text": "#e8edf2", "muted": "#a9b4bf", "grid": "#2b343e", "axis": "#66717d", "chance": "#97a2ad"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from radar_metrics.development import Fall
 from radar_tasks.analysis.development.asymmetry import Lead
 from radar_tasks.analysis.development.growth import Growth
 
@@ -32,3 +33,8 @@ def lag_words(lead: Lead) -> str:
     if lead.lag is None:
         return "–"
     return f"≥ {lead.lag:,.0f}" if lead.lag_is_bound and lead.lag > 0 else f"{lead.lag:,.0f}"
+
+
+def fall_words(fall: Fall | None) -> str:
+    """The largest fall, for a table."""
+    return f"{fall.change.estimate:+.3f}, {fall.start:,.0f} to {fall.end:,.0f}" if fall else "–"

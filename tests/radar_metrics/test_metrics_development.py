@@ -9,6 +9,7 @@ from radar_metrics.development import (
     asymmetry,
     bottleneck,
     emergence,
+    fall,
     growth_rate,
     intervention,
     log_growth_rate,
@@ -191,3 +192,29 @@ def test_bad_input_is_named():
         bottleneck({"a": exact([1.0] * 8), "b": exact([1.0] * 8)}, {"a": 0.5, "b": 0.5})
     with pytest.raises(MetricError, match=r"level 1\.5"):
         emergence(flat, 0.5, level=1.5)
+
+
+def test_the_largest_fall_is_found_with_its_size_also_where_the_curve_recovers():
+    rng = np.random.default_rng(0)
+    means = np.array([0.5, 0.8, 0.9, 0.6, 0.7, 0.9])
+    scores = np.clip(means[:, None] + rng.normal(0, 0.1, (6, 400)), 0, 1)
+    curve = bootstrap_curve(range(6), scores, np.arange(400), rng, n_resamples=500)
+    found = fall(curve, chance=0.5)
+    assert (found.start, found.end) == (2, 3)
+    assert found.change.estimate == pytest.approx(scores[3].mean() - scores[2].mean())
+    assert found.change.low < found.change.estimate < found.change.high < 0
+
+
+def test_noise_is_no_fall_and_what_was_never_above_chance_cannot_fall():
+    wrong = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        scores = 0.8 + rng.normal(0, 0.2, (5, 100))
+        curve = bootstrap_curve(range(5), scores, np.arange(100), rng, n_resamples=300)
+        wrong += fall(curve, chance=0.5) is not None
+    assert wrong <= 8  # 5 % of 60 are expected; more than 8 has a probability of 0.002
+    sinking = 0.5 - 0.05 * np.arange(5)[:, None] + np.random.default_rng(1).normal(0, 0.05, (5, 100))
+    curve = bootstrap_curve(range(5), sinking, np.arange(100), np.random.default_rng(2), n_resamples=300)
+    assert fall(curve, chance=0.5) is None
+    assert fall(curve, chance=0.2) is not None
+    assert fall(curve.between(0, 0), chance=0.2) is None

@@ -83,7 +83,7 @@ def _growth(training: TrainingCurves, of: DevelopmentCurve, chance: float) -> Gr
         saturation=full,
         rate_per_1000_steps=_scaled(lambda: growth_rate(curve, start, end), 1000.0),
         rate_per_doubling=_scaled(lambda: log_growth_rate(curve, first_doubled, end), float(np.log(2.0))),
-        fall=fall(curve),
+        fall=fall(curve, chance),
         questions=of.questions,
         checkpoints=len(curve.steps),
         first_step=int(curve.steps[0]),

@@ -34,7 +34,8 @@ def test_every_question_has_its_probabilities_at_every_checkpoint_and_its_pictur
     assert len(shown.images) == 5
     assert shown.notes == []
     for row, question in zip(shown.questions, questions, strict=True):
-        source, q_id, category, text, images, options, answer, probabilities = row
+        source, q_id, category, text, images, options, answer, probabilities, prompt = row
+        assert prompt == f"Question {question.q_id}?"  # as logged, where it is not the question's own text
         assert (source, q_id, category, tuple(text)) == (0, question.q_id, question.category, question.text)
         assert (tuple(options), answer) == (question.options, question.answer)
         assert [p[answer] for p in probabilities] == [200, 500, 800]

@@ -77,3 +77,13 @@ def test_a_new_page_takes_the_place_of_the_old_one(made, tmp_path):
     write_page(page, *made, title="second")
     assert '<h1 dir="auto">second</h1>' in page.read_text()
     assert [file.name for file in page.parent.iterdir()] == ["report.html"]
+
+
+def test_a_page_is_live_only_when_it_is_renewed(made):
+    assert 'data-live="30"' in render_page(*made, title="x", live=30)
+    assert "data-live" not in re.sub(r"<script.*?</script>", "", render_page(*made, title="x"), flags=re.DOTALL)
+
+
+def test_what_sds_is_stands_in_the_first_lines(made):
+    page = render_page(*made, title="x")
+    assert page.index("Soft Discrimination Score (SDS)") < page.index('class="tiles"')

@@ -174,6 +174,37 @@ def test_scaling_fits_the_line_that_the_runs_were_made_with(tmp_path):
     assert made.scaling_tests[0].p < 0.05
 
 
+def test_rows_about_checkpoints_with_amounts_make_a_point_each(tmp_path):
+    for name, slope in (("a", 0.5), ("b", 1.0)):
+        skills = {"wiki_animal": [slope * k for k in range(4)], "spatial": [0.0] * 4}
+        write_curve(tmp_path / name, STEPS[:4], skills, n=60)
+    lines = ["run,images"] + [f"{run}/step-{step:05d},{256 * step}" for run in "ab" for step in STEPS[:4]]
+    (tmp_path / "runs.csv").write_text("\n".join(lines))
+    made = analysed([tmp_path], descriptions=read_descriptions(tmp_path / "runs.csv"))
+    points = [(p.run, p.step, p.x) for p in made.scaling if p.ability == "perception"]
+    assert points == [(run, step, 256.0 * step) for run in "ab" for step in STEPS[:4]]
+    assert {p.group for p in made.scaling} == {"a", "b"}  # a line a training run
+    curve = {(p.run, p.step): p for p in made.abilities if p.ability == "perception"}
+    for point in made.scaling:
+        if point.ability == "perception":
+            on_curve = curve[point.run, point.step]
+            assert (point.value, point.low, point.high) == (on_curve.value, on_curve.low, on_curve.high)
+    assert [line.n for line in made.scaling_lines] == [4] * 4
+
+
+def test_one_training_with_amounts_of_its_checkpoints_is_one_line_an_ability(tmp_path):
+    write_curve(tmp_path / "a", STEPS[:4], {"wiki_animal": [0.0, 0.5, 1.0, 1.5], "spatial": [0.0] * 4}, n=60)
+    (tmp_path / "runs.csv").write_text("run,tokens\n" + "".join(f"step-{s:05d},{9 * s}\n" for s in STEPS[:4]))
+    made = analysed([tmp_path], descriptions=read_descriptions(tmp_path / "runs.csv"))
+    assert {(line.ability, line.group, line.n) for line in made.scaling_lines} == {
+        ("perception", "", 4),
+        ("reasoning", "", 4),
+    }
+    (tmp_path / "other.csv").write_text("run,tokens\nnobody,9\n")
+    made = analysed([tmp_path], descriptions=read_descriptions(tmp_path / "other.csv"))
+    assert any("gives tokens to one of these runs" in note for note in made.notes)
+
+
 def test_an_intervention_shows_where_it_was_made_and_not_elsewhere(tmp_path):
     flat = [0.5] * 5
     write_curve(tmp_path / "general", STEPS, {"wiki_animal": flat, "spatial": flat}, n=60)
