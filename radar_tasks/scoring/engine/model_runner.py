@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from radar_tasks.scoring.engine.lockstep import Lockstep
 from radar_tasks.scoring.families import family_of
 from radar_tasks.scoring.types import EncodedQuestion
 
@@ -23,13 +24,18 @@ class RunningModel:
         family: what is particular to the model's.
         device: where its inputs go; with a device map the first device of the model.
         dtype: type of its floating point inputs.
+
+    Args:
+        model, model_type: the model, and its family's name in transformers.
+        lockstep: of the ranks that hold the model together, None where this process has all of it.
     """
 
-    def __init__(self, model: Any, model_type: str) -> None:
+    def __init__(self, model: Any, model_type: str, lockstep: Lockstep | None = None) -> None:
         self.model = model
         self.family = family_of(model_type)
-        self.device = _input_device(model)
-        self.dtype: torch.dtype = model.dtype
+        self.device = (lockstep.device if lockstep is not None else None) or _input_device(model)
+        self.dtype: torch.dtype = model.dtype if lockstep is None else lockstep.dtype
+        self._lockstep = lockstep
         self._rope = [module for module in model.modules() if hasattr(module, "rope_deltas")]
 
     @contextmanager
@@ -53,6 +59,15 @@ class RunningModel:
                 module.rope_deltas = delta
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
+
+    def forward(self, **inputs: Any) -> Any:
+        """The model's output, its weights gathered from all ranks where they are spread."""
+        return self.model(**inputs) if self._lockstep is None else self._lockstep.forward(**inputs)
+
+    def image_features(self, **inputs: Any) -> Any:
+        """What the model's `get_image_features` gives, its weights gathered likewise."""
+        encode = self.model.base_model.get_image_features if self._lockstep is None else self._lockstep.image_features
+        return encode(**inputs)
 
     def forget_positions(self) -> None:
         """Drops M-RoPE's offset of an earlier prompt: a stale one changes scores silently."""
@@ -84,7 +99,7 @@ class RunningModel:
         """
         columns = keep.any(0).nonzero().squeeze(1)
         use_cache = "past_key_values" in inputs
-        logits: Tensor = self.model(**inputs, logits_to_keep=columns, use_cache=use_cache).logits
+        logits: Tensor = self.forward(**inputs, logits_to_keep=columns, use_cache=use_cache).logits
         return logits[keep[:, columns].to(logits.device)]
 
 

@@ -17,6 +17,7 @@ from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
 from radar_tasks.scoring.engine.batching import kind_of, next_batch
 from radar_tasks.scoring.engine.image_features import FeatureStore
 from radar_tasks.scoring.engine.independent import score_independently
+from radar_tasks.scoring.engine.lockstep import Lockstep, LockstepError, PeerOutOfMemoryError
 from radar_tasks.scoring.engine.model_runner import RunningModel
 from radar_tasks.scoring.engine.prefetch import OnRefused, default_workers, encoded_ahead, image_ids_of, meeting_order
 from radar_tasks.scoring.engine.self_check import disagreement
@@ -48,6 +49,7 @@ class Scorer:
         feature_store: folder in which checkpoints with the same vision tower share its features; needs one that was
             loaded from disk.
         workers: threads that decode and encode pictures; by default as many as there are cores to spare, at most 8.
+        lockstep: of the ranks that hold the model together; `score` is then called inside it, on every rank.
     """
 
     def __init__(
@@ -58,9 +60,11 @@ class Scorer:
         batch_size: int | Literal["auto"] = "auto",
         workers: int | None = None,
         feature_store: Path | None = None,
+        lockstep: Lockstep | None = None,
     ) -> None:
         self._checkpoint = checkpoint
-        self._running = RunningModel(checkpoint.model, checkpoint.model_type)
+        self._lockstep = lockstep
+        self._running = RunningModel(checkpoint.model, checkpoint.model_type, lockstep)
         self._limit = FIRST_BATCH.get(self._running.device.type, 64) if batch_size == "auto" else batch_size
         self._warn_of_halving = batch_size != "auto"
         self._workers = workers or default_workers()
@@ -145,11 +149,17 @@ class Scorer:
         try:
             with self._running.untouched(), nullcontext() if self._tower is None else self._tower.in_use():
                 if self._way == "independent":
-                    return score_independently(self._running, batch)
-                return self._checked_scores(batch, lambda: score_shared(self._running, features, batch))
+                    scores = score_independently(self._running, batch)
+                else:
+                    scores = self._checked_scores(batch, lambda: score_shared(self._running, features, batch))
+            if self._lockstep is not None:
+                self._lockstep.batch_is_done()
+            return scores
         except (RuntimeError, MemoryError) as error:
             if not _is_out_of_memory(error):
                 raise
+            if self._lockstep is not None and not isinstance(error, PeerOutOfMemoryError):
+                self._lockstep.ran_out_of_memory()
         features.clear()
         self._halve(batch)
         return None
@@ -164,7 +174,7 @@ class Scorer:
             scores = shared()
             reason = disagreement(batch, scores, reference, self._running.dtype)
         except Exception as error:
-            if _is_out_of_memory(error):
+            if _is_out_of_memory(error) or isinstance(error, LockstepError):
                 raise
             reason = f"{type(error).__name__}: {error}"
         if reason is None:

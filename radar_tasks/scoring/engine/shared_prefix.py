@@ -81,7 +81,7 @@ def prefill(running: RunningModel, features: FeatureStore, batch: Sequence[Encod
     if not (pictures and running.places_images):
         tokens["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0) + running.family.first_position
     inputs = running.place(tokens)
-    output = running.model(**inputs, **pictures, use_cache=True, logits_to_keep=1)
+    output = running.forward(**inputs, **pictures, use_cache=True, logits_to_keep=1)
     offset = running.position_offset()
     position = inputs["attention_mask"].sum(1, keepdim=True) + running.family.first_position
     return Prompts(

@@ -1,0 +1,306 @@
+"""The parts of a model whose weights its ranks hold in pieces, by way of wrapping.
+
+A part is what the ranks put together at one time: the weights of a block under FSDP, of a single layer under DeepSpeed
+ZeRO-3. Under tensor parallelism nothing is put together, but the ranks of a group add up what each of them computed.
+
+Private names: torch 2.15 (`fully_shard`'s state has no public reading, and no public way to forget the forwards that no
+backward follows), DeepSpeed 0.19 (attributes of its parameters). `tests/faults/test_live_ranks.py` fails where they change.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import distributed, nn
+from torch.distributed.fsdp import FSDPModule, FullyShardedDataParallel
+from torch.distributed.fsdp._common_utils import HandleTrainingState, TrainingState
+from torch.distributed.fsdp._fully_shard._fsdp_common import TrainingState as FullyShardState
+from torch.distributed.fsdp._init_utils import HYBRID_SHARDING_STRATEGIES
+from torch.distributed.fsdp._runtime_utils import _lazy_init, _reshard, _unshard
+from torch.distributed.tensor import DTensor
+
+
+class Part(ABC):
+    """One part.
+
+    Attributes:
+        name: of its module within the model.
+        modules: before each of these runs the part must be whole.
+        gathered_by_wrapper: whether the wrapper's own hook puts it together, once all ranks are there.
+        dtype: the type that it computes in, None for that of the weights.
+        device: where it computes, None for where the weights lie.
+    """
+
+    name: str
+    modules: Sequence[nn.Module]
+    gathered_by_wrapper = True
+    dtype: torch.dtype | None = None
+    device: torch.device | None = None
+
+    @property
+    @abstractmethod
+    def whole(self) -> bool:
+        """Whether this rank has all of its weights now."""
+
+    @abstractmethod
+    def gather(self) -> None:
+        """Put it together; every rank of its group must call this."""
+
+    @abstractmethod
+    def release(self) -> None:
+        """Keep this rank's piece only; no other rank is needed."""
+
+    @property
+    def in_use(self) -> bool:
+        """Whether a module of it is running, or another will before it is released."""
+        return False
+
+    def lend(self) -> None:
+        """Give this rank's piece to ranks that put the part together, and keep the part itself as it was.
+
+        This rank may have it whole at the time, when it stands inside the module and another rank enters it.
+        """
+        was_whole = self.whole
+        self.release()
+        self.gather()
+        if not was_whole:
+            self.release()
+
+    def quiet(self) -> Callable[[], None]:
+        """Put the wrapper into a state in which it does nothing by itself; returns what undoes that."""
+        self.release()
+        return lambda: None
+
+    def abandon(self) -> None:
+        """What a forward that an exception ended has left behind."""
+        self.release()
+
+
+class FullyShardPart(Part):
+    """A module, or a group of them, under `torch.distributed.fsdp.fully_shard` (FSDP2)."""
+
+    def __init__(self, name: str, module: FSDPModule) -> None:
+        self.name = name
+        self._module = module
+        self._state: Any = module._get_fsdp_state()
+        # torch 2.14 and older: one group a module
+        groups = getattr(self._state, "_fsdp_param_groups", None)
+        self._groups: Sequence[Any] = [g for g in [self._state._fsdp_param_group] if g] if groups is None else groups
+        self.modules = self._state._modules
+
+    @property
+    def state_id(self) -> int:
+        """The same for all modules that share their weights' gathering."""
+        return id(self._state)
+
+    @property
+    def empty(self) -> bool:
+        """Whether all weights below the module are other parts'."""
+        return not self._groups
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """The type that it computes in, where that is not the weights' own."""
+        return self._state._mp_policy.param_dtype  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; its pieces may lie elsewhere."""
+        return self._state._device  # type: ignore[no-any-return]
+
+    def mesh_dimensions(self) -> Iterator[tuple[int, int]]:
+        """For each of its parameters the id, and how many dimensions of its mesh are FSDP's."""
+        for group in self._groups:
+            for parameter in group.fsdp_params:
+                yield id(parameter.sharded_param), group.mesh_info.mesh.ndim
+
+    @property
+    def whole(self) -> bool:
+        return all(group.is_unsharded for group in self._groups)
+
+    def gather(self) -> None:
+        self._module.unshard()
+
+    def release(self) -> None:
+        for group in self._groups:  # `reshard` would keep a root's while its forward runs
+            group._to_sharded()
+
+    @property
+    def in_use(self) -> bool:
+        return bool(self._state._training_state == FullyShardState.FORWARD)
+
+    def quiet(self) -> Callable[[], None]:
+        """No part is gathered before its turn, and the forwards leave no trace in the order that backward follows."""
+        self._state._lazy_init()  # of the root, which comes first; a rank may have to lend before its own first forward
+        self.release()
+        ahead = list(self._state._states_to_forward_prefetch)
+        self._state._states_to_forward_prefetch = []
+        order = self._state._comm_ctx.post_forward_order
+        orders = [(order, len(order)), *((g._post_forward_indices, len(g._post_forward_indices)) for g in self._groups)]
+
+        def undo() -> None:
+            self.abandon()
+            self._state._states_to_forward_prefetch = ahead
+            for entries, length in orders:
+                del entries[length:]
+
+        return undo
+
+    def abandon(self) -> None:
+        self._state._training_state = FullyShardState.IDLE
+        self._state._modules_to_run_forward.clear()
+        if self._state._state_ctx.iter_forward_root is self._state:
+            self._state._state_ctx.iter_forward_root = None
+        for group in self._groups:
+            group._training_state = FullyShardState.IDLE
+        self.release()
+
+
+class FlatPart(Part):
+    """A module under `FullyShardedDataParallel` (FSDP1)."""
+
+    def __init__(self, name: str, module: FullyShardedDataParallel) -> None:
+        self.name = name
+        self.modules = (module,)
+        self._module: Any = module
+        self._handle: Any = module._handle
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """The type that it computes in, where that is not the weights' own."""
+        return self._module.mixed_precision.param_dtype  # type: ignore[no-any-return]
+
+    @property
+    def device(self) -> torch.device:
+        """Where it computes; its pieces may lie elsewhere."""
+        return self._module.compute_device  # type: ignore[no-any-return]
+
+    @property
+    def whole(self) -> bool:
+        return not self._handle.needs_unshard()
+
+    def gather(self) -> None:
+        module = self._module
+        _unshard(module, self._handle, module._unshard_stream, module._pre_unshard_stream)
+        module._device_handle.current_stream().wait_stream(module._unshard_stream)
+
+    def release(self) -> None:
+        if self.whole:
+            _reshard(self._module, self._handle, True)
+
+    def quiet(self) -> Callable[[], None]:
+        _lazy_init(self._module, self._module)  # the root's comes first
+        self.release()
+        module, order = self._module, self._module._exec_order_data
+        ahead, module.forward_prefetch = module.forward_prefetch, False
+        handles, index = list(order.handles_post_forward_order), self._handle._post_forward_index
+
+        def undo() -> None:
+            self.abandon()
+            module.forward_prefetch = ahead
+            order.handles_post_forward_order[:] = handles
+            self._handle._post_forward_index = index
+
+        return undo
+
+    def abandon(self) -> None:
+        self._module.training_state = TrainingState.IDLE
+        self._handle._training_state = HandleTrainingState.IDLE
+        self.release()
+
+
+class Zero3Part(Part):
+    """A layer under DeepSpeed ZeRO-3. DeepSpeed's hooks, which fetch ahead of need, are taken off meanwhile."""
+
+    gathered_by_wrapper = False
+
+    def __init__(self, name: str, module: nn.Module, parameters: Sequence[Any]) -> None:
+        self.name = name
+        self.modules = (module,)
+        self._parameters = list(parameters)
+
+    @property
+    def whole(self) -> bool:
+        return all(parameter.ds_status.name == "AVAILABLE" for parameter in self._parameters)
+
+    def gather(self) -> None:
+        self._parameters[0].all_gather(param_list=self._parameters)
+
+    def release(self) -> None:
+        if held := [parameter for parameter in self._parameters if parameter.ds_status.name == "AVAILABLE"]:
+            held[0].partition(param_list=held)
+
+
+class TensorParallelPart(Part):
+    """A layer of which each rank of a group computes a share. There is nothing to lend: the group asks one question."""
+
+    def __init__(self, name: str, module: nn.Module) -> None:
+        self.name = name
+        self.modules = (module,)
+
+    @property
+    def whole(self) -> bool:
+        return False
+
+    def gather(self) -> None:
+        pass
+
+    def release(self) -> None:
+        pass
+
+
+def parts_of(model: nn.Module) -> list[Part]:
+    """The parts of a model in the order of its modules, the same on every rank."""
+    parts: list[Part] = []
+    states: set[int] = set()
+    for name, module in model.named_modules():
+        if isinstance(module, FSDPModule):
+            found = FullyShardPart(name, module)
+            if found.state_id not in states and not found.empty:
+                parts.append(found)
+            states.add(found.state_id)
+        elif isinstance(module, FullyShardedDataParallel):
+            if module._handle is not None and module._handle.uses_sharded_strategy:
+                parts.append(FlatPart(name, module))
+        elif zero := [p for p in module.parameters(recurse=False) if hasattr(p, "ds_status") and not p.ds_persist]:
+            parts.append(Zero3Part(name, module, zero))
+    data_dimensions = _data_dimensions(parts)
+    for name, module in model.named_modules():
+        if any(_sharing_ranks(p, data_dimensions) for p in module.parameters(recurse=False)):
+            parts.append(TensorParallelPart(name, module))
+    return parts
+
+
+def ranks_of_one_question(model: nn.Module) -> tuple[int, ...]:
+    """What is equal on ranks that must be asked the same questions at the same time: those of a tensor-parallel group.
+
+    The group's ranks; where FSDP1 leaves ranks to something else, the place in its process group; else this rank.
+    """
+    data_dimensions = _data_dimensions(parts_of(model))
+    groups = [ranks for p in model.parameters() if (ranks := _sharing_ranks(p, data_dimensions))]
+    if groups:
+        return max(groups, key=len)
+    if isinstance(model, FullyShardedDataParallel) and model.sharding_strategy not in HYBRID_SHARDING_STRATEGIES:
+        return (distributed.get_rank(model.process_group),)
+    return (distributed.get_rank(),)
+
+
+def _data_dimensions(parts: Sequence[Part]) -> dict[int, int]:
+    """How many of a parameter's mesh dimensions, the first ones, are FSDP's, by the parameter's id."""
+    return {key: count for part in parts if isinstance(part, FullyShardPart) for key, count in part.mesh_dimensions()}
+
+
+def _sharing_ranks(parameter: nn.Parameter, data_dimensions: Mapping[int, int]) -> tuple[int, ...]:
+    """The ranks that compute with a parameter together, () where this rank does alone (what FSDP spreads included)."""
+    if not isinstance(parameter, DTensor):
+        return ()
+    mesh = parameter.device_mesh
+    place = mesh.get_coordinate()
+    first = data_dimensions.get(id(parameter), 0)
+    spread = [dim for dim in range(first, mesh.ndim) if parameter.placements[dim].is_shard()]
+    if place is None or not spread:
+        return ()
+    return tuple(mesh.mesh[tuple(slice(None) if d in spread else place[d] for d in range(mesh.ndim))].flatten().tolist())

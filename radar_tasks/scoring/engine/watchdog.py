@@ -1,0 +1,88 @@
+"""Says which rank is where when ranks wait for each other too long, and ends a process that cannot be woken."""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import sys
+import threading
+import time
+from typing import Any
+
+from torch import distributed
+
+TOLD_AFTER = 0.5
+"""Part of the patience after which a rank that has not moved writes down where it is, for the others to read."""
+
+ENDED_AFTER = 1.5
+"""Part of the patience after which a rank that sits in a collective operation of the model is ended. One that waits for
+the others by `Lockstep` gets an exception earlier."""
+
+ALONE = "scoring its own questions"
+"""Where every rank has all weights it needs nobody, and takes as long as it takes."""
+
+
+class Watchdog:
+    """Watches this rank inside a `with` block.
+
+    Args:
+        rank, ranks: this one's number, and how many there are.
+        patience: seconds without a move that count as a hang.
+    """
+
+    def __init__(self, rank: int, ranks: int, patience: float) -> None:
+        self._rank, self._ranks, self._patience = rank, ranks, patience
+        self._round = 0
+        self._place, self._since = "outside of a measurement", time.monotonic()
+        self._over = threading.Event()
+        self._store: Any = None
+
+    def __enter__(self) -> Watchdog:
+        self._round += 1
+        if self._ranks > 1:
+            self._store = distributed.PrefixStore(
+                f"radar-{self._round}", distributed.distributed_c10d._get_default_store()
+            )
+            self._over = threading.Event()
+            self.at(ALONE)
+            threading.Thread(target=self._watch, args=(self._over,), name="radar-watchdog", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._over.set()
+
+    def at(self, place: str) -> None:
+        """This rank has come to a place."""
+        self._place, self._since = place, time.monotonic()
+
+    def others(self) -> str:
+        """Which ranks did not come and what they said last, in words."""
+        missing = []
+        for rank in range(self._ranks):
+            if rank != self._rank:
+                said = self._said_by(rank)
+                if said is None:
+                    missing.append(f"rank {rank} has not said where it is: it has ended, or it never began to measure")
+                elif not said.startswith("waiting"):
+                    missing.append(f"rank {rank} has not moved since it was {said}")
+        where = f"rank {self._rank} was {self._place} for {self._patience:.0f} seconds"
+        return f"{where}; {'; '.join(missing) or 'every other rank waits, too'}"
+
+    def _said_by(self, rank: int) -> str | None:
+        with contextlib.suppress(RuntimeError):  # the rank that keeps the store may be the one that has gone
+            if self._store.check([f"{rank}"]):
+                return str(self._store.get(f"{rank}").decode())
+        return None
+
+    def _watch(self, over: threading.Event) -> None:
+        while not over.wait(min(5.0, self._patience / 8)):
+            still = time.monotonic() - self._since
+            if still > TOLD_AFTER * self._patience:
+                with contextlib.suppress(RuntimeError):
+                    self._store.set(f"{self._rank}", self._place)
+            if still > ENDED_AFTER * self._patience and self._place != ALONE:
+                print(f"radar: {self.others()}. Ended; this is where it was:", file=sys.stderr, flush=True)
+                faulthandler.dump_traceback(all_threads=True)
+                os._exit(1)
+
