@@ -227,7 +227,7 @@ class Tracker:
 
 def in_a_line(result: CheckpointResult) -> str:
     """The headline numbers, `perception .512 ± .021, reasoning .498 ± .020`, with half of their 95 % intervals."""
-    numbers = tracker_values(result)
+    numbers = tracker_values(result.sources)
     said = []
     for ability in ABILITIES:
         if (sds := numbers.get(f"radar/{ability}_sds")) is not None:

@@ -10,7 +10,7 @@ What cannot be had (a pooled metric's interval, that of a source with one image)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,9 @@ from radar_metrics.options import FloatArray
 from radar_metrics.uncertainty import clustered_standard_error
 from radar_tasks.questions import ABILITIES
 from radar_tasks.results.metrics import METRICS, per_question, question_weights, value
-from radar_tasks.results.model import CheckpointResult, SourceSamples
+from radar_tasks.results.model import SourceSamples
+
+Sources = Mapping[str, SourceSamples]
 
 LOGGED = ("sds", "acc", "margin", "nll")
 """Metrics that a measurement in training logs."""
@@ -39,13 +41,13 @@ class _Estimate:
 
 
 def tracker_values(
-    result: CheckpointResult, earlier: CheckpointResult | None = None, metrics: Sequence[str] = LOGGED
+    sources: Sources, earlier: Sources | None = None, metrics: Sequence[str] = LOGGED
 ) -> dict[str, float]:
     """The numbers of a result by the names above.
 
     Args:
-        result: the checkpoint's.
-        earlier: the result that changes of SDS are told from; questions that both hold are compared.
+        sources: the samples of a checkpoint by source, as in `CheckpointResult`.
+        earlier: those that changes of SDS are told from; questions that both hold are compared.
         metrics: names of `radar_tasks.results.metrics.METRICS`.
     """
     numbers: dict[str, float] = {}
@@ -54,15 +56,15 @@ def tracker_values(
             source: _Estimate(
                 number, standard_error(samples, per_question(samples, metric)) if _has_questions(metric) else None
             )
-            for source, samples in result.sources.items()
+            for source, samples in sources.items()
             if (number := value(samples, metric)) is not None
         }
-        for name, estimate in _with_abilities(result, of_source).items():
+        for name, estimate in _with_abilities(sources, of_source).items():
             numbers[f"radar/{name}_{metric}"] = estimate.mean
             if metric == "sds" and estimate.error is not None:
                 numbers[f"radar/{name}_sds_half_width"] = HALF_WIDTH * estimate.error
     if earlier is not None and "sds" in metrics:
-        for name, estimate in _with_abilities(result, _changes(result, earlier)).items():
+        for name, estimate in _with_abilities(sources, _changes(sources, earlier)).items():
             numbers[f"radar/{name}_sds_change"] = estimate.mean
             if estimate.error is not None:
                 numbers[f"radar/{name}_sds_change_half_width"] = HALF_WIDTH * estimate.error
@@ -73,11 +75,11 @@ def _has_questions(metric: str) -> bool:
     return METRICS[metric].per_question is not None
 
 
-def _changes(result: CheckpointResult, earlier: CheckpointResult) -> dict[str, _Estimate]:
+def _changes(sources: Sources, earlier: Sources) -> dict[str, _Estimate]:
     """SDS of each source minus the earlier one's on the same questions."""
     changes = {}
-    for source in result.sources.keys() & earlier.sources.keys():
-        now, then = result.sources[source], earlier.sources[source]
+    for source in sources.keys() & earlier.keys():
+        now, then = sources[source], earlier[source]
         _, rows, old_rows = np.intersect1d(now.q_id, then.q_id, return_indices=True)
         now, then = now.take(rows), then.take(old_rows)
         new, old = per_question(now, "sds"), per_question(then, "sds")
@@ -99,11 +101,11 @@ def standard_error(samples: SourceSamples, values: FloatArray | None) -> float |
         return None
 
 
-def _with_abilities(result: CheckpointResult, of_source: dict[str, _Estimate]) -> dict[str, _Estimate]:
+def _with_abilities(sources: Sources, of_source: dict[str, _Estimate]) -> dict[str, _Estimate]:
     """The estimates by source, then the unweighted means over each ability's sources, which are independent."""
     estimates = dict(of_source)
     for ability in ABILITIES:
-        members = [estimate for source, estimate in of_source.items() if result.sources[source].ability == ability]
+        members = [estimate for source, estimate in of_source.items() if sources[source].ability == ability]
         if members:
             errors = [member.error for member in members if member.error is not None]
             whole = len(errors) == len(members)

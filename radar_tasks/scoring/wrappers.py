@@ -1,8 +1,8 @@
 """What a training puts around a model, and the model inside.
 
-    torch.compile(DistributedDataParallel(model))          -> model
-    deepspeed.initialize(model=model)[0]                   -> model
-    FullyShardedDataParallel(model), fully_shard(model)    -> model, but the wrapped one must be called
+torch.compile(DistributedDataParallel(model))          -> model
+deepspeed.initialize(model=model)[0]                   -> model
+FullyShardedDataParallel(model), fully_shard(model)    -> model, but the wrapped one must be called
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def unwrapped_model(model: Any) -> Any:
         inside = [name for name, module in inner.named_modules() if isinstance(module, PreTrainedModel)]
         hint = f": pass the one in it, `.{inside[0]}`" if inside else ""
         raise CheckpointError(
-            f"a {type(inner).__name__} is no model of transformers{hint}. RADAR scores transformers' multimodal models, "
-            "bare or wrapped by DistributedDataParallel, FSDP, DeepSpeed, torch.compile or PEFT."
+            f"a {type(inner).__name__} is no model of transformers{hint}. RADAR scores multimodal models of "
+            "transformers, bare or wrapped by DistributedDataParallel, FSDP, DeepSpeed, torch.compile or PEFT."
         )
     raise CheckpointError(f"{type(inner).__name__} is no model of transformers.")
 

@@ -18,6 +18,7 @@ from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognition import recognise
 from radar_tasks.scoring.checkpoints.weights import check_finite, check_vocabulary
 from radar_tasks.scoring.encoding.prompt_formats import resolve_format
+from radar_tasks.scoring.wrappers import unwrapped_model
 
 
 def load(options: CheckpointOptions) -> Checkpoint:
@@ -45,13 +46,14 @@ def from_model(model: Any, processor: Any, **options: Any) -> Checkpoint:
     """A checkpoint of a model that is in memory already, e.g. a trainer's. The model is not changed.
 
     Args:
-        model: of transformers, in its native format; also with a PEFT adapter.
+        model: of transformers, in its native format; also with a PEFT adapter, or wrapped by a training.
         processor: its processor; a copy is used.
         options: `prompt_format`, `blind`, `min_pixels`, `max_pixels`, `max_tiles`, as in `CheckpointOptions`.
 
     Raises:
-        CheckpointError: the processor does not fit, or an option is wrong.
+        CheckpointError: it is no model of transformers, the processor does not fit, or an option is wrong.
     """
+    model = unwrapped_model(model)
     chosen = checkpoint_options({"pretrained": "(in memory)", **options})
     check_processor(processor, "processor")
     processor = copy.deepcopy(processor)

@@ -106,7 +106,9 @@ class FeatureStore:
     def _make(self, questions: list[EncodedQuestion]) -> dict[str, Features] | None:
         pictures = self._running.place(vision_of(questions))
         names = inspect.signature(self._running.model.base_model.get_image_features).parameters
-        output = self._running.image_features(**{name: value for name, value in pictures.items() if name in names}, return_dict=True)
+        output = self._running.image_features(
+            **{name: value for name, value in pictures.items() if name in names}, return_dict=True
+        )
         layers = [output.pooler_output, *(getattr(output, "deepstack_features", None) or ())]
         shares = _shares([picture.shape[:-1].numel() for picture in layers[0]], questions)
         if shares is None:

@@ -29,7 +29,7 @@ from torch import distributed, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from radar_tasks.errors import RadarError
-from radar_tasks.scoring.engine.sharded_parts import Part, TensorParallelPart, parts_of, ranks_of_one_question
+from radar_tasks.scoring.engine.sharded_parts import Part, parts_of, ranks_of_one_question
 from radar_tasks.scoring.engine.watchdog import Watchdog
 from radar_tasks.scoring.wrappers import called_model, unwrapped_model
 
@@ -94,6 +94,11 @@ class Lockstep:
         self._parts = parts_of(self._called)
         self.sharded = bool(self._parts)
         self._undo: contextlib.ExitStack = contextlib.ExitStack()
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is rank 0."""
+        return self._rank == 0
 
     @property
     def dtype(self) -> torch.dtype:
@@ -259,7 +264,7 @@ def _through(way: list[nn.Module], function: Callable[..., Any], inputs: dict[st
 
 @contextlib.contextmanager
 def _without_hooks_of_deepspeed(model: nn.Module) -> Iterator[None]:
-    """Without ZeRO-3's hooks, which gather ahead of need in an order learnt in training; afterwards they are as before."""
+    """Without ZeRO-3's hooks, which gather ahead of need in an order learnt in training; afterwards as before."""
     kept = []
     for module in model.modules():
         for hooks in (module._forward_pre_hooks, module._forward_hooks):

@@ -4,7 +4,8 @@ A part is what the ranks put together at one time: the weights of a block under 
 ZeRO-3. Under tensor parallelism nothing is put together, but the ranks of a group add up what each of them computed.
 
 Private names: torch 2.15 (`fully_shard`'s state has no public reading, and no public way to forget the forwards that no
-backward follows), DeepSpeed 0.19 (attributes of its parameters). `tests/faults/test_live_ranks.py` fails where they change.
+backward follows), DeepSpeed 0.19 (attributes of its parameters). `tests/faults/test_live_ranks.py` fails where they
+change.
 """
 
 from __future__ import annotations
@@ -30,15 +31,21 @@ class Part(ABC):
         name: of its module within the model.
         modules: before each of these runs the part must be whole.
         gathered_by_wrapper: whether the wrapper's own hook puts it together, once all ranks are there.
-        dtype: the type that it computes in, None for that of the weights.
-        device: where it computes, None for where the weights lie.
     """
 
     name: str
     modules: Sequence[nn.Module]
     gathered_by_wrapper = True
-    dtype: torch.dtype | None = None
-    device: torch.device | None = None
+
+    @property
+    def dtype(self) -> torch.dtype | None:
+        """The type that it computes in, None for that of the weights."""
+        return None
+
+    @property
+    def device(self) -> torch.device | None:
+        """Where it computes, None for where the weights lie."""
+        return None
 
     @property
     @abstractmethod
@@ -103,12 +110,10 @@ class FullyShardPart(Part):
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """The type that it computes in, where that is not the weights' own."""
         return self._state._mp_policy.param_dtype  # type: ignore[no-any-return]
 
     @property
-    def device(self) -> torch.device:
-        """Where it computes; its pieces may lie elsewhere."""
+    def device(self) -> torch.device | None:
         return self._state._device  # type: ignore[no-any-return]
 
     def mesh_dimensions(self) -> Iterator[tuple[int, int]]:
@@ -170,12 +175,10 @@ class FlatPart(Part):
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """The type that it computes in, where that is not the weights' own."""
         return self._module.mixed_precision.param_dtype  # type: ignore[no-any-return]
 
     @property
-    def device(self) -> torch.device:
-        """Where it computes; its pieces may lie elsewhere."""
+    def device(self) -> torch.device | None:
         return self._module.compute_device  # type: ignore[no-any-return]
 
     @property
@@ -303,4 +306,6 @@ def _sharing_ranks(parameter: nn.Parameter, data_dimensions: Mapping[int, int]) 
     spread = [dim for dim in range(first, mesh.ndim) if parameter.placements[dim].is_shard()]
     if place is None or not spread:
         return ()
-    return tuple(mesh.mesh[tuple(slice(None) if d in spread else place[d] for d in range(mesh.ndim))].flatten().tolist())
+    return tuple(
+        mesh.mesh[tuple(slice(None) if d in spread else place[d] for d in range(mesh.ndim))].flatten().tolist()
+    )

@@ -41,9 +41,10 @@ class Watchdog:
     def __enter__(self) -> Watchdog:
         self._round += 1
         if self._ranks > 1:
-            self._store = distributed.PrefixStore(
-                f"radar-{self._round}", distributed.distributed_c10d._get_default_store()
-            )
+            store = (
+                distributed.distributed_c10d._get_default_store()
+            )  # where the ranks met; there is no public way to it
+            self._store = distributed.distributed_c10d.PrefixStore(f"radar-{self._round}", store)
             self._over = threading.Event()
             self.at(ALONE)
             threading.Thread(target=self._watch, args=(self._over,), name="radar-watchdog", daemon=True).start()
@@ -85,4 +86,3 @@ class Watchdog:
                 print(f"radar: {self.others()}. Ended; this is where it was:", file=sys.stderr, flush=True)
                 faulthandler.dump_traceback(all_threads=True)
                 os._exit(1)
-

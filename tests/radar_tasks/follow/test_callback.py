@@ -178,7 +178,7 @@ def test_two_ranks_share_the_questions(tmp_path):
     here = Path(__file__).parent
     script = tmp_path / "two.py"
     script.write_text(TWO_RANKS.format(here=str(here), tests=str(here.parents[1]), out=str(tmp_path)))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29677"]
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run([*launcher, str(script)], check=False, env=env, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr

@@ -21,7 +21,7 @@ from radar_tasks.harness.evaluation import replace_folder
 from radar_tasks.results import find_runs, load_run
 
 TASKS = ["radar_mini_colour"]
-LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2"]
+LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -328,7 +328,7 @@ def test_two_processes_share_each_checkpoint_and_a_damaged_one_stops_nobody(trac
     """Three questions for two ranks."""
     root, _, said = tracked
     track = ["-m", "radar_tasks.cli", "track", root / "step-*", "--tasks", *TASKS, "--limit", 3, "--output", tmp_path]
-    done = launch("--master_port", 29671, *track)
+    done = launch(*track)
     assert done.returncode != 0
     lines = [line for line in done.stdout.splitlines() if line.strip()]
     assert [line.split()[:2] for line in lines] == [line.split()[:2] for line in said], done.stdout + done.stderr
@@ -381,7 +381,7 @@ say("never")
 
 def test_ranks_agree_on_failures_and_a_bug_on_one_ends_the_job(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
-    done = launch("--master_port", 29673, tmp_path / "script.py")
+    done = launch(tmp_path / "script.py")
     assert done.returncode != 0
     assert sorted(done.stdout.splitlines()) == [
         "fine rank0",

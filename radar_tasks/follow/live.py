@@ -1,0 +1,252 @@
+"""`LiveEvaluator`: SDS of a model where it trains, however its weights are spread, from any training loop."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from radar_tasks.errors import CheckpointError, RadarError, ResultsError
+from radar_tasks.follow.measurement_folder import MeasuredSource, write_measurement
+from radar_tasks.follow.schedule import Schedule
+from radar_tasks.harness.aggregation import of_question
+from radar_tasks.questions import Question
+from radar_tasks.results import SourceSamples, samples_of
+from radar_tasks.results.tracker_values import tracker_values
+from radar_tasks.scoring import OptionScore, Scorer
+from radar_tasks.scoring.checkpoints import from_model
+from radar_tasks.scoring.engine.lockstep import PATIENCE, Lockstep, RanksApartError, StoppedError
+from radar_tasks.store import open_source
+from radar_tasks.store.document_order import document_order
+
+logger = logging.getLogger("radar")
+
+BATCH = 16
+"""Most questions a batch. A measurement shall need less memory than a training step, whose batches are small."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one rank has to tell the others.
+
+    Attributes:
+        scores: one an option, by the question's place among all.
+        reason: why it could not go on, "" if it could.
+    """
+
+    scores: Mapping[int, Sequence[OptionScore]]
+    reason: str = ""
+
+
+class LiveEvaluator:
+    """Measures a model in training, from any loop:
+
+        radar = LiveEvaluator(model, processor, ["mmbench", "spatial"], every=500, output="results/exp1")
+        for step, batch in enumerate(loader):
+            ...
+            if step in radar.schedule:
+                numbers = radar.measure(step)
+
+    The model is given as the loop calls it: bare, or wrapped by DistributedDataParallel, FSDP (`fully_shard` or
+    FullyShardedDataParallel), DeepSpeed ZeRO, torch.compile, PEFT, tensor parallelism, or several of these. How its
+    weights are spread is found out, and no rank ever holds all of them. Every rank makes an evaluator and measures at
+    the same steps; questions are shared among the ranks that do not see the same data anyway.
+
+    Weights, gradients, optimizer, modes, random states and compiled graphs are as before afterwards.
+
+    Args:
+        model: of transformers, multimodal, perhaps wrapped.
+        processor: the model's.
+        sources: of the store or the embedded sample, e.g. `["mmbench", "mini_sum"]`.
+        questions: questions a source, a stratified part, the same at every step; None for all.
+        every, first, per_doubling: the schedule, see `Schedule`; every 500 steps where nothing is said.
+        output: folder for the results, one a measurement (`step-000100`), which `radar analyze`, `compare` and `report`
+            read; None for none.
+        log: called on the first rank with the numbers and the step: `lambda numbers, step: wandb.log(numbers, step)`.
+        batch_size: most questions a batch; halved when memory runs out.
+        patience: seconds that a rank waits for others before an error says which did not come.
+        options: further arguments of `radar_tasks.scoring.checkpoints.from_model`, e.g. `prompt_format`.
+
+    Attributes:
+        schedule: the steps to measure at.
+        refused: for each source why questions are left out, one text a question: its processor refuses a picture, say.
+
+    Raises:
+        RadarError: an impossible schedule.
+        DataError: a source is missing.
+        CheckpointError: no transformers model, a processor that does not fit, or no question that can be asked.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        processor: Any,
+        sources: Sequence[str],
+        *,
+        questions: int | None = 200,
+        every: int | None = None,
+        first: int | None = None,
+        per_doubling: int | None = None,
+        output: str | Path | None = None,
+        log: Callable[[dict[str, float], int], None] | None = None,
+        batch_size: int = BATCH,
+        patience: float = PATIENCE,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.schedule = Schedule(every, first, per_doubling)
+        self._tables = {source: open_source(source) for source in sources}
+        self._lockstep = Lockstep(model, patience)
+        self._checkpoint = from_model(self._lockstep.model, processor, **(options or {}))
+        self._scorer = Scorer(self._checkpoint, batch_size=batch_size, lockstep=self._lockstep)
+        self._limit, self._log = questions, log
+        self._output = None if output is None else Path(output)
+        self._before: dict[str, SourceSamples] | None = None
+        asked = [question for source in self._tables for question in self._part(source)]
+        refused = self._refused(asked)
+        self._questions = [question for k, question in enumerate(asked) if k not in refused]
+        self.refused: dict[str, list[str]] = {source: [] for source in self._tables}
+        for k, reason in refused.items():
+            self.refused[asked[k].source].append(reason)
+        for source, reasons in self.refused.items():
+            if all(question.source != source for question in self._questions):
+                raise CheckpointError(
+                    f"no question of {source} can be asked: {reasons[0] if reasons else 'it has none'}"
+                )
+            if reasons and self._lockstep.is_first:
+                logger.warning("%s: %d questions are left out, the first because: %s", source, len(reasons), reasons[0])
+
+    def __len__(self) -> int:
+        """Questions a measurement."""
+        return len(self._questions)
+
+    def measure(self, step: int) -> dict[str, float]:
+        """Scores the model as it is now; every rank must call this.
+
+        Args:
+            step: the training step, for the results.
+
+        Returns:
+            The same on every rank: `radar/<source>_<metric>` and `radar/<ability>_<metric>` (see
+            `radar_tasks.results.tracker_values`) for SDS, accuracy, margin and answer loss, half-widths of 95 %
+            intervals, changes since the last measurement, and `radar/seconds`.
+
+        Raises:
+            CheckpointError: scoring failed on some rank; all ranks raise it, and the model is as before.
+            RanksApartError: other ranks did not come within `patience`.
+            ResultsError: the results cannot be written.
+        """
+        started = time.perf_counter()
+        measured = self._measured(self._scores())
+        sources = {
+            str(source.data["source"]): samples_of(
+                [record["sds"] for record in source.records], dict(source.data), source.leaf, source.by_category
+            )
+            for source in measured
+        }
+        numbers = tracker_values(sources, self._before)
+        self._before = sources
+        numbers["radar/seconds"] = round(time.perf_counter() - started, 3)
+        reason = self._keep(step, measured, numbers) if self._lockstep.is_first else ""
+        numbers, reason = self._lockstep.gathered((numbers, reason))[0]  # seconds differ
+        if reason:
+            raise ResultsError(reason)
+        return numbers
+
+    def _scores(self) -> Mapping[int, Sequence[OptionScore]]:
+        """The scores of all questions, each asked of one group of ranks.
+
+        Raises:
+            CheckpointError: a rank has met an error; raised by all.
+        """
+        mine = range(self._lockstep.share, len(self._questions), self._lockstep.shares)
+        share = Share({})
+        with self._lockstep:
+            try:
+                scored = self._scorer.score([self._questions[index] for index in mine])
+                scores = {mine[index]: options for index, options in scored}
+                self._lockstep.finish()
+                share = Share(scores)
+            except RanksApartError:
+                raise  # there is nobody to tell
+            except StoppedError:
+                pass
+            except Exception as error:  # whatever it is, the other ranks must not wait for this one
+                share = Share({}, _in_words(error))
+                self._lockstep.stop()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        shares = self._lockstep.gathered(share)
+        for rank, other in enumerate(shares):
+            if other.reason:
+                where = f"rank {rank} of {len(shares)}: " if len(shares) > 1 else ""
+                raise CheckpointError(where + other.reason)
+        return {index: options for other in shares for index, options in other.scores.items()}
+
+    def _measured(self, scores: Mapping[int, Sequence[OptionScore]]) -> list[MeasuredSource]:
+        """What came out for each source."""
+        measured = []
+        for source, table in self._tables.items():
+            asked = [(question, scores[k]) for k, question in enumerate(self._questions) if question.source == source]
+            measured.append(
+                MeasuredSource(
+                    data=table.manifest.for_results(),
+                    prompts=["<image>".join(question.text) for question, _ in asked],
+                    records=[
+                        of_question(vars(question), [dataclasses.asdict(score) for score in options])
+                        for question, options in asked
+                    ],
+                    refused=self.refused[source],
+                )
+            )
+        return measured
+
+    def _keep(self, step: int, measured: Sequence[MeasuredSource], numbers: dict[str, float]) -> str:
+        """Writes and logs on the first rank; the reason if that failed, for the others."""
+        scoring = {
+            **self._checkpoint.describe(),
+            **self._scorer.describe(),
+            "blind": self._checkpoint.options.blind,
+            "seconds": numbers["radar/seconds"],
+            "questions_scored": len(self),
+            **{name: version(name) for name in ("torch", "transformers")},
+            "radar": version("lmms-eval-radar"),
+        }
+        try:
+            if self._output is not None:
+                write_measurement(self._output / f"step-{step:06d}", measured, scoring, self._limit)
+            if self._log is not None:
+                self._log(dict(numbers), step)
+        except Exception as error:  # `log` is the user's
+            return _in_words(error)
+        return ""
+
+    def _part(self, source: str) -> list[Question]:
+        """The first questions of a source in the order in which a limit takes them."""
+        table = self._tables[source]
+        order = document_order(table.headers())
+        return [table[index] for index in order[: self._limit]]
+
+    def _refused(self, asked: Sequence[Question]) -> dict[int, str]:
+        """Which questions the checkpoint cannot be asked, and why; each rank looks at some.
+
+        That is settled once and before anything is scored, so that every step is measured on the same questions.
+        """
+        found: dict[int, str] = {}
+        for k in range(self._lockstep.share, len(asked), self._lockstep.shares):
+            try:
+                self._checkpoint.encode(asked[k])
+            except Exception as error:  # a processor may raise anything
+                found[k] = f"{asked[k].source}, {_in_words(error)}"
+        everyone = {k: reason for other in self._lockstep.gathered(found) for k, reason in other.items()}
+        return dict(sorted(everyone.items()))
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, RadarError) else f"{type(error).__name__}: {error}"
