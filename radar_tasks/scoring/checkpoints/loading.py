@@ -17,8 +17,8 @@ from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions, checkp
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognition import recognise
 from radar_tasks.scoring.checkpoints.weights import check_finite, check_vocabulary
+from radar_tasks.scoring.checkpoints.wrappers import unwrapped_model
 from radar_tasks.scoring.encoding.prompt_formats import resolve_format
-from radar_tasks.scoring.wrappers import unwrapped_model
 
 
 def load(options: CheckpointOptions) -> Checkpoint:

@@ -29,9 +29,9 @@ from torch import distributed, nn
 from torch.distributed.fsdp import FullyShardedDataParallel
 
 from radar_tasks.errors import RadarError
+from radar_tasks.scoring.checkpoints.wrappers import called_model, unwrapped_model
 from radar_tasks.scoring.engine.sharded_parts import Part, parts_of, ranks_of_one_question
 from radar_tasks.scoring.engine.watchdog import Watchdog
-from radar_tasks.scoring.wrappers import called_model, unwrapped_model
 
 NOTHING = 1 << 40
 """What a rank names that wants no part. Stopping is a negative number: the first in every order."""

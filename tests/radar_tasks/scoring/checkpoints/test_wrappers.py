@@ -9,7 +9,7 @@ from torch.nn.parallel import DataParallel, DistributedDataParallel
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import from_model
-from radar_tasks.scoring.wrappers import called_model, unwrapped_model
+from radar_tasks.scoring.checkpoints.wrappers import called_model, unwrapped_model
 
 
 @pytest.fixture
