@@ -57,9 +57,9 @@ def import_(
     from radar_tasks.sources.benchmark import BenchmarkSettings, BenchmarkSource
     from radar_tasks.sources.benchmark_columns import given_columns
     from radar_tasks.sources.benchmark_recipes import benchmark_recipes
-    from radar_tasks.store.home import check_own_name
+    from radar_tasks.store.home import check_benchmark_name
 
-    check_own_name(name)
+    check_benchmark_name(name)
     recipe = benchmark_recipes().get(name)
     if recipe is None and location is None:
         raise DataError(f"there is no recipe {name!r} (radar data recipes lists them); say where it is: --from FILE")

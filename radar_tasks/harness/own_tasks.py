@@ -1,4 +1,4 @@
-"""Tasks of the sources that users made themselves (`radar data new`): one YAML each, as lmms-eval wants it."""
+"""Tasks of the sources that users made themselves (`radar data new`, `radar data import`), as lmms-eval wants them."""
 
 from __future__ import annotations
 
@@ -9,20 +9,26 @@ from loguru import logger
 from radar_tasks import paths
 from radar_tasks.errors import RadarError
 from radar_tasks.files import write_whole
+from radar_tasks.questions import ABILITIES
+from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.home import data_home, stored_names
 
 
 def own_task_folder() -> Path | None:
-    """A folder with a task `radar_<name>` for every source in the store that is none of M3-Bench's.
+    """A folder with what lmms-eval is to know beside the tasks that are shipped.
+
+    That is a task `radar_<name>` for every source in the store that is neither M3-Bench's nor has a recipe. Once
+    benchmarks with recipes are there, the groups `radar_more_perception` and `radar_more_reasoning` hold those, instead
+    of all that there are recipes for.
 
     The files name the base by its place in this installation, so they are brought up to date at every start. None
     where there is no such source, or where the data home cannot be written.
     """
     folder = data_home() / "tasks" / "lmms_eval"
-    own = [name for name in stored_names() if name not in PUBLISHED]
-    if not own:
-        return None
+    stored = stored_names()
+    recipes = benchmark_recipes()
+    own = [name for name in stored if name not in PUBLISHED and name not in recipes]
     base = paths.task_configs("lmms_eval") / "_base_yaml"
     wanted = {
         folder / f"radar_{name}.yaml": (
@@ -30,6 +36,13 @@ def own_task_folder() -> Path | None:
         )
         for name in own
     }
+    for ability in ABILITIES:
+        members = [f"  - radar_{name}\n" for name in stored if name in recipes and recipes[name].ability == ability]
+        if members:
+            group = f"radar_more_{ability}"
+            wanted[folder / f"{group}.yaml"] = f"group: {group}\ntask:\n{''.join(members)}metadata: {{version: 1.0}}\n"
+    if not wanted:
+        return None
     try:
         for file, text in wanted.items():
             if not file.is_file() or file.read_text(encoding="utf-8") != text:
@@ -37,6 +50,6 @@ def own_task_folder() -> Path | None:
         for file in set(folder.glob("*.yaml")) - set(wanted):
             file.unlink(missing_ok=True)
     except (OSError, RadarError) as error:
-        logger.warning(f"The tasks {', '.join(f'radar_{name}' for name in own)} are not available: {error}")
+        logger.warning(f"The tasks {', '.join(file.stem for file in wanted)} are not available: {error}")
         return None
     return folder

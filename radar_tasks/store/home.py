@@ -8,11 +8,12 @@ from pathlib import Path
 
 from radar_tasks import paths
 from radar_tasks.errors import DataError, did_you_mean
+from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.manifest import SOURCE_NAME
 from radar_tasks.store.table import QuestionTable
 
-GROUPS = ("perception", "reasoning")
+GROUPS = ("perception", "reasoning", "more", "more_perception", "more_reasoning")
 """What follows `radar_` in the names of groups."""
 
 
@@ -47,6 +48,15 @@ def source_names() -> list[str]:
 
 def check_own_name(name: str) -> None:
     """Raises `DataError` if a user's own source cannot be called this: no name at all, or one that is taken."""
+    check_benchmark_name(name)
+    if name in benchmark_recipes():
+        raise DataError(
+            f"radar_{name} is the task of a public benchmark (radar data import {name}); choose another name"
+        )
+
+
+def check_benchmark_name(name: str) -> None:
+    """As `check_own_name`, but the name of a recipe is one that a public benchmark can have."""
     source_path(name)
     if name in PUBLISHED or name in GROUPS or name == "mini" or name.startswith("mini_"):
         raise DataError(f"radar_{name} is a task of the benchmark already; choose another name")
@@ -70,11 +80,14 @@ def _names_in(folder: Path) -> list[str]:
 
 def _how_to_get(source: str) -> str:
     lines = [f"the data of {source!r} is not in {store_folder()}."]
-    if source not in PUBLISHED:
-        near = did_you_mean(source, [*PUBLISHED, *source_names()])
+    if source in benchmark_recipes():
+        lines.append(f"From the public data set:  radar data import {source}  (a local copy: --from FILE_OR_FOLDER)")
+    elif source not in PUBLISHED:
+        near = did_you_mean(source, [*PUBLISHED, *source_names(), *benchmark_recipes()])
         lines.append(
             f"It is none of M3-Bench's sources.{near} Make it from a table:  radar data new {source} --table FILE"
         )
+        lines.append(f"From a multiple-choice benchmark:  radar data import {source} --from FILE")
     else:
         lines.append("From the official release:  radar data download  (once there: radar data prepare FOLDER_OR_ZIP)")
         if PUBLISHED[source].public:

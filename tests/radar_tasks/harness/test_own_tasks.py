@@ -11,6 +11,9 @@ from PIL import Image
 
 from radar_tasks import paths
 from radar_tasks.harness.own_tasks import own_task_folder
+from radar_tasks.questions import ABILITIES
+from radar_tasks.sources.benchmark import BenchmarkSource
+from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.sources.own_table import TableSource
 from radar_tasks.store import source_path
@@ -55,9 +58,27 @@ def test_lmms_eval_finds_them_all(birds):
     assert manager.task_index["radar_birds"]["type"] == "task"
     leaves = manager.load_task_or_group(["radar_birds"])
     assert len(leaves["radar_birds"].documents) == 2
+    assert {"radar_mmstar", "radar_more_perception", "radar_more_reasoning"} <= set(manager.task_index)
     assert {"radar", "radar_perception", "radar_reasoning", *(f"radar_{name}" for name in PUBLISHED)} <= set(
         manager.task_index
     )
+
+
+def test_the_groups_of_public_benchmarks_hold_what_is_imported(birds, tmp_path):
+    folder = paths.task_configs("lmms_eval") / "radar_more"
+    for ability in ABILITIES:
+        expected = [f"radar_{name}" for name, recipe in benchmark_recipes().items() if recipe.ability == ability]
+        assert yaml.safe_load((folder / f"radar_more_{ability}.yaml").read_text())["task"] == expected
+    for name in benchmark_recipes():
+        leaf = yaml.safe_load((folder / f"radar_{name}.yaml").read_text())
+        assert (leaf["task"], leaf["dataset_name"]) == (f"radar_{name}", name)
+    rows = [{"question": "Who eats?", "options": ["owl", "mouse"], "answer": k, "image": "p.png"} for k in range(2)]
+    (tmp_path / "b.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    recipe = benchmark_recipes()["ai2d"]
+    prepare([BenchmarkSource("ai2d", str(tmp_path / "b.jsonl"), recipe.settings())], False, lambda source, count: None)
+    own = own_task_folder()
+    assert sorted(file.name for file in own.iterdir()) == ["radar_birds.yaml", "radar_more_reasoning.yaml"]
+    assert yaml.safe_load((own / "radar_more_reasoning.yaml").read_text())["task"] == ["radar_ai2d"]
 
 
 def test_groups_hold_the_catalogue_in_its_order():

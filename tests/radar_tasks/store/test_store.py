@@ -297,8 +297,10 @@ def test_a_missing_source_says_how_to_get_it():
     assert "rebuild" not in str(told.value)
     with pytest.raises(DataError, match="radar data rebuild mmbench"):
         open_source("mmbench")
-    with pytest.raises(DataError, match="radar data new birds --table"):
+    with pytest.raises(DataError, match=r"(?s)radar data new birds --table.*radar data import birds --from"):
         open_source("birds")
+    with pytest.raises(DataError, match="radar data import mmstar"):
+        open_source("mmstar")
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "A", "x" * 65, ".x", "x.parquet"])
@@ -307,7 +309,7 @@ def test_a_name_of_a_source_cannot_point_elsewhere(name):
         source_path(name)
 
 
-@pytest.mark.parametrize("name", ["mmbench", "mini", "mini_x", "perception", "reasoning"])
+@pytest.mark.parametrize("name", ["mmbench", "mini", "mini_x", "perception", "reasoning", "more_perception", "mmstar"])
 def test_names_that_are_taken(name):
     with pytest.raises(DataError, match="task of the benchmark already"):
         check_own_name(name)
