@@ -23,6 +23,7 @@ from radar_tasks.cli import (
     path,
     plot,
     report,
+    results,
     samples,
     track,
 )
@@ -67,6 +68,7 @@ app.command("leaderboard", rich_help_panel=LOOK)(leaderboard.command)
 app.command("agreement", rich_help_panel=LOOK)(agreement.command)
 app.command("plot", rich_help_panel=LOOK)(plot.command)
 app.command("export", rich_help_panel=LOOK)(export.command)
+app.add_typer(results.app, name="results", rich_help_panel=LOOK)
 app.add_typer(data.app, name="data", rich_help_panel=PREPARE)
 app.add_typer(checkpoint.app, name="checkpoint", rich_help_panel=PREPARE)
 app.command("doctor", rich_help_panel=PREPARE)(doctor.command)

@@ -28,6 +28,7 @@ from radar_tasks.results.merging import merged, named_apart
 from radar_tasks.results.metrics import value
 from radar_tasks.results.model import CheckpointResult, SourceSamples
 from radar_tasks.results.origin import date_of, experiment_names, release_of
+from radar_tasks.results.packed import read_packed
 from radar_tasks.results.samples_file import Asked, table_of
 from radar_tasks.results.schema import SCORE_TOLERANCE, DataDescription, LeafConfig, ResultsFile, first_problem
 from radar_tasks.run_arguments import model_arguments
@@ -69,10 +70,16 @@ def find_runs(paths: Iterable[Path | str], progress: Progress | None = None) -> 
     Raises:
         ResultsError: a path without any RADAR results, or see `load_run`.
     """
-    places = [attempts for path in map(Path, paths) for attempts in _attempts_at(path)]
+    packed: list[CheckpointResult] = []
+    places: list[list[_Attempt]] = []
+    for path in map(Path, paths):
+        if path.is_file() and path.suffix == ".parquet":
+            packed += read_packed(path)
+        else:
+            places += _attempts_at(path)
     cache = ColumnCache(data_home() / "results")
     reading = _Reading(cache, progress, sum(attempts[0].size for attempts in places))
-    read: dict[Path, CheckpointResult] = {}
+    read = {run.file.absolute(): run for run in packed}
     for attempts in places:
         run = _newest_complete(attempts, reading)
         read.setdefault(run.file.resolve(), run)

@@ -8,7 +8,7 @@ count as `1.0`). So the quick way only has to be as strict as the slow one, and 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -149,45 +149,58 @@ def _quickly(data: bytes) -> tuple[pa.StructArray, pa.StringArray] | None:
 
 def _sound(record: pa.StructArray, in_mean: bool) -> bool:
     """Whether the records keep every rule of `radar_tasks.results.schema.Record`."""
+    columns = {name: record.field(name) for name in (field.name for field in _RECORD)}
+    held = {name: columns[name] for name in (*SCORES, "tokens") if columns[name].null_count < len(record)}
+    offsets = sound_questions(columns)
+    if offsets is None or not ("logprob" in held or "logprob_sum" in held):
+        return False
+    ragged = {name: sound_numbers(name, column, offsets) for name, column in held.items()}
+    answer = np.asarray(columns["answer"])
+    scores = {name: column for name, column in ragged.items() if column is not None}
+    return len(scores) == len(held) and _scores_agree(record, scores, answer, in_mean)
+
+
+def sound_questions(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> IntArray | None:
+    """(N+1,) offsets of the options where what was asked keeps the rules, None where it does not.
+
+    Args:
+        columns: `q_id`, `image_id`, `category`, `options`, `answer`, `bytes` of the types of a samples line.
+    """
     needed = ("q_id", "image_id", "category", "options", "answer", "bytes")
-    if any(record.field(name).null_count for name in needed) or len(record.field("q_id").unique()) < len(record):
-        return False
-    options = record.field("options")
-    offsets = offsets_of(options)
-    answer = np.asarray(record.field("answer"))
-    if np.diff(offsets).min() < 2 or options.values.null_count or not _within(answer, np.diff(offsets)):
-        return False
-    ragged: dict[str, Ragged] = {}
-    for name in (*SCORES, *COUNTS):
-        column = record.field(name)
-        if column.null_count == len(column):
-            continue
-        if column.null_count or column.values.null_count or not np.array_equal(offsets_of(column), offsets):
-            return False
-        ragged[name] = Ragged(flat(column), offsets)
-    means = [ragged[name].values for name in ("logprob", "logprob_sum") if name in ragged]
-    return (
-        bool(means)
-        and all((values <= ROUNDING).all() for values in means)
-        and all((ragged[name].values > 0).all() for name in COUNTS if name in ragged)
-        and all(np.isfinite(ragged[name].values).all() for name in SCORES if name in ragged)
-        and _scores_agree(record, ragged, answer, in_mean)
+    if any(columns[name].null_count for name in needed) or len(columns["q_id"].unique()) < len(columns["q_id"]):
+        return None
+    offsets = offsets_of(columns["options"])
+    counts, answer = np.diff(offsets), np.asarray(columns["answer"])
+    sound = (
+        len(counts) > 0
+        and counts.min() >= 2
+        and pc.list_flatten(columns["options"]).null_count == 0
+        and bool(((answer >= 0) & (answer < counts)).all())
+        and sound_numbers("bytes", columns["bytes"], offsets) is not None
     )
+    return offsets if sound else None
 
 
-def _within(answer: IntArray, counts: IntArray) -> bool:
-    return bool(((answer >= 0) & (answer < counts)).all())
-
-
-def _scores_agree(record: pa.StructArray, ragged: dict[str, Ragged], answer: IntArray, in_mean: bool) -> bool:
-    printed = record.field("score").to_numpy(zero_copy_only=False)  # NaN where there is none
-    if in_mean:
-        said = ragged.get("logprob")
+def sound_numbers(name: str, column: pa.Array | pa.ChunkedArray, offsets: IntArray) -> Ragged | None:
+    """A column of numbers of options where they keep the rules: one an option, finite, counts above 0, and
+    log-probabilities not."""
+    if column.null_count or not np.array_equal(offsets_of(column), offsets) or pc.list_flatten(column).null_count:
+        return None
+    values = flat(column)
+    if name in COUNTS:
+        sound = bool((values > 0).all())
     else:
-        total = ragged.get("logprob_sum")
-        said = None if total is None else total.with_values(total.values / ragged["bytes"].values)
+        sound = bool(np.isfinite(values).all() and (name == "logit" or (values <= ROUNDING).all()))
+    return Ragged(values, offsets) if sound else None
+
+
+def _scores_agree(record: pa.StructArray, ragged: Mapping[str, Ragged], answer: IntArray, in_mean: bool) -> bool:
+    printed = record.field("score").to_numpy(zero_copy_only=False)  # NaN where there is none
+    said = ragged.get("logprob" if in_mean else "logprob_sum")
     if said is None:
         return True
+    if not in_mean:
+        said = said.with_values(said.values / flat(record.field("bytes")))
     return not (np.abs(printed - answer_probability(said, answer)) > SCORE_TOLERANCE).any()
 
 
