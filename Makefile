@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
 UV := .uv/bin/uv
 READY := $(VENV)/.ready
-SOURCES := radar_metrics radar_tasks tests benchmarks examples packaging
+SOURCES := radar_metrics radar_tasks tests benchmarks examples packaging studies
 
 # Without compiled modules every start of Python costs ten seconds more; some machines forbid writing them.
 unexport PYTHONDONTWRITEBYTECODE

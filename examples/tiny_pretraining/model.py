@@ -53,28 +53,42 @@ def make_processor(texts: Iterable[str]) -> Qwen2VLProcessor:
     return Qwen2VLProcessor(Qwen2VLImageProcessor(**patches), fast, Qwen2VLVideoProcessor(**patches))
 
 
-def make_model(processor: Qwen2VLProcessor) -> Qwen2VLForConditionalGeneration:
-    """The untrained model; draw its weights after `transformers.set_seed`."""
+WIDTH = 128
+
+
+def make_model(processor: Qwen2VLProcessor, width: int = WIDTH) -> Qwen2VLForConditionalGeneration:
+    """The untrained model; draw its weights after `transformers.set_seed`.
+
+    Args:
+        processor: whose tokens it knows.
+        width: of the language model, a multiple of 32; the vision tower is three quarters as wide.
+    """
+    half_head = width // 8
+    sections = [half_head // 4, half_head * 3 // 8, half_head - half_head // 4 - half_head * 3 // 8]  # of M-RoPE
     token = processor.tokenizer.convert_tokens_to_ids
     config = Qwen2VLConfig(
         text_config={
             "vocab_size": len(processor.tokenizer),
-            "hidden_size": 128,
-            "intermediate_size": 256,
+            "hidden_size": width,
+            "intermediate_size": 2 * width,
             "num_hidden_layers": 3,
             "num_attention_heads": 4,
             "num_key_value_heads": 2,
             "max_position_embeddings": 1024,
             "initializer_range": 0.05,  # wider than for wide layers: 0.02 took twice as many steps to see anything
-            "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "mrope_section": [4, 6, 6]},
+            "rope_parameters": {
+                "rope_type": "default",
+                "rope_theta": 10000.0,
+                "mrope_section": sections,
+            },
             "bos_token_id": token(SPECIAL[0]),
             "eos_token_id": token(SPECIAL[0]),
             "pad_token_id": token(SPECIAL[0]),
         },
         vision_config={
             "depth": 3,
-            "embed_dim": 96,
-            "hidden_size": 128,
+            "embed_dim": width * 3 // 4,
+            "hidden_size": width,
             "num_heads": 4,
             "mlp_ratio": 2,
             "patch_size": PATCH,

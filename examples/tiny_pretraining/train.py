@@ -15,9 +15,11 @@ import logging
 import shutil
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import (
     Qwen2VLForConditionalGeneration,
     Qwen2VLProcessor,
@@ -34,8 +36,8 @@ from radar_tasks import paths
 from radar_tasks.training import RadarCallback
 
 sys.path.insert(0, str(Path(__file__).parent))
-from documents import IMAGE, Document, Documents
-from model import make_model, make_processor
+from documents import IMAGE, KINDS, Document, Documents, Mix
+from model import WIDTH, make_model, make_processor
 
 STEPS = 2400
 KEPT = (0, 100, 200, 400, 600, 1000, 1600, 2400)
@@ -55,7 +57,7 @@ class Collator:
     def __call__(self, documents: Sequence[Document]) -> dict[str, torch.Tensor]:
         batch = self.processor(
             text=[document.text for document in documents],
-            images=[picture for document in documents for picture in document.pictures],
+            images=[picture for document in documents for picture in document.pictures] or None,
             padding=True,
             return_tensors="pt",
         )
@@ -102,24 +104,98 @@ def keep(out: Path, step: int, model: Qwen2VLForConditionalGeneration, processor
     return folder
 
 
-def pretrain(
-    out: Path,
-    steps: int = STEPS,
-    kept: Sequence[int] = KEPT,
-    batch: int = BATCH,
-    seed: int = SEED,
-    *,
-    measure_every: int = 0,
-) -> None:
-    """Train for `steps` steps of `batch` documents and write the checkpoints `kept` under `out`.
+@dataclass(frozen=True)
+class Recipe:
+    """One pre-training; the defaults are those of the shipped checkpoints.
+
+    The learning rate rises over the first twentieth and falls along a cosine to 0 where the run ends, so a run that is
+    cut short is not a shorter run.
+
+    Attributes:
+        steps: of the whole run.
+        kept: steps whose checkpoints are written; 0 is the model before training.
+        batch: documents a step.
+        seed: of weights and documents.
+        width: of the language model; the learning rate goes with 1 / width.
+        pool: so many different documents, repeated; None for a new one each time.
+        mixes: (step, shares of kinds of documents) from which on a mix holds.
+        in_order: whether documents come as they are numbered, which mixes by step need, or shuffled.
+        pictures: whether documents have their pictures.
+        tokenizer_seed: of the documents that the tokenizer is learnt from; None for `seed`.
+        frozen: parts that are not trained: `tower` (vision without its projector) and `language`.
+        language, tower: checkpoints whose weights of that part training starts from.
+        everything: a checkpoint whose weights training starts from.
+    """
+
+    steps: int = STEPS
+    kept: Sequence[int] = KEPT
+    batch: int = BATCH
+    seed: int = SEED
+    width: int = WIDTH
+    pool: int | None = None
+    mixes: Sequence[tuple[int, Mix]] = field(default_factory=lambda: [(0, KINDS)])
+    in_order: bool = False
+    pictures: bool = True
+    tokenizer_seed: int | None = None
+    frozen: Sequence[str] = ()
+    language: Path | None = None
+    tower: Path | None = None
+    everything: Path | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.mixes) > 1 and not self.in_order:
+            raise ValueError("mixes by step need in_order=True")
+        if unknown := set(self.frozen) - {"tower", "language"}:
+            raise ValueError(f"frozen: {', '.join(sorted(unknown))}; there are tower and language")
+
+
+def part_of(weight: str) -> str:
+    """`tower`, `projector` or `language`: the part of Qwen2-VL that a weight belongs to."""
+    if ".visual." not in f".{weight}":
+        return "language"
+    return "projector" if ".merger." in weight else "tower"
+
+
+def start_from(model: Qwen2VLForConditionalGeneration, folder: Path, parts: Sequence[str]) -> None:
+    """Give a model the weights that a checkpoint has for these parts."""
+    own = type(model).from_pretrained(folder, dtype=torch.float32).state_dict()
+    chosen = {name: value for name, value in own.items() if part_of(name) in parts}
+    missing = model.load_state_dict(chosen, strict=False)
+    if missing.unexpected_keys or not chosen:
+        raise ValueError(f"{folder} does not fit this model: {missing.unexpected_keys}")
+
+
+class InOrder(Trainer):
+    """A Trainer that reads documents as they are numbered."""
+
+    def _get_train_sampler(self, train_dataset: Documents | None = None) -> Sampler[int]:
+        return SequentialSampler(train_dataset or self.train_dataset)
+
+
+def pretrain(out: Path, recipe: Recipe | None = None, *, measure_every: int = 0) -> None:
+    """Train as a recipe says and write its checkpoints under `out`.
 
     With `measure_every` the log has perception and reasoning beside the loss, on 20 questions of each source. Goes on
     from the last 500 steps if `out` holds an interrupted run.
     """
+    recipe = recipe or Recipe()
+    steps, batch, seed, kept = recipe.steps, recipe.batch, recipe.seed, recipe.kept
     set_seed(seed)
-    documents = Documents(steps * batch, seed)
-    processor = make_processor(documents[k].text.replace(IMAGE, "") for k in range(min(4000, len(documents))))
-    model = make_model(processor)
+    mixes = [(step * batch, mix) for step, mix in recipe.mixes]
+    documents = Documents(steps * batch, seed, mixes=mixes, pool=recipe.pool, pictures=recipe.pictures)
+    read = documents if recipe.tokenizer_seed is None else Documents(4000, recipe.tokenizer_seed)
+    processor = make_processor(read[k].text.replace(IMAGE, "") for k in range(min(4000, len(read))))
+    set_seed(seed)
+    model = make_model(processor, recipe.width)
+    for folder, parts in (
+        (recipe.everything, ("tower", "projector", "language")),
+        (recipe.language, ("language",)),
+        (recipe.tower, ("tower",)),
+    ):
+        if folder is not None:
+            start_from(model, folder, parts)
+    for name, weight in model.named_parameters():
+        weight.requires_grad_(part_of(name) not in recipe.frozen)
     if 0 in kept:
         keep(out, 0, model, processor)
     trainer_folder = out / "trainer"  # what it needs to go on after an interruption
@@ -128,7 +204,7 @@ def pretrain(
         output_dir=str(trainer_folder),
         max_steps=steps,
         per_device_train_batch_size=batch,
-        learning_rate=2e-3,
+        learning_rate=2e-3 * WIDTH / recipe.width,
         lr_scheduler_type="cosine",
         warmup_steps=steps // 20,
         weight_decay=0.05,
@@ -144,7 +220,7 @@ def pretrain(
         disable_tqdm=True,
         use_cpu=True,
     )
-    trainer = Trainer(
+    trainer = (InOrder if recipe.in_order else Trainer)(
         model=model,
         args=arguments,
         train_dataset=documents,

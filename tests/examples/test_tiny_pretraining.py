@@ -16,23 +16,25 @@ from radar_tasks import paths
 from radar_tasks.sources.sample import LEAVES
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "tiny_pretraining"
+STUDY = Path(__file__).parents[2] / "studies" / "tiny"
 SHIPPED = sorted(paths.checkpoints().glob("step-*"))
 
 
 @pytest.fixture(scope="module")
 def example():
     """The example's modules, imported as its scripts do."""
-    sys.path.insert(0, str(EXAMPLE))
+    sys.path[:0] = [str(EXAMPLE), str(STUDY)]
     try:
         yield {name: importlib.import_module(name) for name in ("documents", "model", "train", "measure")}
     finally:
-        sys.path.remove(str(EXAMPLE))
+        for folder in (EXAMPLE, STUDY):
+            sys.path.remove(str(folder))
 
 
 @pytest.fixture(scope="module")
 def trained(example, tmp_path_factory):
     out = tmp_path_factory.mktemp("run")
-    example["train"].pretrain(out, steps=3, kept=(0, 2, 3), batch=4)
+    example["train"].pretrain(out, example["train"].Recipe(steps=3, kept=(0, 2, 3), batch=4))
     return out
 
 
@@ -81,7 +83,7 @@ def test_training_writes_folders_that_load_by_themselves(trained):
 
 
 def test_what_is_kept_does_not_change_the_run(example, trained, tmp_path):
-    example["train"].pretrain(tmp_path, steps=3, kept=(3,), batch=4)
+    example["train"].pretrain(tmp_path, example["train"].Recipe(steps=3, kept=(3,), batch=4))
     first, again = weights(trained / "step-00003"), weights(tmp_path / "step-00003")
     assert all(torch.equal(first[name], again[name]) for name in first)
 
@@ -120,3 +122,61 @@ def test_the_last_checkpoint_sees_and_perception_leads(ends):
             assert ends[1][leaf.subject].mean() > 1 / leaf.options + 0.2, leaf.subject
     assert mean_of(ends[1], "perception") > 0.8
     assert mean_of(ends[1], "perception") > mean_of(ends[1], "reasoning") > mean_of(ends[0], "reasoning") + 0.05
+
+
+def test_a_pool_is_read_again_in_another_order(example):
+    documents = example["documents"].Documents(30, 3, pool=10)
+    texts = [document.text for document in documents]
+    assert texts[:10] != texts[10:20] != texts[20:]
+    assert sorted(texts[:10]) == sorted(texts[10:20]) == sorted(texts[20:])
+
+
+def test_a_mix_holds_from_its_step_on(example):
+    kinds = example["documents"].KINDS
+    mixes = [(0, {name: share for name, share in kinds.items() if name != "pair"}), (50, {"pair": 1.0})]
+    documents = list(example["documents"].Documents(60, 3, mixes=mixes))
+    assert {len(document.pictures) for document in documents[:50]} == {1}
+    assert {len(document.pictures) for document in documents[50:]} == {2}
+    with pytest.raises(ValueError, match="in_order"):
+        example["train"].Recipe(mixes=mixes)
+
+
+def test_runs_are_one_until_their_mixes_part(example, tmp_path):
+    recipe = example["train"].Recipe
+    common = {"steps": 4, "kept": (2, 4), "batch": 4, "in_order": True, "tokenizer_seed": 7}
+    base = {"single": 1.0}
+    example["train"].pretrain(tmp_path / "a", recipe(**common, mixes=[(0, base)]))
+    example["train"].pretrain(tmp_path / "b", recipe(**common, mixes=[(0, base), (2, {"pair": 1.0})]))
+    before = [weights(tmp_path / run / "step-00002") for run in "ab"]
+    after = [weights(tmp_path / run / "step-00004") for run in "ab"]
+    assert all(torch.equal(before[0][name], before[1][name]) for name in before[0])
+    assert not all(torch.equal(after[0][name], after[1][name]) for name in after[0])
+
+
+def test_frozen_parts_stay_as_the_checkpoints_they_came_from(example, tmp_path):
+    train = example["train"]
+    for seed, name, pictures in ((1, "language", False), (2, "tower", True)):
+        recipe = train.Recipe(steps=1, kept=(1,), batch=2, seed=seed, tokenizer_seed=7, pictures=pictures)
+        train.pretrain(tmp_path / name, recipe)
+    language, tower = tmp_path / "language" / "step-00001", tmp_path / "tower" / "step-00001"
+    recipe = train.Recipe(
+        steps=2, kept=(2,), batch=2, seed=3, tokenizer_seed=7,
+        frozen=("tower", "language"), language=language, tower=tower,
+    )  # fmt: skip
+    train.pretrain(tmp_path / "aligned", recipe)
+    made = weights(tmp_path / "aligned" / "step-00002")
+    origin = {"language": weights(language), "tower": weights(tower), "projector": weights(tower)}
+    parts = {name: train.part_of(name) for name in made}
+    assert set(parts.values()) == {"language", "tower", "projector"}
+    for name, value in made.items():
+        assert torch.equal(value, origin[parts[name]][name]) is (parts[name] != "projector"), name
+
+
+def test_every_run_of_the_study_has_a_recipe(example):
+    study = importlib.import_module("pretrain")
+    plan = study.read_plan()
+    for name, run in plan["runs"].items():
+        recipe = study.recipe_of(plan, name, Path("out"))
+        assert recipe.steps == max(recipe.kept) == run.get("steps", plan["steps"]), name
+        assert set(study.begins_with(run)) <= set(plan["runs"])
+    assert {name for name, run in plan["runs"].items() if not set(run) - {"seed"}} == {"base-1", "base-2", "base-3"}
