@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.markup import escape
@@ -11,6 +11,9 @@ from rich.markup import escape
 from radar_tasks.cli import data_benchmark, data_store
 from radar_tasks.cli._preparing import SkipBad, fill_store, question_bars
 from radar_tasks.cli._runs import console
+
+if TYPE_CHECKING:
+    from radar_tasks.sources.source_reader import SourceReader
 
 app = typer.Typer(no_args_is_help=True, help="Bring M3-Bench or data of your own into the store, and look at it.")
 
@@ -54,23 +57,27 @@ def download(
 @app.command()
 def rebuild(
     sources: Annotated[
-        list[str] | None, typer.Argument(help="mmbench, mathvista, seephys, mmmu_pro; all four by default.")
+        list[str] | None,
+        typer.Argument(help="By default mmbench, mathvista, seephys, mmmu_pro. wiki_… and spatial: stand-ins."),
     ] = None,
     location: Annotated[
         str | None, typer.Option("--from", help="A local folder or another Hub id; for one source at a time.")
     ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
-    """Make the sources whose data sets are public again, by the paper's recipe, without the release."""
+    """Make sources by the paper's recipe, without the release.
+
+    Four data sets are public. The others are made from Wikipedia and Visual Spatial Reasoning, and marked as stand-ins.
+    """
     from radar_tasks.errors import DataError
-    from radar_tasks.sources.rebuilt import RECIPES, PublicSource
+    from radar_tasks.sources.rebuilt import RECIPES
 
     names = sources or list(RECIPES)
     if location and len(names) > 1:
         raise DataError(
             "--from is the place of one source: say which, as in `radar data rebuild mmbench --from FOLDER`"
         )
-    fill_store([PublicSource(name, location) for name in names], skip_bad)
+    fill_store([_rebuilt(name, location) for name in names], skip_bad)
 
 
 @app.command()
@@ -92,6 +99,24 @@ def new(
     check_own_name(name)
     fill_store([TableSource(name, table.resolve(), ability)], skip_bad)
     console().print(f"Run it with: lmms_eval --tasks radar_{name} …")
+
+
+def _rebuilt(name: str, location: str | None) -> SourceReader:
+    from radar_tasks.errors import DataError
+    from radar_tasks.sources.opposite_relations import OppositeRelations
+    from radar_tasks.sources.polite_client import PoliteClient
+    from radar_tasks.sources.rebuilt import PublicSource
+    from radar_tasks.sources.wiki import CATEGORIES, WikiSource
+    from radar_tasks.store import data_home
+
+    fetched = data_home() / "downloads" / "fetched"
+    if name == OppositeRelations.source:
+        return OppositeRelations(PoliteClient(fetched), location)
+    if name not in CATEGORIES:
+        return PublicSource(name, location)
+    if location:
+        raise DataError(f"{name} is made from Wikipedia; there is no local copy to give with --from")
+    return WikiSource(name, PoliteClient(fetched))
 
 
 app.command("import")(data_benchmark.import_)

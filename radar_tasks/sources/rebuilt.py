@@ -68,7 +68,7 @@ class PublicSource:
         if source not in RECIPES:
             raise DataError(
                 f"{source!r} cannot be rebuilt from a public data set; these can: {', '.join(RECIPES)}. "
-                "For the others: radar data download"
+                "M3-Bench is fetched with: radar data download"
             )
         self.source = source
         self._recipe = RECIPES[source]

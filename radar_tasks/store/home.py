@@ -92,5 +92,7 @@ def _how_to_get(source: str) -> str:
         lines.append("From the official release:  radar data download  (once there: radar data prepare FOLDER_OR_ZIP)")
         if PUBLISHED[source].public:
             lines.append(f"From the public data set:  radar data rebuild {source}")
+        else:
+            lines.append(f"A stand-in, of other pictures:  radar data rebuild {source}")
     lines.append("The embedded sample, radar_mini, needs no data.")
     return "\n".join(lines)

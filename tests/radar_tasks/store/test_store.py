@@ -294,7 +294,7 @@ def test_where_data_lives(monkeypatch, tmp_path):
 def test_a_missing_source_says_how_to_get_it():
     with pytest.raises(DataError, match=r"(?s)radar data download.*radar data prepare.*radar_mini") as told:
         open_source("wiki_plant")
-    assert "rebuild" not in str(told.value)
+    assert "A stand-in, of other pictures:  radar data rebuild wiki_plant" in str(told.value)
     with pytest.raises(DataError, match="radar data rebuild mmbench"):
         open_source("mmbench")
     with pytest.raises(DataError, match=r"(?s)radar data new birds --table.*radar data import birds --from"):
@@ -311,7 +311,7 @@ def test_a_name_of_a_source_cannot_point_elsewhere(name):
 
 @pytest.mark.parametrize("name", ["mmbench", "mini", "mini_x", "perception", "reasoning", "more_perception", "mmstar"])
 def test_names_that_are_taken(name):
-    with pytest.raises(DataError, match="task of the benchmark already"):
+    with pytest.raises(DataError, match="task of"):
         check_own_name(name)
 
 
