@@ -6,6 +6,7 @@ one full forward; the mean over the option's tokens of their log-probability is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,11 @@ def _expected(model: Any, processor: Any, question: Question, option: str) -> Ex
 def _inputs(model_type: str, processor: Any, question: Question, option: str) -> Any:
     pictures = [tiny_models.opened(data) for data in question.images] or None
     image = image_of(model_type)
+    if model_type == "idefics":  # its processor takes texts and pictures in a list
+        pieces = [question.text[0], *itertools.chain(*zip(pictures or [], question.text[1:], strict=False))]
+        if not question.images_are_marked:
+            pieces = [*(pictures or []), question.text[0]]
+        return processor(text=[[*pieces[:-1], f"{pieces[-1].rstrip()} {option}"]], return_tensors="pt")
     if model_type == "paligemma":  # its processor puts the images in front and a newline between prompt and answer
         text = " ".join(piece.strip() for piece in question.text)
         prompt = {"text": image * len(question.images) + text, "suffix": option}
@@ -74,17 +80,20 @@ def _inputs(model_type: str, processor: Any, question: Question, option: str) ->
 
 
 def _by_decoder(model: Any, processor: Any, inputs: dict[str, Any], option: str) -> Expected:
-    """The prompt goes into the encoder; the answer is written by the decoder, as it was in training."""
-    raise NotImplementedError
+    """The prompt goes into the encoder; the answer is written by the decoder, as in training: shifted by one."""
+    answer = processor.tokenizer(option)["input_ids"]
+    answer = answer[: _length_with_option(processor.tokenizer, answer, option)]
+    start = model.generation_config.decoder_start_token_id
+    start = processor.tokenizer.bos_token_id if start is None else start
+    ids = answer if answer[0] == start else [start, *answer]
+    tokens = _option_tokens(processor.tokenizer, ids, option)
+    logits = _forward(model, {**inputs, "decoder_input_ids": torch.tensor([ids])})
+    return Expected(tuple(ids), tokens, *_means(logits[-tokens - 1 : -1], ids[len(ids) - tokens :]))
 
 
 def _length_with_option(tokenizer: Any, ids: Sequence[int], option: str) -> int:
-    """Number of tokens up to the option's last: what a tokenizer puts behind a text is not the option's."""
-    special = set(tokenizer.all_special_ids)
-    length = len(ids)
-    while ids[length - 1] in special:
-        length -= 1
-    return length
+    """Number of tokens up to the option's last: what is put behind a text (`</s>`, [SEP]) is not the option's."""
+    return next(length for length in range(len(ids), 0, -1) if tokenizer.decode(list(ids[:length])).endswith(option))
 
 
 def _option_tokens(tokenizer: Any, ids: Sequence[int], option: str) -> int:

@@ -90,8 +90,9 @@ def area(patch: int, merge: int = 2, **more: Any) -> dict[str, Any]:
 def qwen(config: Mapping[str, Any], patch: int, video: str, **more: Any) -> Tiny:
     """A type with Qwen's processor."""
     return Tiny(
-        config, CHAT, images=area(patch),
+        config, CHAT,
         **{
+            "images": area(patch),
             "parts": {"video_processor": video},
             "image_processor": "Qwen2VLImageProcessor", "pad": "<|endoftext|>", "image": QWEN_IMAGE,
             "named": QWEN_NAMED, **more,
@@ -270,6 +271,7 @@ TABLE: dict[str, Tiny] = {
         named={"image_token": "<|imgpad|>", "video_token": "<|video_pad|>", "audio_token": "<|audio_comp_pad|>"},
         parts={"video_processor": "Qwen3VLVideoProcessor", "feature_extractor": "Dots3NoteFeatureExtractor"},
         image="<|imgpad|>",
+        images=area(14, temporal_patch_size=1),
     ),
     "video_llama_3": qwen({}, 16, "VideoLlama3VideoProcessor", image_processor="VideoLlama3ImageProcessor"),
     "glm46v": glm(GLM_TEXT, "Glm46VImageProcessor", "Glm46VVideoProcessor", "Glm46VProcessor"),
@@ -499,7 +501,7 @@ TABLE: dict[str, Tiny] = {
         {"vision_config": SMALL_VIT},
         ("<image>", "<fake_token_around_image>"),
         images={"image_size": 28},
-        image="<fake_token_around_image><image><fake_token_around_image>",
+        image="",
         style="words",
         bos=True,
     ),
@@ -642,7 +644,7 @@ TABLE: dict[str, Tiny] = {
             "text_config": {"mlp_layer_types": ["dense", "sparse"], "num_experts_per_tok": 2},
             "vision_config": {
                 "sam_config": {
-                    "image_size": 256,
+                    "image_size": 192,
                     "patch_size": 4,
                     "window_size": 4,
                     "global_attn_indexes": [],
@@ -651,7 +653,7 @@ TABLE: dict[str, Tiny] = {
             },
         },
         named=IMAGE,
-        images={"size": {"height": 256, "width": 256}, "tile_size": 192, "max_patches": 3},
+        images={"size": {"height": 192, "width": 192}, "tile_size": 192, "max_patches": 3},
         processor={"patch_size": 4},
     ),
     "unlimited_ocr": Tiny(
@@ -785,7 +787,7 @@ TABLE: dict[str, Tiny] = {
     ),
     "llama4": Tiny(
         {
-            "vision_config": {"image_size": 56, "patch_size": 14},
+            "vision_config": {"image_size": 56, "patch_size": 14, "intermediate_size": 128},
             "image_token_index": "<|patch|>",
             "boi_token_index": "<|image_start|>",
             "eoi_token_index": "<|image_end|>",
