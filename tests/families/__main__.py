@@ -9,7 +9,6 @@ import argparse
 import dataclasses
 import hashlib
 import json
-import logging
 import multiprocessing
 import sys
 import time
@@ -20,7 +19,7 @@ from pathlib import Path
 
 import tiny_models
 
-from families.measurement import Measured, measure
+from families.measurement import Measured, measure, quiet
 from families.page import faults, page
 
 ROOT = Path(__file__).parents[2]
@@ -70,7 +69,7 @@ def _measured(families: list[str], count: int, work: Path, workers: int) -> Iter
         else:
             todo.append(family)
     start = time.monotonic()
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=_quiet) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), initializer=quiet) as pool:
         running = {pool.submit(measure, family, count): family for family in todo}
         for number, future in enumerate(as_completed(running), 1):
             family, found = running[future], future.result()
@@ -94,14 +93,6 @@ def _key(count: int) -> str:
         for file in sorted((ROOT / folder).rglob("*.py")):
             digest.update(f"{file.relative_to(ROOT)}".encode() + file.read_bytes())
     return digest.hexdigest()
-
-
-def _quiet() -> None:
-    import transformers
-
-    transformers.logging.set_verbosity_error()
-    transformers.logging.disable_progress_bar()
-    logging.disable(logging.WARNING)
 
 
 if __name__ == "__main__":

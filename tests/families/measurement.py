@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import logging
 import math
 import tempfile
 import traceback
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import tiny_models
+import transformers
 
 from families.questions import GROUPS, asked
 from families.reference import Expected, expected_scores
@@ -79,6 +81,13 @@ def measure(family: str, count: int = 9, seed: int = 0) -> Measured:
         except RadarError as error:
             return Measured(refused=_short(error, folder))
         return _measure(family, checkpoint, count, seed)
+
+
+def quiet() -> None:
+    """Of a process that measures: what libraries and the engine log would bury its progress."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+    logging.disable(logging.WARNING)
 
 
 def prompt_format(family: str) -> Any:

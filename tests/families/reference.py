@@ -19,13 +19,26 @@ from radar_tasks.questions import Question
 
 
 @dataclass(frozen=True)
+class Asked:
+    """An option behind its prompt, as the processor gives it.
+
+    Attributes:
+        inputs: of the model.
+        ids: tokens of prompt and option up to the option's last; of an encoder-decoder those of the decoder.
+        tokens: how many at the end are the option's.
+    """
+
+    inputs: dict[str, Any]
+    ids: tuple[int, ...]
+    tokens: int
+
+
+@dataclass(frozen=True)
 class Expected:
     """What an option's score should be.
 
     Attributes:
-        ids: tokens of prompt and option as the processor gives them, up to the option's last; of an encoder-decoder
-            those of the decoder.
-        tokens: how many at the end are the option's.
+        ids, tokens: as in `Asked`.
         logprob: mean natural log-probability of the option's tokens.
         logit: mean raw logit.
     """
@@ -38,13 +51,14 @@ class Expected:
 
 def expected_scores(model: Any, processor: Any, question: Question) -> list[Expected]:
     """One an option, in the question's order."""
-    return [_expected(model, processor, question, option) for option in question.options]
+    return [_expected(model, asked_by_processor(model, processor, question, option)) for option in question.options]
 
 
-def _expected(model: Any, processor: Any, question: Question, option: str) -> Expected:
+def asked_by_processor(model: Any, processor: Any, question: Question, option: str) -> Asked:
+    """Prompt and option; of the model only its configuration is looked at."""
     inputs = dict(_inputs(model.config.model_type, processor, question, option))
     if model.config.is_encoder_decoder and "decoder_input_ids" not in inputs:
-        return _by_decoder(model, processor, inputs, option)
+        return _answered_by_decoder(model, processor, question, option)
     name = "decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"
     ids = inputs[name][0].tolist()
     length = _length_with_option(processor.tokenizer, ids, option)
@@ -53,9 +67,14 @@ def _expected(model: Any, processor: Any, question: Question, option: str) -> Ex
         for key, value in inputs.items()
         if key not in ("labels", "num_crops")
     }
-    tokens = _option_tokens(processor.tokenizer, ids[:length], option)
-    logits = _forward(model, inputs)
-    return Expected(tuple(ids[:length]), tokens, *_means(logits[-tokens - 1 : -1], ids[length - tokens : length]))
+    return Asked(inputs, tuple(ids[:length]), _option_tokens(processor.tokenizer, ids[:length], option))
+
+
+def _expected(model: Any, asked: Asked) -> Expected:
+    logits = _forward(model, asked.inputs)[-asked.tokens - 1 : -1]
+    tokens = torch.tensor(asked.ids[-asked.tokens :])[:, None]
+    logprobs = logits.double().log_softmax(-1).gather(1, tokens)
+    return Expected(asked.ids, asked.tokens, float(logprobs.mean()), float(logits.double().gather(1, tokens).mean()))
 
 
 def _inputs(model_type: str, processor: Any, question: Question, option: str) -> Any:
@@ -75,20 +94,20 @@ def _inputs(model_type: str, processor: Any, question: Question, option: str) ->
             pieces += [image, piece]
         if not question.images_are_marked:
             pieces = [image * len(question.images), *pieces]
-        prompt = {"text": "".join(pieces).rstrip() + " " + option}
+        prompt = {"text": f"{''.join(pieces).rstrip()} {option}".rstrip()}
     return processor(images=pictures, return_tensors="pt", **prompt, **call_of(model_type))
 
 
-def _by_decoder(model: Any, processor: Any, inputs: dict[str, Any], option: str) -> Expected:
+def _answered_by_decoder(model: Any, processor: Any, question: Question, option: str) -> Asked:
     """The prompt goes into the encoder; the answer is written by the decoder, as in training: shifted by one."""
+    inputs = dict(_inputs(model.config.model_type, processor, question, ""))
     answer = processor.tokenizer(option)["input_ids"]
     answer = answer[: _length_with_option(processor.tokenizer, answer, option)]
     start = model.generation_config.decoder_start_token_id
     start = processor.tokenizer.bos_token_id if start is None else start
     ids = answer if answer[0] == start else [start, *answer]
-    tokens = _option_tokens(processor.tokenizer, ids, option)
-    logits = _forward(model, {**inputs, "decoder_input_ids": torch.tensor([ids])})
-    return Expected(tuple(ids), tokens, *_means(logits[-tokens - 1 : -1], ids[len(ids) - tokens :]))
+    inputs["decoder_input_ids"] = torch.tensor([ids])
+    return Asked(inputs, tuple(ids), _option_tokens(processor.tokenizer, ids, option))
 
 
 def _length_with_option(tokenizer: Any, ids: Sequence[int], option: str) -> int:
@@ -116,9 +135,3 @@ def _forward(model: Any, inputs: dict[str, Any]) -> torch.Tensor:
     }
     with torch.no_grad():
         return model(**floats, use_cache=False).logits[0].float()
-
-
-def _means(logits: torch.Tensor, ids: Sequence[int]) -> tuple[float, float]:
-    tokens = torch.tensor(ids)[:, None]
-    logprobs = logits.double().log_softmax(-1).gather(1, tokens)
-    return float(logprobs.mean()), float(logits.double().gather(1, tokens).mean())

@@ -27,7 +27,8 @@ class Tiny:
         processor: further arguments of the processor.
         parts: further parts of the processor by argument, each a class of transformers.
         style, bos, pad: of the tokenizer.
-        image: what a prompt for the processor says for an image, with what the family puts around it.
+        image: what a prompt for the processor says for an image, with what the family puts around it; it stands in
+            the chat template, too. "" for a processor that writes it itself.
         call: further arguments of a call of the processor.
         image_processor, processor_class: where transformers' tables have none for the type.
         unchanged: fields of the configuration that keep their size.
@@ -68,7 +69,17 @@ def made_by_table(model_type: str) -> tuple[Any, Any]:
     if tiny.qformer_tokenizer:
         parts["qformer_tokenizer"] = tokenizer((), style="pieces")
     processor_class = getattr(hf, tiny.processor_class or PROCESSOR_MAPPING_NAMES[model_type])
-    return model, processor_class(tokenizer=tok, **parts, **tiny.processor)
+    processor = processor_class(tokenizer=tok, **parts, **tiny.processor)
+    if tiny.image:
+        processor.chat_template = CHAT_TEMPLATE.replace("IMAGE", tiny.image)
+    return model, processor
+
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ message.role }}: {% for part in message.content %}"
+    "{% if part.type == 'image' %}IMAGE{% else %}{{ part.text }}{% endif %}{% endfor %}\n{% endfor %}"
+)
+"""Real checkpoints have one; for some families it alone says what stands around an image."""
 
 
 ROPE = {"rope_type": "default", "rope_theta": 10000.0}

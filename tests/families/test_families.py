@@ -1,0 +1,89 @@
+"""Every type: prompt tokens are the processor's, or it is refused. A tenth of them, another one every day, and all with
+an entry of their own in `scoring/families.py`: scored every way as the reference scores them.
+
+RADAR_FAMILIES=N chooses the tenth, RADAR_FAMILIES=all takes all; the day's number is part of a test's name.
+"""
+
+import datetime
+import os
+import re
+from pathlib import Path
+
+import pytest
+import tiny_models
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+
+from families.measurement import measure, prompt_format
+from families.page import faults
+from families.questions import GROUPS, asked
+from families.reference import asked_by_processor
+from radar_tasks.errors import CheckpointError
+from radar_tasks.scoring.checkpoints import CheckpointOptions, from_model, recognise
+from radar_tasks.scoring.families import FAMILIES as ENTRIES
+
+DAY = os.environ.get("RADAR_FAMILIES") or str(datetime.datetime.now(datetime.timezone.utc).toordinal())
+OF_THE_DAY = tiny_models.FAMILIES if DAY == "all" else tiny_models.FAMILIES[int(DAY) % 10 :: 10]
+PROMPTS = Path(__file__).parents[2] / "docs" / "prompts.md"
+
+
+def test_no_type_is_forgotten():
+    made = {*tiny_models.FAMILIES, *tiny_models.NOT_MADE}
+    assert made >= set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
+    assert not set(tiny_models.FAMILIES) & set(tiny_models.NOT_MADE)
+
+
+def refusal(family, folder):
+    """What a checkpoint of the type is refused with, from its configuration alone; None if it is not."""
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text(f'{{"model_type": "{family}"}}')
+    (folder / "tokenizer.json").touch()
+    (folder / "processor_config.json").touch()
+    (folder / "model.safetensors").touch()
+    try:
+        recognise(CheckpointOptions(pretrained=str(folder)))
+    except CheckpointError as error:
+        return str(error)
+    return None
+
+
+@pytest.mark.parametrize("family", sorted(tiny_models.NOT_MADE))
+def test_a_type_of_which_no_checkpoint_is_made_is_refused(family, tmp_path):
+    assert f"{family} checkpoints cannot be scored here" in str(refusal(family, tmp_path / family))
+
+
+def differing():
+    """Types whose prompts differ from their processors', by docs/prompts.md."""
+    table = PROMPTS.read_text().split("## Where prompts are not the processor's")[-1].split("\n## ")[0]
+    return {name for row in re.findall(r"^\| ([^|]+) \|", table, re.M) for name in row.split(", ")}
+
+
+@pytest.mark.parametrize("family", tiny_models.FAMILIES)
+def test_tokens_are_the_processors(family, tmp_path):
+    if refusal(family, tmp_path / family):
+        return
+    model, processor = tiny_models.make(family)
+    checkpoint = from_model(model, processor, prompt_format=prompt_format(family))
+    compared, different = 0, []
+    for group in GROUPS:
+        for question in asked(group, 3):
+            try:
+                wanted = [asked_by_processor(model, processor, question, option) for option in question.options]
+            except Exception:  # its processor does not take such a prompt
+                continue
+            encoded = checkpoint.encode(question)
+            for option, want in enumerate(wanted):
+                compared += 1
+                ids = (*encoded.prefix_ids.tolist(), *encoded.continuations[option].tolist())
+                if (ids, encoded.scored[option]) != (want.ids, want.tokens):
+                    different.append((question.q_id, ids, want.ids))
+    assert compared
+    assert bool(different) == (family in differing()), different[:1]
+
+
+@pytest.mark.parametrize(
+    "family",
+    sorted({*OF_THE_DAY, *ENTRIES} & {*tiny_models.FAMILIES}),
+    ids=lambda name: f"{name}, RADAR_FAMILIES={DAY}",
+)
+def test_scored_every_way_as_the_reference_scores(family):
+    assert faults(measure(family, count=2)) == []
