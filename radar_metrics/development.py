@@ -71,6 +71,22 @@ class Fall:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """Changes between all pairs of checkpoints.
+
+    Attributes:
+        values, errors: (S, S) change from step i (row) to step j (column) and its standard error.
+        largest_gain, largest_fall: (B,) of each replicate the largest standardised deviation, up and down, over all
+            pairs of an earlier and a later step; at least 0.
+    """
+
+    values: FloatArray
+    errors: FloatArray
+    largest_gain: FloatArray
+    largest_fall: FloatArray
+
+
+@dataclass(frozen=True)
 class Intervention:
     """What a change of training at `parting` did.
 
@@ -99,7 +115,27 @@ def emergence(curve: Curve, chance: float, level: float = 0.95) -> float | None:
     return _first_lasting(curve.steps, _above(curve, chance, level))
 
 
-def saturation(curve: Curve, level: float = 0.95) -> float | None:
+def changes_of(curve: Curve) -> Changes:
+    """Changes between all pairs of two or more checkpoints, with what simultaneous bounds over them need."""
+    # A hundred checkpoints have 4,950 pairs: their errors come from the covariances of the replicates in one step, and
+    # not from as many columns of differences.
+    covariance = np.cov(curve.replicates, rowvar=False)
+    variance = np.diag(covariance)
+    errors = np.sqrt(np.maximum(variance[:, None] + variance[None, :] - 2.0 * covariance, 0.0))
+    values = curve.values[None, :] - curve.values[:, None]
+    # A pair without spread beyond rounding, such as two identical checkpoints, deviates by nothing. The square root of
+    # a rounding error of the variances is what "rounding" is here.
+    scale = 1.0 / np.where(errors > 1e-7 * np.sqrt(variance.max()) + 1e-12, errors, np.inf)
+    deviation = np.ascontiguousarray((curve.replicates - curve.values).T)
+    up, down = np.zeros(deviation.shape[1]), np.zeros(deviation.shape[1])
+    for i in range(len(curve.steps) - 1):
+        pairs = (deviation[i + 1 :] - deviation[i]) * scale[i, i + 1 :, None]
+        np.maximum(up, pairs.max(axis=0), out=up)
+        np.minimum(down, pairs.min(axis=0), out=down)
+    return Changes(values, errors, up, -down)
+
+
+def saturation(curve: Curve, level: float = 0.95, changes: Changes | None = None) -> float | None:
     """First step after which no further gain can be told from noise.
 
     Gain from step i to a later step j is value_j - value_i. It is told from noise when its one-sided simultaneous lower
@@ -110,14 +146,15 @@ def saturation(curve: Curve, level: float = 0.95) -> float | None:
     tail_probability(level)
     if len(curve.steps) < 2:
         raise MetricError("saturation needs at least two checkpoints")
-    critical = critical_value(_largest_gains(curve), level)
-    for gain in (_gains_from(curve, i) for i in range(len(curve.steps) - 1)):
-        if not (gain.values - critical * gain.standard_errors > 0).any():
-            return float(gain.steps[0])
+    changes = changes or changes_of(curve)
+    told = changes.values - critical_value(changes.largest_gain[:, None], level) * changes.errors > 0
+    for i in range(len(curve.steps) - 1):
+        if not told[i, i + 1 :].any():
+            return float(curve.steps[i])
     return None
 
 
-def fall(curve: Curve, chance: float, level: float = 0.95) -> Fall | None:
+def fall(curve: Curve, chance: float, level: float = 0.95, changes: Changes | None = None) -> Fall | None:
     """Largest fall from one checkpoint to a later one that can be told from noise; None where there is none.
 
     The change from step i to a later step j is value_j - value_i. It is told from noise when its one-sided simultaneous
@@ -129,6 +166,7 @@ def fall(curve: Curve, chance: float, level: float = 0.95) -> Fall | None:
         curve: a metric of which higher is better.
         chance: its value for a model that cannot tell the options apart.
         level: of the bound over all pairs together, and of the interval of the change.
+        changes: `changes_of(curve)` where it is at hand, as for `saturation`: it is most of the work.
 
     Returns:
         None as well for a single checkpoint.
@@ -136,19 +174,15 @@ def fall(curve: Curve, chance: float, level: float = 0.95) -> Fall | None:
     tail_probability(level)
     if len(curve.steps) < 2:
         return None
-    mirrored = Curve(curve.steps, -curve.values, -curve.replicates)
-    critical = critical_value(_largest_gains(mirrored), level)
-    found: Fall | None = None
-    for i in np.flatnonzero(_above(curve, chance, level)[:-1]).tolist():
-        loss = _gains_from(mirrored, i)
-        told = np.flatnonzero(loss.values - critical * loss.standard_errors > 0)
-        if len(told) == 0:
-            continue
-        j = int(told[np.argmax(loss.values[told])])
-        if found is None or -loss.values[j] < found.change.estimate:
-            change = percentile_interval(-float(loss.values[j]), -loss.replicates[:, j], level)
-            found = Fall(float(curve.steps[i]), float(loss.steps[j]), change)
-    return found
+    changes = changes or changes_of(curve)
+    told = changes.values + critical_value(changes.largest_fall[:, None], level) * changes.errors < 0
+    told &= np.triu(np.ones_like(told), k=1) & _above(curve, chance, level)[:, None]
+    if not told.any():
+        return None
+    i, j = np.unravel_index(int(np.argmin(np.where(told, changes.values, 0.0))), told.shape)
+    replicates = curve.replicates[:, j] - curve.replicates[:, i]
+    change = percentile_interval(float(changes.values[i, j]), replicates, level)
+    return Fall(float(curve.steps[i]), float(curve.steps[j]), change)
 
 
 def growth_rate(curve: Curve, start: float, end: float, level: float = 0.95) -> Interval:
@@ -273,23 +307,6 @@ def _first_lasting(steps: FloatArray, holds: BoolArray) -> float | None:
     broken = np.flatnonzero(~holds)
     first = int(broken[-1]) + 1 if len(broken) else 0
     return float(steps[first]) if first < len(steps) else None
-
-
-def _gains_from(curve: Curve, i: int) -> Curve:
-    """Gains over step i of step i itself (0) and all later ones."""
-    return Curve(
-        curve.steps[i:],
-        curve.values[i:] - curve.values[i],
-        curve.replicates[:, i:] - curve.replicates[:, i : i + 1],
-    )
-
-
-def _largest_gains(curve: Curve) -> FloatArray:
-    """(B, 1) largest standardised gain of each replicate over all pairs of an earlier and a later step, at least 0."""
-    largest = np.zeros((len(curve.replicates), 1))
-    for i in range(len(curve.steps) - 1):
-        np.maximum(largest, standardised(_gains_from(curve, i)).max(axis=1, keepdims=True), out=largest)
-    return largest
 
 
 def _slope(x: FloatArray, curve: Curve, level: float) -> Interval:

@@ -56,10 +56,11 @@ def subset_curves(
             f"sizes {list(sizes)} with {n} questions and {n_subsets} subsets: sizes 1 to {n}, two subsets"
         )
     curves = np.empty((len(sizes), n_subsets, len(table)))
-    for r in range(n_subsets):
-        running = np.cumsum(table[:, rng.permutation(n)], axis=1)
-        for k, size in enumerate(sizes):
-            curves[k, r] = running[:, size - 1] / size
+    # Place of each question in each shuffle: a subset of a size holds the questions with a place below it, and the sums
+    # of all subsets of that size are one product of matrices.
+    places = np.stack([np.argsort(rng.permutation(n)) for _ in range(n_subsets)])
+    for k, size in enumerate(sizes):
+        curves[k] = (places < size).astype(np.float64) @ table.T / size
     whole = table.mean(axis=1)
     return [_summary(size, of_size, whole) for size, of_size in zip(sizes, curves, strict=True)]
 

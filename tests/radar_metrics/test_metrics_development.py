@@ -8,6 +8,7 @@ from radar_metrics.curves import Curve, bootstrap_curve, pointwise_band, simulta
 from radar_metrics.development import (
     asymmetry,
     bottleneck,
+    changes_of,
     emergence,
     fall,
     growth_rate,
@@ -218,3 +219,21 @@ def test_noise_is_no_fall_and_what_was_never_above_chance_cannot_fall():
     assert fall(curve, chance=0.5) is None
     assert fall(curve, chance=0.2) is not None
     assert fall(curve.between(0, 0), chance=0.2) is None
+
+
+def test_changes_between_all_pairs_are_those_of_a_loop_over_them():
+    curve = simulate(np.linspace(0.5, 0.7, 6), np.random.default_rng(3), n=200, steps=np.arange(6), n_resamples=200)
+    twice = Curve(np.arange(7.0), *(np.insert(a, 2, a[..., 2], axis=-1) for a in (curve.values, curve.replicates)))
+    made = changes_of(twice)  # two checkpoints are identical: nothing between them
+    gains, falls = [np.zeros(200)], [np.zeros(200)]
+    for i in range(7):
+        for j in range(i + 1, 7):
+            differences = twice.replicates[:, j] - twice.replicates[:, i]
+            error = differences.std(ddof=1)
+            assert made.errors[i, j] == pytest.approx(error, rel=1e-6, abs=1e-8)
+            assert made.values[i, j] == twice.values[j] - twice.values[i]
+            if (i, j) != (2, 3):
+                gains.append((differences - made.values[i, j]) / error)
+                falls.append(-gains[-1])
+    assert_allclose(made.largest_gain, np.max(gains, axis=0), rtol=1e-6)
+    assert_allclose(made.largest_fall, np.max(falls, axis=0), rtol=1e-6)

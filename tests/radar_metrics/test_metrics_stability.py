@@ -48,3 +48,13 @@ def test_impossible_sizes_are_refused(scores, sizes):
 def test_one_checkpoint_has_no_order():
     with pytest.raises(MetricError, match="at least two checkpoints"):
         subset_curves([[0.5, 0.6]], [1], np.random.default_rng(0))
+
+
+def test_subsets_are_the_means_of_the_first_questions_of_each_shuffle():
+    scores = np.random.default_rng(1).random((3, 40))
+    made = subset_curves(scores, [5, 40], np.random.default_rng(7), 4)
+    rng = np.random.default_rng(7)
+    for r in range(4):
+        shuffle = rng.permutation(40)
+        for subset in made:
+            np.testing.assert_allclose(subset.curves[r], scores[:, shuffle[: subset.size]].mean(axis=1), rtol=1e-12)

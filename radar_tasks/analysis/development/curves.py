@@ -107,6 +107,8 @@ class TrainingCurves:
 
     def values(self, ability: Ability, metric: str) -> FloatArray | None:
         """(S,) another metric of the ability, without intervals; None where a checkpoint does not hold its scores."""
+        if metric == self.metric:
+            return self.abilities[ability].curve.values
         sources = self.abilities[ability].sources
         if not all(available(run.sources[source], metric) for run in self.results for source in sources):
             return None

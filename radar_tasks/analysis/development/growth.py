@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radar_metrics.development import Fall, emergence, fall, growth_rate, log_growth_rate, saturation
+from radar_metrics.development import Fall, changes_of, emergence, fall, growth_rate, log_growth_rate, saturation
 from radar_metrics.errors import MetricError
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.development.curves import DevelopmentCurve, TrainingCurves
@@ -67,7 +67,8 @@ def _growth(training: TrainingCurves, of: DevelopmentCurve, chance: float) -> Gr
     curve = of.curve
     risen = emergence(curve, chance)
     # Without emergence there is no growth that could end: "saturates at step 0" would be said of every flat curve.
-    full = saturation(curve) if risen is not None and len(curve.steps) > 1 else None
+    changes = changes_of(curve) if risen is not None and len(curve.steps) > 1 else None
+    full = saturation(curve, changes=changes) if changes else None
     start = float(curve.steps[0]) if risen is None else risen
     end = float(curve.steps[-1]) if full is None else full
     # Step 0 has no logarithm: doublings are counted from the first step after it.
@@ -83,7 +84,7 @@ def _growth(training: TrainingCurves, of: DevelopmentCurve, chance: float) -> Gr
         saturation=full,
         rate_per_1000_steps=_scaled(lambda: growth_rate(curve, start, end), 1000.0),
         rate_per_doubling=_scaled(lambda: log_growth_rate(curve, first_doubled, end), float(np.log(2.0))),
-        fall=fall(curve, chance),
+        fall=fall(curve, chance, changes=changes),
         questions=of.questions,
         checkpoints=len(curve.steps),
         first_step=int(curve.steps[0]),
