@@ -1,7 +1,8 @@
-"""Where the files that travel with the packages lie, in a wheel and in an editable install alike."""
+"""Where data lives, and the files that travel with the packages, in a wheel and in an editable install alike."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).resolve().parent
@@ -30,3 +31,10 @@ def manual() -> Path:
     """The folder of README.md with its `docs`: inside this package in a wheel, else the root of the repository."""
     inside = _PACKAGE / "manual"
     return inside if inside.is_dir() else _PACKAGE.parent
+
+
+def data_home() -> Path:
+    """The folder of all data: `RADAR_HOME`, else `radar` in the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`)."""
+    if home := os.environ.get("RADAR_HOME"):
+        return Path(home).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radar"

@@ -56,6 +56,7 @@ def _as_page(shown: Shown) -> str:
         f"adapter        {found.adapter or 'none'}",
         "weights",
         *(f"  {file.stat().st_size / 1e6:>10,.1f} MB  {file}" for file in found.files),
+        *(f"  not read: {name}" for name in found.beside),
         f"processor      {found.processor}",
         f"prompt format  {found.form.name}",
         f"images         {_briefly(shown.images)}",

@@ -37,8 +37,8 @@ def command(
 
     from radar_tasks.follow.track import Tracker
     from radar_tasks.harness.ranks import ranks
+    from radar_tasks.paths import data_home
     from radar_tasks.run_arguments import model_arguments
-    from radar_tasks.store.home import data_home
 
     try:
         tracker = Tracker(

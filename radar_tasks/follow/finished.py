@@ -1,4 +1,4 @@
-"""Whether a checkpoint has its results already, and whether scoring it would destroy others."""
+"""Whether a checkpoint has its results already, why it is scored again, and whether that would destroy others."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from radar_tasks.harness.evaluation import refuse_other_files
 from radar_tasks.results import CheckpointResult, load_run
 from radar_tasks.run_arguments import limit_of, model_arguments
 from radar_tasks.scoring.checkpoints import checkpoint_options, recognise
+from radar_tasks.scoring.checkpoints.fingerprints import of_an_earlier_scheme
 
 CHOSEN = ("attn_implementation", "prompt_format", "min_pixels", "max_pixels", "max_tiles", "blind")
 """What a user chooses and the results say as `describe` does."""
@@ -22,14 +23,14 @@ FOUND = ("name", "kind", "model_type", "adapter", "weights", "setup", "transform
 """What is as it is; results made when it was otherwise are out of date."""
 
 
-def is_finished(
+def reason_to_score(
     checkpoint: Path,
     model_args: Mapping[str, Any],
     results: Path,
     data: Mapping[str, Mapping[str, Any]],
     limit: int | None,
-) -> bool:
-    """Whether results are whole and of the same weights, data, settings and limit.
+) -> str | None:
+    """Why a checkpoint is to be scored: "" where there are no whole results, None where nothing has changed since.
 
     Args:
         checkpoint: its folder.
@@ -46,15 +47,27 @@ def is_finished(
     try:
         run = load_run(results)
     except ResultsError:
-        return False  # there are none, or they are not whole
+        return ""
     options = {name: value for name, value in model_args.items() if name != "scoring"}
     try:
         now = recognise(checkpoint_options({"pretrained": str(checkpoint), **options})).describe()
     except CheckpointError:
-        return False  # what is wrong with it is said when it is scored
+        return ""  # what is wrong with it is said when it is scored
     _refuse_other_settings(run, {**now, **_given(model_args)}, limit)
-    out_of_date = [name for name in FOUND if run.scoring.get(name) != now[name]]
-    return not _other_data(run, data) and not out_of_date and limit == limit_of(run.config)
+    if _other_data(run, data):
+        return "its questions are others than in its results"
+    if limit != limit_of(run.config):
+        return f"its results are of {limit_of(run.config) or 'all'} questions a source"
+    return next(
+        (_change(name, run.scoring.get(name), now[name]) for name in FOUND if run.scoring.get(name) != now[name]), None
+    )
+
+
+def _change(name: str, was: Any, now: Any) -> str:
+    if name == "weights" and of_an_earlier_scheme(was):
+        return "its results are of an earlier version, which told weights apart by samples of large files"
+    words = {"weights": "its weights", "setup": "its configuration, processor or tokenizer"}
+    return f"{words[name]} are others than in its results" if name in words else f"{name} was {was} and is {now}"
 
 
 def _refuse_other_settings(run: CheckpointResult, now: Mapping[str, Any], limit: int | None) -> None:

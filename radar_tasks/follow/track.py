@@ -17,7 +17,7 @@ from radar_tasks.follow.discovery import (
     seconds_ahead,
     signature,
 )
-from radar_tasks.follow.finished import is_finished
+from radar_tasks.follow.finished import reason_to_score
 from radar_tasks.follow.progress import Progress, clock
 from radar_tasks.harness.evaluation import Harness
 from radar_tasks.harness.ranks import decided_by_main, failing_together, ranks
@@ -174,12 +174,16 @@ class Tracker:
             checkpoint = candidate.checkpoint
             results = self.output / checkpoint.name
             try:
-                if candidate.reason or not is_finished(
-                    checkpoint.folder, self.model_args, results, self._data, self.limit
-                ):
+                if candidate.reason:
                     todo.append(candidate)
-                else:
+                    continue
+                reason = reason_to_score(checkpoint.folder, self.model_args, results, self._data, self.limit)
+                if reason is None:
                     self._judged[checkpoint.name] = candidate.files
+                    continue
+                if reason:
+                    self._say_once(f"{checkpoint.name} is scored again: {reason}")
+                todo.append(candidate)
             except ResultsError:  # other settings: nothing may be scored before the user has chosen
                 raise
             except Exception as error:  # one that cannot be read must not take the others with it

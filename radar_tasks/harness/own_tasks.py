@@ -9,10 +9,11 @@ from loguru import logger
 from radar_tasks import paths
 from radar_tasks.errors import RadarError
 from radar_tasks.files import write_whole
+from radar_tasks.paths import data_home
 from radar_tasks.questions import ABILITIES
 from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 from radar_tasks.sources.catalogue import PUBLISHED
-from radar_tasks.store.home import data_home, stored_names
+from radar_tasks.store.home import stored_names
 
 
 def own_task_folder() -> Path | None:

@@ -22,6 +22,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from radar_tasks.errors import CheckpointError, ResultsError
+from radar_tasks.paths import data_home
 from radar_tasks.results.column_cache import ColumnCache, Columns, columns_of
 from radar_tasks.results.frames import CheckpointResults
 from radar_tasks.results.merging import merged, named_apart
@@ -32,7 +33,6 @@ from radar_tasks.results.packed import read_packed
 from radar_tasks.results.samples_file import Asked, table_of
 from radar_tasks.results.schema import SCORE_TOLERANCE, DataDescription, LeafConfig, ResultsFile, first_problem
 from radar_tasks.run_arguments import model_arguments
-from radar_tasks.store.home import data_home
 
 _LMMS_EVAL = re.compile(r"(?P<date>.+)_results\.json")
 _LM_EVAL = re.compile(r"results_(?P<date>.+)\.json")

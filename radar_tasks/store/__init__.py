@@ -4,7 +4,8 @@ A source is one file so that there is nothing that can disagree: replacing it is
 one open goes on reading it. `open_source` finds the embedded sample (`mini_*`) too, which needs no preparation.
 """
 
-from radar_tasks.store.home import data_home, open_source, source_names, source_path, stored_names
+from radar_tasks.paths import data_home
+from radar_tasks.store.home import open_source, source_names, source_path, stored_names
 from radar_tasks.store.manifest import Manifest, Origin, Skipped
 from radar_tasks.store.table import QuestionTable
 from radar_tasks.store.writer import SourceWriter

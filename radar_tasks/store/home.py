@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 
 from radar_tasks import paths
 from radar_tasks.errors import DataError, did_you_mean
+from radar_tasks.paths import data_home
 from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.manifest import SOURCE_NAME
@@ -15,13 +15,6 @@ from radar_tasks.store.table import QuestionTable
 
 GROUPS = ("perception", "reasoning", "more", "more_perception", "more_reasoning")
 """What follows `radar_` in the names of groups."""
-
-
-def data_home() -> Path:
-    """The folder of all data: `RADAR_HOME`, else `radar` in the user's cache folder (`XDG_CACHE_HOME`, `~/.cache`)."""
-    if home := os.environ.get("RADAR_HOME"):
-        return Path(home).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "radar"
 
 
 def store_folder() -> Path:

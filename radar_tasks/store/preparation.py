@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from radar_tasks.errors import DataError
+from radar_tasks.paths import data_home
 from radar_tasks.sources.pictures import shape_notes
 from radar_tasks.sources.source_reader import STAND_IN, Rejected, SourceReader
-from radar_tasks.store.home import data_home, source_path
+from radar_tasks.store.home import source_path
 from radar_tasks.store.manifest import Manifest, Origin, Skipped
 from radar_tasks.store.table import QuestionTable
 from radar_tasks.store.writer import SourceWriter

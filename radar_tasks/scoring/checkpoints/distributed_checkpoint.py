@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from radar_tasks.errors import CheckpointError
+from radar_tasks.scoring.checkpoints.weights import in_words
 
 METADATA = ".metadata"
 
@@ -69,7 +70,7 @@ class ShardedTensor:
             try:
                 part = torch.load(content, map_location="cpu", weights_only=True)
             except Exception as error:  # torch raises many types on damaged files
-                raise CheckpointError(f"{piece.file} cannot be read ({type(error).__name__}: {error}).") from error
+                raise CheckpointError(f"{piece.file} cannot be read ({in_words(error)}).") from error
             if not isinstance(part, Tensor) or tuple(part.shape) != piece.sizes or part.dtype != self.dtype:
                 raise CheckpointError(f"{piece.file} does not hold what {METADATA} beside it says: it was damaged.")
             region = tuple(slice(start, start + size) for start, size in zip(piece.offsets, piece.sizes, strict=True))

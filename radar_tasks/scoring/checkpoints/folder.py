@@ -1,10 +1,12 @@
-"""A checkpoint's folder: which files it has, whether they are whole, what tells its weights from others. No torch."""
+"""A checkpoint's folder: where it is, whether it holds nothing but files, its JSON and its processor. No torch."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
-import zipfile
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,10 @@ SETUP_FILES = (
     "config.json",
     *PROCESSOR_FILES,
     *TOKENIZER_FILES,
+    "adapter_config.json",
+    "video_preprocessor_config.json",
     "merges.txt",
+    "vocab.txt",
     "added_tokens.json",
     "special_tokens_map.json",
     "chat_template.jinja",
@@ -24,14 +29,8 @@ SETUP_FILES = (
 )
 """What decides, beside the weights, about the numbers that a model makes from a question."""
 
-SINGLE_FILES = ("model.safetensors", "pytorch_model.bin", "pytorch_model_fsdp.bin")
-INDEX_FILES = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
-UNFINISHED = ("*.tmp", "*.incomplete", "*.part")
-SHARDED_STATE = ("pytorch_model_fsdp_0", ".metadata")
-
-WHOLE_FILE_BYTES = 64 << 20
-SAMPLES, SAMPLE_BYTES = 256, 1 << 16
-"""A fingerprint reads files up to 64 MB whole, and of larger ones 256 evenly spaced pieces of 64 kB."""
+DEEPEST = 100
+"""Levels of a JSON file; configurations have fewer than ten, and copying many of them ends in a RecursionError."""
 
 
 def resolve_folder(name: str, revision: str | None, what: str, weights: bool = False) -> Path:
@@ -48,6 +47,7 @@ def resolve_folder(name: str, revision: str | None, what: str, weights: bool = F
     """
     folder = Path(name).expanduser()
     if folder.is_dir():
+        _refuse_what_is_no_file(folder)
         return folder
     if folder.exists():
         raise CheckpointError(f"{what} {name} is a file; give the folder it lies in.")
@@ -70,7 +70,7 @@ def read_json(file: Path) -> dict[str, Any]:
     """A JSON object from a file.
 
     Raises:
-        CheckpointError: not there, not JSON (half written), or no object.
+        CheckpointError: not there, not JSON (half written), no object, or one in another a hundred times over.
     """
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
@@ -78,39 +78,13 @@ def read_json(file: Path) -> dict[str, Any]:
         raise CheckpointError(f"{file.parent} has no {file.name}.") from None
     except (ValueError, OSError) as error:
         raise CheckpointError(f"{file} cannot be read ({error}): is it still being written?") from error
+    except RecursionError:
+        raise CheckpointError(f"{file} is nested too deep to be read.") from None
     if not isinstance(content, dict):
         raise CheckpointError(f"{file} holds no JSON object.")
+    if _depth(content) > DEEPEST:
+        raise CheckpointError(f"{file} is nested deeper than {DEEPEST} levels.")
     return content
-
-
-def weight_files(folder: Path) -> list[Path]:
-    """The files that hold a checkpoint's weights, each looked at for being whole (their ends, not their contents).
-
-    Raises:
-        CheckpointError: there are none, a shard is missing or cut short, or the folder is still being written.
-    """
-    for pattern in UNFINISHED:
-        if left := sorted(folder.glob(pattern)):
-            raise CheckpointError(
-                f"{folder} is still being written or was left unfinished: it holds {left[0].name}. "
-                "Wait until it is complete, or save it again."
-            )
-    files = _listed_files(folder)
-    for file in files:
-        check_whole(file)
-    return files
-
-
-def weights_of(folder: Path) -> tuple[Path, ...]:
-    """A folder's weights, looked at as by `weight_files`; none of a Hub repository that have not been fetched yet."""
-    if is_snapshot(folder) and not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
-        return ()
-    return tuple(weight_files(folder))
-
-
-def is_snapshot(folder: Path) -> bool:
-    """Whether it is a folder of the Hub's cache, named after a commit."""
-    return folder.parent.name == "snapshots"
 
 
 def holds_one_of(folder: Path, names: tuple[str, ...]) -> bool:
@@ -143,90 +117,38 @@ def processor_folder(folder: Path, processor: str | None, needed: tuple[str, ...
     return place
 
 
-def check_whole(file: Path) -> None:
-    """Raises `CheckpointError` if a weights file ends before its time."""
-    whole = _safetensors_is_whole(file) if file.suffix == ".safetensors" else _torch_file_is_whole(file)
-    if not whole:
-        raise CheckpointError(
-            f"{file} is cut short: it is still being written, or a copy was interrupted. "
-            "Wait until it is complete, or copy it again."
-        )
+def _refuse_what_is_no_file(folder: Path) -> None:
+    """Raises `CheckpointError` for pipes and devices, of which reading would never end, there or one folder below."""
+    for entry in _entries(folder):
+        kind = entry.stat().st_mode
+        if stat.S_ISDIR(kind):
+            names = _entries(Path(entry.path))
+        elif not stat.S_ISREG(kind):
+            names = iter((entry,))
+        else:
+            continue
+        for inner in names:
+            if not (stat.S_ISREG(inner.stat().st_mode) or stat.S_ISDIR(inner.stat().st_mode)):
+                raise CheckpointError(
+                    f"{inner.path} is no file but a pipe, a socket or a device: put a file in its place."
+                )
 
 
-def fingerprint(files: list[Path]) -> str:
-    """16 hex digits that change when the weights do, without reading large files whole."""
-    digest = hashlib.sha256()
-    for file in sorted(files, key=lambda f: f.name):
-        size = file.stat().st_size
-        digest.update(f"{file.name} {size} ".encode())
-        with file.open("rb") as stream:
-            if size <= WHOLE_FILE_BYTES:
-                digest.update(stream.read())
-                continue
-            for k in range(SAMPLES):
-                stream.seek((size - SAMPLE_BYTES) * k // (SAMPLES - 1))
-                digest.update(stream.read(SAMPLE_BYTES))
-    return digest.hexdigest()[:16]
+def _entries(folder: Path) -> Iterator[os.DirEntry[str]]:
+    """What can be looked at; links that lead nowhere and folders that are closed cannot."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                entry.stat()
+                yield entry
 
 
-def _listed_files(folder: Path) -> list[Path]:
-    for name in SINGLE_FILES:
-        if (folder / name).is_file():
-            return [folder / name]
-    for name in INDEX_FILES:
-        if (folder / name).is_file():
-            return _shards(folder / name)
-    if any((folder / name).exists() for name in SHARDED_STATE):
-        raise CheckpointError(
-            f"{folder} holds a sharded training state and no model: merge it first, "
-            f"`radar checkpoint convert {folder} NEW_FOLDER` (FSDP)."
-        )
-    if any(folder.glob("global_step*")) or (folder / "zero_to_fp32.py").is_file():
-        raise CheckpointError(
-            f"{folder} holds DeepSpeed's shards and no model: merge them with `python {folder / 'zero_to_fp32.py'} "
-            f"{folder} {folder}`, or train with stage3_gather_16bit_weights_on_model_save."
-        )
-    if shards := sorted(folder.glob("model-*-of-*.safetensors")):
-        raise CheckpointError(
-            f"{folder} has {len(shards)} shard(s) of a model and no {INDEX_FILES[0]}: it is still being written."
-        )
-    raise CheckpointError(
-        f"{folder} holds no weights (looked for {', '.join(SINGLE_FILES + INDEX_FILES)}): "
-        "is it the right folder, or still being written?"
-    )
-
-
-def _shards(index: Path) -> list[Path]:
-    weight_map = read_json(index).get("weight_map")
-    if not isinstance(weight_map, dict) or not weight_map:
-        raise CheckpointError(f"{index} has no weight_map: is it still being written?")
-    if not all(isinstance(name, str) for name in weight_map.values()):
-        raise CheckpointError(f"{index} names a weight's file by something that is no text.")
-    files = [index.parent / Path(name).name for name in sorted(set(weight_map.values()))]
-    if missing := [file.name for file in files if not file.is_file()]:
-        raise CheckpointError(
-            f"{index.parent} lacks {', '.join(missing)}, named in {index.name}: is it still being written?"
-        )
-    return files
-
-
-def _safetensors_is_whole(file: Path) -> bool:
-    """The header says where the last tensor ends."""
-    size = file.stat().st_size
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        if size < 8 or length > size - 8:
-            return False
-        try:
-            header = json.loads(stream.read(length))
-            end = max((t["data_offsets"][1] for name, t in header.items() if name != "__metadata__"), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            return False
-    return bool(size == 8 + length + end)
-
-
-def _torch_file_is_whole(file: Path) -> bool:
-    """torch writes zip files, whose directory comes last; very old ones are plain pickles, which say nothing."""
-    with file.open("rb") as stream:
-        start = stream.read(2)
-    return zipfile.is_zipfile(file) if start == b"PK" else len(start) == 2
+def _depth(content: Any) -> int:
+    level, depth = [content], 0
+    while level:
+        depth += 1
+        inner = [
+            value.values() if isinstance(value, dict) else value for value in level if isinstance(value, dict | list)
+        ]
+        level = [item for values in inner for item in values]
+    return depth

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from typing import Any
 
 import torch
@@ -16,20 +17,24 @@ from radar_tasks.scoring.checkpoints.formats.native import check_processor, nati
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions, checkpoint_options
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognition import recognise
-from radar_tasks.scoring.checkpoints.weights import check_finite, check_vocabulary
+from radar_tasks.scoring.checkpoints.weights import check_values, check_vocabulary
 from radar_tasks.scoring.checkpoints.wrappers import unwrapped_model
 from radar_tasks.scoring.encoding.prompt_formats import resolve_format
+
+logger = logging.getLogger("radar")
 
 
 def load(options: CheckpointOptions) -> Checkpoint:
     """Loads a checkpoint.
 
     Raises:
-        CheckpointError: everything that `recognise` raises for; weights left over, missing, of another shape, NaN or
-            infinite; a tokenizer with more tokens than the model; no memory.
+        CheckpointError: everything that `recognise` raises for; weights left over, missing, of another shape, NaN,
+            infinite or matrices of zeros; a tokenizer with more tokens than the model; no memory.
     """
     disable_progress_bar()  # type: ignore[no-untyped-call]  # one a checkpoint would bury what is said of the scores
     found = recognise(options, weights=True)
+    if found.beside:
+        logger.warning("%s: read is %s; beside it lie %s", options.pretrained, found.files[0], ", ".join(found.beside))
     form = FORMATS[found.kind]
     parts = form.parts(found)
     model = form.load_model(found, parts, **_loading(options))
@@ -37,7 +42,7 @@ def load(options: CheckpointOptions) -> Checkpoint:
         model = merge_adapter(model, found.adapter)
     model = _placed(model, options)
     check_vocabulary(model, parts.processor.tokenizer, options.pretrained)
-    check_finite(model, options.pretrained)
+    check_values(model, options.pretrained)
     model.requires_grad_(False).eval()
     return Checkpoint(options, model, parts, found.form, found)
 

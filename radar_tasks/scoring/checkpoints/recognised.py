@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from radar_tasks.scoring.checkpoints.folder import SETUP_FILES, fingerprint, is_snapshot
+from radar_tasks.scoring.checkpoints.fingerprints import fingerprint
+from radar_tasks.scoring.checkpoints.folder import SETUP_FILES
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
+from radar_tasks.scoring.checkpoints.weight_files import is_snapshot
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
 
 Kind = Literal["native", "internvl_chat", "llava_projector"]
@@ -29,6 +31,7 @@ class Recognised:
         files: the weights, all parts.
         adapter: folder of a PEFT adapter.
         language_model, vision_tower: folders of a LLaVA projector's other parts.
+        beside: what else in the folder holds weights, and is not read.
     """
 
     options: CheckpointOptions
@@ -42,6 +45,7 @@ class Recognised:
     adapter: Path | None = None
     language_model: Path | None = None
     vision_tower: Path | None = None
+    beside: tuple[str, ...] = ()
 
     def describe(self) -> dict[str, Any]:
         """What goes into results and decides whether two runs are the same: plain values, the same on every machine."""
@@ -69,14 +73,19 @@ class Recognised:
         }
 
     def fingerprint(self) -> str:
-        """What tells these weights from others: the commit on the Hub, else of the files' contents."""
+        """What tells these weights from others: the commit on the Hub, else of the files' contents.
+
+        Raises:
+            CheckpointError: a file cannot be read, or is being written.
+        """
         if is_snapshot(self.folder) and self.adapter is None and self.language_model is None:
             return self.folder.name
-        return fingerprint(list(self.files))
+        return fingerprint(self.files)
 
     def setup_fingerprint(self) -> str:
         """What tells configuration, processor (pixel limits, template) and tokenizer from others."""
         folders = dict.fromkeys((self.folder, self.processor, self.adapter, self.language_model, self.vision_tower))
-        return fingerprint(
-            [folder / name for folder in folders if folder for name in SETUP_FILES if (folder / name).is_file()]
-        )
+        files = [folder / name for folder in folders if folder for name in SETUP_FILES if (folder / name).is_file()]
+        if self.options.trust_remote_code:  # the checkpoint's code makes the numbers, too
+            files += [file for folder in folders if folder for file in sorted(folder.glob("*.py"))]
+        return fingerprint(files)

@@ -10,6 +10,13 @@ from radar_tasks.scoring.checkpoints.folder import PROCESSOR_FILES, holds_one_of
 from radar_tasks.scoring.checkpoints.formats import FORMATS
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.recognised import Recognised
+from radar_tasks.scoring.checkpoints.weight_files import (
+    ADAPTERS,
+    check_whole,
+    left_beside,
+    refuse_unfinished,
+    sets_of_weights,
+)
 
 
 def recognise(options: CheckpointOptions, weights: bool = False) -> Recognised:
@@ -36,11 +43,19 @@ def _adapter(options: CheckpointOptions, folder: Path, weights: bool) -> Recogni
     base = options.model_base or config.get("base_model_name_or_path")
     if not base:
         raise CheckpointError(f"{folder} is a PEFT adapter that does not name its base: add model_base=FOLDER.")
-    files = [folder / name for name in ("adapter_model.safetensors", "adapter_model.bin") if (folder / name).is_file()]
+    files = [folder / name for name in ADAPTERS if (folder / name).is_file()][:1]  # PEFT takes the first one, too
     if not files:
-        raise CheckpointError(f"{folder} has no adapter_model.safetensors: is it still being written?")
+        raise CheckpointError(f"{folder} has no {ADAPTERS[0]}: is it still being written?")
+    if whole := sets_of_weights(folder):
+        raise CheckpointError(
+            f"{folder} holds a PEFT adapter and whole weights ({whole[0]}): nobody can tell which is meant. Move the "
+            "other away."
+        )
+    refuse_unfinished(folder)
+    check_whole(files[0])
     own_processor = options.processor or (str(folder) if holds_one_of(folder, PROCESSOR_FILES) else None)
     revision = None if options.model_base else config.get("revision")
     of_base = {"pretrained": str(base), "revision": revision, "model_base": None, "processor": own_processor}
     found = recognise(options.model_copy(update=of_base), weights)
-    return replace(found, options=options, files=(*found.files, *files), adapter=folder)
+    beside = (*found.beside, *left_beside(folder))
+    return replace(found, options=options, files=(*found.files, *files), adapter=folder, beside=beside)

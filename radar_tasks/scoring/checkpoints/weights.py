@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import pickle
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,14 @@ from torch import Tensor, nn
 from radar_tasks.errors import CheckpointError
 
 SHOWN_NAMES = 8
+
+MAY_BE_ZERO = re.compile(
+    r"projector|\bmm_|img_proj|merger|connector|aligner|resampler|perceiver|embed_vision"  # between tower and text
+    r"|lora_B|pos_emb|position_|(class|cls|mask|query)_(emb|token)"
+)
+"""Names of matrices that models begin their training with as zeros, Gemma 3's projector for one."""
+
+logger = logging.getLogger("radar")
 
 Rename = Callable[[str, Tensor], Iterable[tuple[str, Tensor]]]
 """From a weight's name and value in a file to those of the model: one, several (a fused weight) or none (not used)."""
@@ -29,7 +40,15 @@ def read_weights(files: Sequence[Path]) -> Iterator[tuple[str, Tensor]]:
         except CheckpointError:
             raise
         except Exception as error:  # the readers raise many types on damaged files
-            raise CheckpointError(f"{file} cannot be read ({type(error).__name__}: {error}).") from error
+            raise CheckpointError(f"{file} cannot be read ({in_words(error)}).") from error
+
+
+def in_words(error: Exception) -> str:
+    """What a reader of weights complained of; torch's own text advises to let the file's code run."""
+    if not isinstance(error, pickle.UnpicklingError):
+        return f"{type(error).__name__}: {error}"
+    named = re.search(r"GLOBAL (\S+)", str(error))
+    return f"it holds something else than tensors{f', {named[1]},' if named else ''} of which nothing was run"
 
 
 def renamed(files: Sequence[Path], rename: Rename) -> dict[str, Tensor]:
@@ -70,18 +89,38 @@ def check_loading(info: dict[str, Any], where: Path, unexpected: bool = True) ->
         raise CheckpointError(f"{where}: " + "; ".join(problems) + ".")
 
 
-def check_finite(model: nn.Module, where: object) -> None:
-    """Raises `CheckpointError` with the name of the first weight that holds NaN or infinite values."""
+def check_values(model: nn.Module, where: object) -> None:
+    """Looks for values that training does not leave in weights; a device map's offloaded ones are not looked at.
+
+    Zeros: a file that was preallocated and not filled, or lost its end with the power, has its length and matrices that
+    are zero from end to end. Biases, norms and gates may well be zero, and so may matrices that a model starts with as
+    zeros (`MAY_BE_ZERO`), of which a warning tells.
+
+    Raises:
+        CheckpointError: a weight holds NaN or infinite values, or matrices hold nothing but zeros; has their names.
+    """
+    zeros = []
     for name, parameter in model.named_parameters():
         if parameter.device.type == "meta" or not parameter.is_floating_point():
             continue  # offloaded by a device map, or quantised
+        values = parameter.detach()
         # A sum is one pass without a copy; it can overflow where no value is infinite, so then look again.
-        if not torch.isfinite(parameter.detach().sum()) and not torch.isfinite(parameter.detach()).all():
-            bad = int((~torch.isfinite(parameter.detach())).sum())
+        total = values.sum()
+        if not torch.isfinite(total) and not torch.isfinite(values).all():
+            bad = int((~torch.isfinite(values)).sum())
             raise CheckpointError(
                 f"{where}: the weight {name} holds {bad} NaN or infinite value(s) of {parameter.numel()}; "
                 "training has diverged, or the file was damaged."
             )
+        if total == 0 and sum(size > 1 for size in values.shape) > 1 and not values.any():
+            zeros.append(name)
+    if damaged := [name for name in zeros if not MAY_BE_ZERO.search(name)]:
+        raise CheckpointError(
+            f"{where}: {len(damaged)} weight matrix(es) hold nothing but zeros: {_some(damaged)}. The file was not "
+            "written to its end (a copy into preallocated space, a power loss): copy or save it again."
+        )
+    if zeros:
+        logger.warning("%s: all zeros, taken for not trained yet: %s", where, _some(zeros))
 
 
 def check_vocabulary(model: Any, tokenizer: Any, where: object) -> None:

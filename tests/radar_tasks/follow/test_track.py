@@ -99,13 +99,28 @@ def test_a_second_call_scores_what_has_no_result_and_what_was_rewritten(copy):
     change_a_weight(copy / "step-00200")
     said = []
     assert tracker(copy, said=said).once() == {}
-    assert "1 of 3 checkpoints are finished already" in said[0]
+    assert said[0] == "step-00200 is scored again: its weights are others than in its results"
+    assert "1 of 3 checkpoints are finished already" in said[1]
     after = dates(copy)
     assert after["step-00000"] == before["step-00000"]
     assert after["step-00200"] != before["step-00200"]
     again = []
     assert tracker(copy, said=again).once() == {}
     assert again == ["3 of 3 checkpoints are finished already"]
+
+
+def test_results_of_an_earlier_version_are_read_and_scored_again_with_the_reason(copy):
+    """Their fingerprint was of samples of large files: nobody knows whether the weights are still the same."""
+    file = next((copy / "results" / "step-00200").rglob("*_results.json"))
+    content = re.sub(r"xxh3-[0-9a-f]{32}", "0123456789abcdef", file.read_text())
+    file.write_text(content)
+    assert len(load_run(copy / "results" / "step-00200").sources["mini_colour"]) == 3
+    said = []
+    assert tracker(copy, said=said, pattern="step-00200").once() == {}
+    assert said[0] == (
+        "step-00200 is scored again: its results are of an earlier version, which told weights apart by samples of "
+        "large files"
+    )
 
 
 def test_results_that_are_not_whole_are_made_again(copy):
@@ -122,7 +137,8 @@ def test_other_data_is_scored_again_and_more_questions_replace_fewer(copy):
     file.write_text(json.dumps(content))
     said = []
     tracker(copy, pattern="step-00000", said=said).once()
-    assert said[0].startswith("[1/1]")
+    assert said[0] == "step-00000 is scored again: its questions are others than in its results"
+    assert said[1].startswith("[1/1]")
     tracker(copy, pattern="step-00000", limit=4).once()
     assert len(load_run(copy / "results" / "step-00000").sources["mini_colour"]) == 4
 
@@ -205,15 +221,15 @@ def test_one_that_cannot_be_read_fails_alone(copy, monkeypatch):
     build("qwen2_vl", copy / "step-00100", seed=1)
     (copy / "step-00300").mkdir()
     os.mkfifo(copy / "step-00300" / "model.safetensors")
-    real, asked = track_module.is_finished, []
+    real, asked = track_module.reason_to_score, []
 
-    def is_finished(checkpoint, *about):
+    def reason_to_score(checkpoint, *about):
         asked.append(checkpoint.name)
         if checkpoint.name == "step-00200":
             raise OSError(5, "Input/output error")
         return real(checkpoint, *about)
 
-    monkeypatch.setattr(track_module, "is_finished", is_finished)
+    monkeypatch.setattr(track_module, "reason_to_score", reason_to_score)
     said = []
     failed = tracker(copy, said=said).once()
     assert list(failed) == ["step-00000", "step-00200", "step-00300"]

@@ -23,13 +23,14 @@ from hypothesis import strategies as st
 from release import make_release
 
 from radar_tasks.errors import DataError, QuestionError
+from radar_tasks.paths import data_home
 from radar_tasks.questions import Question
 from radar_tasks.sources.release import release_sources
 from radar_tasks.sources.source_reader import Rejected
 from radar_tasks.store import Origin, QuestionTable, SourceWriter, open_source, source_names, source_path
 from radar_tasks.store import preparation as prepare_module
 from radar_tasks.store import writer as writer_module
-from radar_tasks.store.home import check_own_name, data_home, stored_names
+from radar_tasks.store.home import check_own_name, stored_names
 from radar_tasks.store.preparation import prepare
 from radar_tasks.store.verification import problems_in
 

@@ -41,17 +41,17 @@ def load_tokenizer(folder: Path, **changes: Any) -> Any:
     `AutoTokenizer` reads config.json, too, finds remote code named there and asks on the terminal whether to run it.
 
     Raises:
-        CheckpointError: transformers has no such class, or the files do not fit.
+        CheckpointError: transformers has no such tokenizer, or the files do not fit.
     """
     import transformers
 
     config = read_json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
     name = str(config.get("tokenizer_class") or "PreTrainedTokenizerFast")
     tokenizer_class = getattr(transformers, name, None) or getattr(transformers, name.removesuffix("Fast"), None)
-    if tokenizer_class is None:
+    if not (isinstance(tokenizer_class, type) and issubclass(tokenizer_class, transformers.PreTrainedTokenizerBase)):
         raise CheckpointError(f"{folder}: transformers has no tokenizer {name} without remote code; use processor=…")
     try:
-        return tokenizer_class.from_pretrained(folder, **changes)
+        return tokenizer_class.from_pretrained(folder, trust_remote_code=False, **changes)
     except Exception as error:  # tokenizer files are parsed in Rust and raise anything
         raise CheckpointError(f"{folder}: its tokenizer cannot be loaded ({error})") from error
 

@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.scoring.checkpoints.folder import processor_folder, read_json, weights_of
+from radar_tasks.scoring.checkpoints.folder import processor_folder, read_json
+from radar_tasks.scoring.checkpoints.foreign_code import refuse_in_config
 from radar_tasks.scoring.checkpoints.formats.foreign import configuration, load_tokenizer, stored_dtype
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Recognised
+from radar_tasks.scoring.checkpoints.weight_files import left_beside, weights_of
 from radar_tasks.scoring.checkpoints.weights import build, renamed
 from radar_tasks.scoring.encoding.prompt_formats import WORDINGS, resolve_format
 from radar_tasks.scoring.encoding.vision import TiledVision
@@ -57,6 +59,7 @@ def lies_in(folder: Path) -> bool:
 def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recognised:  # noqa: ARG001 - all in one place
     """The publisher's folder, whole."""
     config = read_json(folder / "config.json")
+    refuse_in_config(config, folder, options.trust_remote_code)
     processor = processor_folder(folder, options.processor)
     form = resolve_format(options.prompt_format, "internvl", config)
     template = config.get("template")
@@ -65,7 +68,10 @@ def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recogn
             f"{folder} has the chat template {template!r}; only internvl2_5 (InternVL 2.5, 3, 3.5) is known here. "
             "Use prompt_format=plain."
         )
-    return Recognised(options, "internvl_chat", folder, config, "internvl", processor, form, weights_of(folder))
+    return Recognised(
+        options, "internvl_chat", folder, config, "internvl", processor, form, weights_of(folder),
+        beside=left_beside(folder),
+    )  # fmt: skip
 
 
 def parts(found: Recognised) -> Parts:

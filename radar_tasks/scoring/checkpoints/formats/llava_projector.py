@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.scoring.checkpoints.folder import processor_folder, read_json, resolve_folder, weights_of
+from radar_tasks.scoring.checkpoints.folder import processor_folder, read_json, resolve_folder
+from radar_tasks.scoring.checkpoints.foreign_code import refuse_in_config
 from radar_tasks.scoring.checkpoints.formats.foreign import configuration, load_tokenizer, stored_dtype
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Recognised
+from radar_tasks.scoring.checkpoints.weight_files import sets_of_weights, weights_of
 from radar_tasks.scoring.checkpoints.weights import build, renamed
 from radar_tasks.scoring.encoding.prompt_formats import resolve_format
 from radar_tasks.scoring.encoding.vision import SquareVision
@@ -36,6 +38,11 @@ def lies_in(folder: Path) -> bool:
 
 def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recognised:
     """The projector and, where the user says they are, its language model and tower."""
+    if whole := sets_of_weights(folder):
+        raise CheckpointError(
+            f"{folder} holds a LLaVA projector (mm_projector.bin) and whole weights ({whole[0]}): nobody can tell "
+            "which is meant. Move the other away."
+        )
     config = read_json(folder / "config.json")
     for name in ("model_base", "vision_tower"):
         if getattr(options, name) is None:
@@ -45,6 +52,8 @@ def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recogn
             )
     base = resolve_folder(str(options.model_base), None, "model_base", weights)
     tower = resolve_folder(str(options.vision_tower), None, "vision_tower", weights)
+    for part in (folder, base, tower):
+        refuse_in_config(read_json(part / "config.json"), part, options.trust_remote_code)
     processor = processor_folder(base, options.processor)
     form = resolve_format(options.prompt_format, "llava", config, trained_with="llava_onevision")
     files = (folder / "mm_projector.bin", *weights_of(base), *weights_of(tower))

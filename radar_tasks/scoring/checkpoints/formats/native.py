@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.scoring.checkpoints.folder import PROCESSOR_FILES, processor_folder, read_json, weights_of
+from radar_tasks.scoring.checkpoints.folder import PROCESSOR_FILES, processor_folder, read_json
+from radar_tasks.scoring.checkpoints.foreign_code import refuse_in_config, refuse_in_processor
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Recognised
-from radar_tasks.scoring.checkpoints.weights import build, check_loading, read_weights
+from radar_tasks.scoring.checkpoints.weight_files import left_beside, weights_of
+from radar_tasks.scoring.checkpoints.weights import build, check_loading, in_words, read_weights
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat, resolve_format
 from radar_tasks.scoring.encoding.vision import ProcessorVision
 from radar_tasks.scoring.families import ENCODER_DECODERS, family_of
@@ -29,9 +31,13 @@ def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recogn
     config = read_json(folder / "config.json")
     model_type = str(config.get("model_type") or "")
     _check_architecture(folder, config, model_type, options.trust_remote_code)
+    refuse_in_config(config, folder, options.trust_remote_code)
     processor = processor_folder(folder, options.processor, PROCESSOR_FILES)
+    refuse_in_processor(processor, options.trust_remote_code)
     form = resolve_format(options.prompt_format, model_type, config)
-    return Recognised(options, "native", folder, config, model_type, processor, form, weights_of(folder))
+    return Recognised(
+        options, "native", folder, config, model_type, processor, form, weights_of(folder), beside=left_beside(folder)
+    )
 
 
 def parts(found: Recognised) -> Parts:
@@ -67,10 +73,8 @@ def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
         model, info = parts.model_class.from_pretrained(
             found.folder, output_loading_info=True, trust_remote_code=found.options.trust_remote_code, **loading
         )
-    except LOADING_ERRORS as error:
-        raise CheckpointError(
-            f"{found.folder}: transformers cannot load it ({type(error).__name__}: {error})"
-        ) from error
+    except Exception as error:  # transformers, and what reads the files for it, raise many types
+        raise CheckpointError(f"{found.folder}: transformers cannot load it ({in_words(error)})") from error
     check_loading(info, found.folder, unexpected=False)
     return model
 

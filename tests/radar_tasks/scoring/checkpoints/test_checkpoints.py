@@ -1,6 +1,7 @@
 """What a folder is, how it is loaded, and how one that is not right is refused."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.checkpoints import checkpoint_options, from_model, load, recognise
 from radar_tasks.scoring.checkpoints.convert import convert
 from radar_tasks.scoring.checkpoints.formats.native import pixel_limits
+from radar_tasks.scoring.checkpoints.weights import MAY_BE_ZERO
 from radar_tasks.scoring.encoding.prompt_formats import WORDINGS, resolve_format
 
 OFFICIAL_LIMITS = WORDINGS["qwen2_vl"].pixels.script
@@ -220,6 +222,55 @@ def test_weights_that_are_not_finite_are_named(copy_of, qwen_folder, value):
     edit_weights(folder / "model.safetensors", lambda w: w["lm_head.weight"][2, 1].fill_(value))
     with pytest.raises(CheckpointError, match=r"lm_head.weight holds 1 NaN or infinite"):
         load(chosen(folder))
+
+
+def test_a_file_whose_end_is_zeros_is_refused(copy_of, qwen_folder):
+    """A preallocated copy that was interrupted, a file system after a power loss."""
+    folder = copy_of(qwen_folder)
+    content = (folder / "model.safetensors").read_bytes()
+    for kept in (0.3, 0.64):
+        half = int(len(content) * kept)
+        (folder / "model.safetensors").write_bytes(content[:half] + bytes(len(content) - half))
+        with pytest.raises(CheckpointError, match=r"nothing but zeros: model\.\S+weight.* copy or save it again"):
+            load(chosen(folder))
+
+
+@pytest.mark.parametrize("name", ["layers.0.mlp.up_proj.weight", "embed_tokens.weight", "lm_head", "patch_embed.proj"])
+def test_a_matrix_of_zeros_is_named(copy_of, qwen_folder, name):
+    folder = copy_of(qwen_folder)
+    full = next(key for key in load_file(folder / "model.safetensors") if name in key)
+    edit_weights(folder / "model.safetensors", lambda w: w[full].zero_())
+    with pytest.raises(CheckpointError, match=rf"1 weight matrix\(es\) hold nothing but zeros: \S*{name}"):
+        load(chosen(folder))
+
+
+def test_what_may_be_zero_is_not_refused(copy_of, qwen_folder, caplog):
+    """Biases and norms; a projector before its first step, of which a warning tells; rows; values that add up to 0."""
+    folder = copy_of(qwen_folder)
+
+    def change(weights):
+        for weight in weights.values():
+            if weight.ndim == 1:
+                weight.zero_()
+        weights["model.embed_tokens.weight"][5:9] = 0
+        gate = next(weight for name, weight in weights.items() if "gate_proj" in name)
+        gate.copy_(torch.tensor([1.0, -1.0]).repeat(gate.numel() // 2).reshape(gate.shape))
+        next(weight for name, weight in weights.items() if "merger.mlp.2.weight" in name).zero_()
+
+    edit_weights(folder / "model.safetensors", change)
+    load(chosen(folder))
+    assert re.search(r"taken for not trained yet: \S*merger.mlp.2.weight$", caplog.text.strip())
+
+
+@pytest.mark.parametrize(
+    "family", ["qwen2_vl", "qwen3_vl", "llava", "internvl", "idefics3", "paligemma", "gemma3", "mistral3", "glm4v"]
+)
+def test_what_lies_between_tower_and_text_may_be_zero(family):
+    """It is told by its name, and nothing else is taken for it."""
+    model, _ = tiny_models.make(family)
+    names = {name for name, weight in model.named_parameters() if weight.ndim > 1 and MAY_BE_ZERO.search(name)}
+    assert names
+    assert not any(re.search(r"language_model.*(mlp|self_attn|embed_tokens)|lm_head", name) for name in names)
 
 
 def test_a_missing_weight_is_named(copy_of, qwen_folder):
