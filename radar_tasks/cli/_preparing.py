@@ -32,7 +32,7 @@ def fill_store(readers: Sequence[SourceReader], skip_bad: bool) -> None:
             f"{len(manifest.skipped)} broken ones skipped" if manifest.skipped else "",
             f"{manifest.too_many_images} with more than 12 images left out" if manifest.too_many_images else "",
             *(f"{count:,} left out: {why}" for why, count in manifest.left_out.items()),
-            "with stand-in distractors" if manifest.stand_in else "",
+            "a stand-in" if manifest.stand_in else "",
         ]
         print(", ".join([f"{manifest.source}: {manifest.questions:,} questions", *filter(None, left_out)]))
     for note in notes:

@@ -76,7 +76,7 @@ def _status_row(name: str, manifest: Any) -> list[str]:
         f"{len(manifest.skipped):,}",
         f"{manifest.too_many_images:,}",
         f"{manifest.image_bytes / 2**20:,.1f} MiB",
-        escape(origin) + (" [yellow]stand-in distractors[/]" if manifest.stand_in else ""),
+        escape(origin) + (" [yellow]stand-in[/]" if manifest.stand_in else ""),
     ]
 
 

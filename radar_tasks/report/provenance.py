@@ -66,7 +66,7 @@ def _data(runs: Sequence[CheckpointResult]) -> list[list[str]]:
             samples = run.sources[source]
             origin = named(data.get("origin"))
             where = " · ".join(str(v) for v in origin.values() if v) if isinstance(origin, dict) else _text(origin)
-            remarks = ["stand-in distractors"] if data.get("stand_in") else []
+            remarks = ["a stand-in"] if data.get("stand_in") else []
             remarks += [f"{data[name]} {words}" for name, words in _LEFT_OUT if data.get(name)]
             rows[source, str(data.get("checksum"))] = [
                 *(source, samples.ability, samples.task, f"{data.get('questions', len(samples)):,}"),

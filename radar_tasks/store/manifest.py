@@ -57,7 +57,7 @@ class Manifest(_Record):
         too_many_images: questions left out because they hold more images than `questions.MAX_IMAGES`.
         skipped: questions left out because they were broken (`--skip-bad`).
         left_out: rows that are none of the questions (rotated copies, open questions), counted by their kind.
-        stand_in: whether distractors were made by a rule that stands in for the paper's own (see `Question.rule`).
+        stand_in: whether questions were made by a rule that stands in for the paper's own (see `Question.rule`).
         created: when the file was written, with time zone.
         version: version of this package that wrote it.
     """

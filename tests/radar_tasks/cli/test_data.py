@@ -116,9 +116,9 @@ def test_rebuild_from_a_local_copy(tmp_path):
     seephys = [{"index": k, "question": "?", "answer": f"{k} N", "images": [str(tmp_path / "p.jpg")]} for k in range(3)]
     made = datasets.Dataset.from_list(seephys).cast_column("images", datasets.List(datasets.Image()))
     made.save_to_disk(tmp_path / "physics")
-    assert "with stand-in distractors" in radar_data("rebuild", "seephys", "--from", tmp_path / "physics")
+    assert "a stand-in" in radar_data("rebuild", "seephys", "--from", tmp_path / "physics")
     assert open_source("seephys").manifest.for_results()["stand_in"] is True
-    assert "stand-in distractors" in " ".join(radar_data("status").split())
+    assert "stand-in" in " ".join(radar_data("status").split())
     assert "2 sources checked, 0 problems" in radar_data("verify")
     with pytest.raises(DataError, match="one source"):
         radar_data("rebuild", "--from", tmp_path)
