@@ -20,7 +20,7 @@ def snippets(page: str) -> list[str]:
 @pytest.fixture
 def demo(tmp_path, monkeypatch):
     """A folder with results of four checkpoints on the embedded sample."""
-    skills = {source: (0.0, 0.5, 1.5, 3.0) for source in fake_runs.SAMPLE}
+    skills = dict.fromkeys(fake_runs.SAMPLE, (0.0, 0.5, 1.5, 3.0))
     fake_runs.write_curve(tmp_path / "demo" / "results", STEPS, skills, n=60)
     monkeypatch.chdir(tmp_path)
 
