@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from radar_metrics.ragged import Ragged
 from radar_tasks.analysis.training_runs import short_names
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
@@ -77,7 +78,7 @@ def gallery(runs: Sequence[CheckpointResult], rng: np.random.Generator, budget: 
     spent = 0
     for shelf, q_id in _in_turns(shelves, rng):
         question, text, images = shelf.question(q_id)
-        spent += _size(question, len(runs)) + pictures.cost(images)
+        spent += _size(question, text, len(runs)) + pictures.cost(images)
         if spent > budget or len(made.questions) == MAX_QUESTIONS:
             break
         made.questions.append([*question[:3], text, pictures.places(images), *question[3:]])
@@ -96,10 +97,10 @@ class _Shelf:
         first = next(samples for samples in self.samples if samples is not None)
         self._index = len(made.sources)
         made.sources.append({"name": name, "ability": first.ability})
-        self._places = [_places(samples) for samples in self.samples]
-        self._probabilities = [
-            None if s is None else option_probabilities(s, by_bytes=s.logprob is None) for s in self.samples
-        ]
+        # Checkpoints that were asked the same questions share the array of their names, and its index.
+        indices = {id(samples.q_id): _places(samples) for samples in self.samples if samples is not None}
+        self._places = [{} if samples is None else indices[id(samples.q_id)] for samples in self.samples]
+        self._thousandths = [None if samples is None else _thousandths(samples) for samples in self.samples]
         self.q_ids = list(dict.fromkeys(q_id for places in self._places for q_id in places))
         self._table = _table(name, runs, made.notes)
 
@@ -115,19 +116,16 @@ class _Shelf:
             str(samples.category[place]),
             samples.options[place],
             int(samples.answer[place]),
-            [self._thousandths(k, q_id) for k in range(len(self.samples))],
+            [
+                None if numbers is None or q_id not in places else numbers[places[q_id]].tolist()
+                for numbers, places in zip(self._thousandths, self._places, strict=True)
+            ],
             prompt if (prompt := samples.prompts[place]) != "".join(text) else None,
         ]
         return row, text, stored.images if stored else ()
 
     def _stored(self, q_id: str) -> Question | None:
         return self._table[self._table.index_of(q_id)] if self._table is not None else None
-
-    def _thousandths(self, run: int, q_id: str) -> list[int] | None:
-        place, probabilities = self._places[run].get(q_id), self._probabilities[run]
-        if place is None or probabilities is None:
-            return None
-        return [round(1000 * float(p)) for p in probabilities[place]]
 
 
 class _Pictures:
@@ -175,13 +173,20 @@ def _table(name: str, runs: Sequence[CheckpointResult], notes: list[str]) -> Que
     return table
 
 
-def _places(samples: SourceSamples | None) -> dict[str, int]:
-    return {} if samples is None else {str(q_id): k for k, q_id in enumerate(samples.q_id)}
+def _places(samples: SourceSamples) -> dict[str, int]:
+    return {q_id: k for k, q_id in enumerate(samples.q_id.tolist())}
 
 
-def _size(question: list[Any], runs: int) -> int:
-    options = question[3]
-    return 60 + sum(len(option) for option in options) + runs * (3 + 4 * len(options))
+def _thousandths(samples: SourceSamples) -> Ragged:
+    """Each option's probability in thousandths, as whole numbers."""
+    probabilities = option_probabilities(samples, by_bytes=samples.logprob is None)
+    return probabilities.with_values(np.rint(1000.0 * probabilities.values).astype(np.int16))
+
+
+def _size(question: list[Any], text: Sequence[str], runs: int) -> int:
+    options, prompt = question[3], question[-1]
+    texts = sum(len(part) for part in (*options, *text, prompt or ""))
+    return 60 + texts + runs * (3 + 4 * len(options))
 
 
 def _digest(image: bytes) -> bytes:

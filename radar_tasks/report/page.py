@@ -5,15 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
-
-import vl_convert
 
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.development.tables import Development
 from radar_tasks.files import write_whole
+from radar_tasks.report.chart_library import chart_library
 from radar_tasks.report.charts.figure import Datum, Figure, Panel
 from radar_tasks.report.figures import figures
 from radar_tasks.report.findings import findings
@@ -76,7 +74,7 @@ def render_page(
         gallery=questions,
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         data=script_json(data),
-        library=_library(),
+        library=chart_library(),
         script=(FOLDER / "page.js").read_text(encoding="utf-8"),
         style=(FOLDER / "page.css").read_text(encoding="utf-8"),
         series_colours=_series_colours(),
@@ -91,16 +89,6 @@ def script_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-@cache
-def _library() -> str:
-    """Vega, Vega-Lite and Vega-Embed in one script."""
-    return (
-        vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-        .replace("</script", "<\\/script")
-        .replace("<!--", "<\\!--")
-    )
-
-
 def _series_colours() -> str:
     """CSS variables of the legends' colours, those of the charts."""
     of = {mode: "".join(f"--series-{k}:{c};" for k, c in enumerate(colours)) for mode, colours in CATEGORY.items()}
@@ -109,7 +97,7 @@ def _series_colours() -> str:
 
 def _panel(panel: Panel, figure: Figure) -> dict[str, Any]:
     """A panel as the page's script takes it: `title`, Vega-Lite's `spec`, and the `columns` of the table beside it."""
-    spec = panel.chart.properties(height=panel.height).to_dict()
+    spec = panel.chart.properties(height=panel.height).to_dict(validate=False)  # the tests of the charts validate
     spec.pop("config", None)
     about = ". ".join(part for part in (figure.title, panel.title, figure.subtitle) if part)
     spec |= {

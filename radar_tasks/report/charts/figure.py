@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import altair as alt
+from altair.utils.schemapi import debug_mode
 
 from radar_tasks.questions import ABILITIES
 
@@ -123,8 +124,10 @@ def distinct(data: Iterable[Datum], field: str) -> list[Any]:
 
 
 def inline(data: Sequence[Datum]) -> alt.InlineData:
-    """Data that the chart carries with it."""
-    return alt.InlineData(values=[dict(datum) for datum in data])
+    """Data that the chart carries with it. They are our own: Altair's look at each of a thousand points, several times
+    over, took most of the time of a page."""
+    with debug_mode(False):
+        return alt.InlineData(values=[dict(datum) for datum in data])
 
 
 def padded(low: float, high: float) -> tuple[float, float]:
