@@ -15,7 +15,7 @@ import vl_convert
 
 from radar_tasks.errors import RadarError
 from radar_tasks.files import write_whole
-from radar_tasks.store.home import data_home
+from radar_tasks.paths import data_home
 
 
 @cache
