@@ -9,6 +9,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 
+QUESTIONS_LEFT_OUT = 3
+"""Exit status of a run that has its results, but not for all questions: the checkpoint refused some of them."""
+
 
 class RadarError(Exception):
     """Base of all errors that come from a user's input, data, checkpoint or machine rather than from a bug."""

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from radar_tasks.cli import report as report_command
-from radar_tasks.errors import RadarError
+from radar_tasks.errors import QUESTIONS_LEFT_OUT, RadarError
 
 
 def command(
@@ -40,6 +40,7 @@ def command(
     from radar_tasks.paths import data_home
     from radar_tasks.run_arguments import model_arguments
 
+    left_out = False
     try:
         tracker = Tracker(
             patterns=checkpoints,
@@ -55,13 +56,14 @@ def command(
         if watch:
             tracker.watch()
         failed = bool(tracker.once())
+        left_out = bool(tracker.left_out)
     except RadarError as error:  # every rank has met it
         if ranks().is_main_process:
             print(f"radar: {error}", file=sys.stderr, flush=True)
         failed = True
     ranks().wait_for_everyone()  # a launcher ends all ranks when the first one leaves with a failure
-    if failed:
-        raise typer.Exit(1)
+    if failed or left_out:
+        raise typer.Exit(1 if failed else QUESTIONS_LEFT_OUT)
 
 
 def _renew(report: Path | None, output: Path) -> None:

@@ -10,8 +10,9 @@ from radar_tasks.errors import CheckpointError, ResultsError
 from radar_tasks.harness.evaluation import refuse_other_files
 from radar_tasks.results import CheckpointResult, load_run
 from radar_tasks.run_arguments import limit_of, model_arguments
-from radar_tasks.scoring.checkpoints import checkpoint_options, recognise
+from radar_tasks.scoring.checkpoints import recognise
 from radar_tasks.scoring.checkpoints.fingerprints import of_an_earlier_scheme
+from radar_tasks.scoring.checkpoints.model_args import options_of
 
 CHOSEN = ("attn_implementation", "prompt_format", "min_pixels", "max_pixels", "max_tiles", "blind")
 """What a user chooses and the results say as `describe` does."""
@@ -48,9 +49,8 @@ def reason_to_score(
         run = load_run(results)
     except ResultsError:
         return ""
-    options = {name: value for name, value in model_args.items() if name != "scoring"}
     try:
-        now = recognise(checkpoint_options({"pretrained": str(checkpoint), **options})).describe()
+        now = recognise(options_of({"pretrained": str(checkpoint), **model_args})[0]).describe()
     except CheckpointError:
         return ""  # what is wrong with it is said when it is scored
     _refuse_other_settings(run, {**now, **_given(model_args)}, limit)

@@ -25,7 +25,8 @@ from radar_tasks.questions import ABILITIES
 from radar_tasks.results import CheckpointResult, load_run
 from radar_tasks.results.tracker_values import tracker_values
 from radar_tasks.run_arguments import questions_asked
-from radar_tasks.scoring.checkpoints import checkpoint_options, recognise
+from radar_tasks.scoring.checkpoints import recognise
+from radar_tasks.scoring.checkpoints.model_args import options_of
 
 QUIET_SECONDS = 20.0
 """A folder in which nothing changed for so long counts as written, when watching."""
@@ -67,6 +68,7 @@ class Tracker:
         batch_size: questions a batch, or `auto`.
         feature_store: folder in which checkpoints with the same vision tower share its features; None for none.
         say: prints one line about what happened, on rank 0.
+        left_out: by checkpoint how many questions it was not asked, since it refuses them; on rank 0.
         on_result: given the result of each checkpoint as it is finished, on rank 0.
 
     Raises:
@@ -86,12 +88,12 @@ class Tracker:
     on_result: Callable[[CheckpointResult], None] = lambda _: None
 
     def __post_init__(self) -> None:
-        self._options = {name: value for name, value in self.model_args.items() if name != "scoring"}
         with failing_together():
-            checkpoint_options({"pretrained": "any", **self._options})
+            options_of({"pretrained": "any", **self.model_args})
             self._harness = Harness(self.tasks)
             self._data = self._harness.data()
         self._failed: dict[str, str] = {}
+        self.left_out: dict[str, int] = {}
         self._judged: dict[str, Signature] = {}
         self._unchanged: dict[str, tuple[Signature, float]] = {}  # since when files are as they are
         self._told: set[str] = set()
@@ -160,7 +162,7 @@ class Tracker:
         if not is_settled(files, QUIET_SECONDS, time.monotonic() - since):
             return None
         try:
-            recognise(checkpoint_options({"pretrained": str(checkpoint.folder), **self._options}))
+            recognise(options_of({"pretrained": str(checkpoint.folder), **self.model_args})[0])
         except CheckpointError as error:  # shards or index may still come
             self._say_once(f"waiting for {checkpoint.name}: {error}")
             return None
@@ -206,6 +208,8 @@ class Tracker:
                 if reason:
                     self._failed[name] = reason
                 if result is not None:
+                    if refused := result.refused:
+                        self.left_out[name] = refused
                     self.on_result(result)
 
     def _score_one(self, checkpoint: TrackedCheckpoint, on_scored: Callable[[], None]) -> str:
@@ -237,6 +241,8 @@ def in_a_line(result: CheckpointResult) -> str:
         if (sds := numbers.get(f"radar/{ability}_sds")) is not None:
             half = numbers.get(f"radar/{ability}_sds_half_width")
             said.append(f"{ability} {sds:.3f}" + ("" if half is None else f" ± {half:.3f}"))
+    if result.refused:
+        said.append(f"{result.refused} question(s) left out, refused by the checkpoint")
     return ", ".join(said)
 
 

@@ -87,7 +87,6 @@ class SDSOfOptions(MeasuredTask):
     multiple_input: int
     config: Any
     doc_to_text: Callable[[Any], Any]
-    doc_to_target: Callable[[Any], Any]
 
     def __init__(
         self,
@@ -119,9 +118,9 @@ class SDSOfOptions(MeasuredTask):
         """The questions without pictures."""
         return IdentifiedDocs(self._texts_only(), self._q_ids)
 
-    def doc_to_choice(self, doc: Any) -> list[str]:
+    def doc_to_choice(self, doc: Any, *more: Any) -> list[str]:
         """The options, each a text that is not empty."""
-        choices = [str(choice) for choice in super().doc_to_choice(doc)]  # type: ignore[misc]
+        choices = [str(choice) for choice in super().doc_to_choice(doc, *more)]  # type: ignore[misc]
         if "" in choices or len(choices) < 2:
             problem = f"option {choices.index('')} is empty" if "" in choices else f"{len(choices)} option(s)"
             raise RadarError(
@@ -129,6 +128,12 @@ class SDSOfOptions(MeasuredTask):
                 "leave the question out with the task's `process_docs`."
             )
         return choices
+
+    def doc_to_target(self, doc: Any, *more: Any) -> Any:
+        """The answer as the task gives it, an option or its index; looked at, so that a wrong one is told at once."""
+        target = super().doc_to_target(doc, *more)  # type: ignore[misc]
+        self._answer(doc, target)
+        return target
 
     def process_results(self, doc: Any, results: Sequence[Any], full_docs: Any = None) -> Records:
         """One record a metric."""
@@ -194,8 +199,14 @@ class SDSOfOptions(MeasuredTask):
 
     def _question(self, doc: Any) -> dict[str, Any]:
         """A question of any task in the form that `records` takes."""
+        name = self._q_id(doc)
+        answer = self._answer(doc, self.doc_to_target(doc))
         options = self.doc_to_choice(doc)
-        target = self.doc_to_target(doc)
+        return {"q_id": name, "image_id": name, "category": "", "options": options, "answer": answer}
+
+    def _answer(self, doc: Any, target: Any) -> int:
+        """Index of the right option."""
+        options = self.doc_to_choice(doc)
         answer = options.index(target) if target in options else target
         if isinstance(answer, str) and answer.lstrip("-").isdigit():
             answer = int(answer)
@@ -204,8 +215,7 @@ class SDSOfOptions(MeasuredTask):
                 f"{self._name}: the answer {target!r} of question {self._q_id(doc)!r} is not one of the options "
                 f"{options!r}."
             )
-        name = self._q_id(doc)
-        return {"q_id": name, "image_id": name, "category": "", "options": options, "answer": answer}
+        return answer
 
     def _ability(self) -> Ability:
         metadata = self.config.metadata

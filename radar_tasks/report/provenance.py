@@ -75,7 +75,11 @@ def _data(runs: Sequence[CheckpointResult]) -> list[list[str]]:
     return list(rows.values())
 
 
-_LEFT_OUT = (("skipped", "broken questions left out"), ("too_many_images", "left out for more than 12 images"))
+_LEFT_OUT = (
+    ("skipped", "broken questions left out"),
+    ("too_many_images", "left out for more than 12 images"),
+    ("refused", "left out, refused by the checkpoint"),
+)
 
 
 def _date(stamp: str) -> str:

@@ -158,6 +158,11 @@ class CheckpointResult:
         return self.file.parent
 
     @property
+    def refused(self) -> int:
+        """How many questions the checkpoint could not be asked (its processor refuses a picture, say)."""
+        return sum(int(about.get("refused", 0)) for about in self.data.values())
+
+    @property
     def withheld(self) -> str:
         """How the images were kept from the model: "", `blind`, `blank` or `text only` (a language model)."""
         if self.harness == "lm-eval":

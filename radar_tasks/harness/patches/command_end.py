@@ -20,13 +20,11 @@ from typing import Any
 
 from loguru import logger
 
-from radar_tasks.errors import RadarError
+from radar_tasks.errors import QUESTIONS_LEFT_OUT, RadarError
 from radar_tasks.harness.patches.patch import Patch, replace
 from radar_tasks.questions import ABILITIES
 
 FAILED = 1
-LEFT_OUT = 3
-"""Exit status of a run that has results, but not for all questions."""
 
 SHOWN = 5
 """So many questions that were left out are named."""
@@ -111,7 +109,7 @@ def _with_headline(make_table: Callable[..., str]) -> Callable[..., str]:
         if given and not given.get("config") and left_out(result_dict):
             # The table is the last thing that lmms-eval's command does, and it has no other door to an exit status.
             print(text, flush=True)
-            raise SystemExit(LEFT_OUT)
+            raise SystemExit(QUESTIONS_LEFT_OUT)
         return text
 
     return make_table_and_headline

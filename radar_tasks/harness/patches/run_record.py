@@ -70,7 +70,8 @@ def _record(results: dict[str, Any], name: str, task: MeasuredTask, scoring: Map
     results["n-samples"][name]["effective"] = len(scored)
     record = {**config["radar"], "scoring": dict(scoring)}
     if refused:
-        record["refused"] = refused
+        # Counted beside what the data itself lacks, and told one by one.
+        record |= {"data": {**record["data"], "refused": len(refused)}, "refused": refused}
     records = [sample["sds"] for sample in scored if "sds" in sample]
     if records:
         record |= aggregation.of_source(records, task.data, name, task.by_category)
