@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -27,6 +27,14 @@ class Format(str, Enum):
     latex = "latex"
     wandb = "wandb"
     trackio = "trackio"
+    tensorboard = "tensorboard"
+
+
+TRACKERS: dict[Format, Literal["wandb", "trackio", "tensorboard"]] = {
+    Format.wandb: "wandb",
+    Format.trackio: "trackio",
+    Format.tensorboard: "tensorboard",
+}
 
 
 class Relationship(str, Enum):
@@ -42,7 +50,8 @@ def command(
     results: Annotated[list[str], typer.Argument(help="Results folders or files.")],
     form: Annotated[Format, typer.Option("--format", help="What to write.")],
     output: Annotated[
-        Path | None, typer.Option(help="A file; a folder for eval_results (a file a run) and every_eval_ever.")
+        Path | None,
+        typer.Option(help="A file; a folder for eval_results, every_eval_ever and tensorboard."),
     ] = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="Metrics of markdown and latex tables; sds and sds_logit by default.")
@@ -59,11 +68,13 @@ def command(
 ) -> None:
     """Write results for leaderboards, papers and trackers; each value with its metric, questions, data and version."""
     runs = runs_of(results)
-    if form in {Format.wandb, Format.trackio}:
+    if form in TRACKERS:
         from radar_tasks.export.trackers import log_runs
 
-        for name in log_runs(runs, cast(Literal["wandb", "trackio"], form.value), project):
-            print(f"{form.value}, project {project}: {name}")
+        if form is Format.tensorboard and output is None:
+            raise RadarError("--format tensorboard needs --output, the folder of the event files.")
+        for name in log_runs(runs, TRACKERS[form], project, output or Path()):
+            print(f"{form.value}, {output if form is Format.tensorboard else f'project {project}'}: {name}")
         return
     if output is None:
         raise RadarError(f"--format {form.value} needs --output.")

@@ -4,8 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import sys
-import types
 from pathlib import Path
 
 import jsonschema
@@ -15,12 +13,12 @@ import yaml
 from fake_runs import simulate, write_run
 from huggingface_hub import parse_eval_result_entries
 
-from radar_tasks.errors import RadarError, ResultsError
-from radar_tasks.export import trackers, value_tables
+from radar_tasks.errors import ResultsError
+from radar_tasks.export import value_tables
 from radar_tasks.export.eval_results import to_yaml
 from radar_tasks.export.every_eval_ever import Publisher, record, write_record
 from radar_tasks.export.values import values_of
-from radar_tasks.results import find_runs, load_run
+from radar_tasks.results import load_run
 
 SCHEMAS = Path(__file__).parents[2] / "data" / "every_eval_ever"
 SOURCES = ("wiki_animal", "wiki_plant", "spatial")
@@ -172,50 +170,3 @@ def test_a_stock_model_has_no_logit_metrics_and_exports_all_the_same(tmp_path):
     assert not [value for value in values_of(run) if "logit" in value.metric]
     aggregate = record(run, Publisher("Somebody")).aggregate
     jsonschema.validate(aggregate, json.loads((SCHEMAS / "eval.schema.json").read_text()))
-
-
-class FakeTracker(types.ModuleType):
-    """What both trackers offer, keeping what it is given."""
-
-    def __init__(self, name):
-        super().__init__(name)
-        self.calls = []
-
-    def init(self, **about):
-        self.calls.append(("init", about))
-
-    def log(self, values, step=None):
-        self.calls.append(("log", step, values))
-
-    def finish(self):
-        self.calls.append(("finish",))
-
-    def Table(self, **about):  # noqa: N802 (the trackers' name)
-        return about
-
-
-@pytest.mark.parametrize("name", ["wandb", "trackio"])
-def test_trackers_get_curves_and_a_table(name, tmp_path, monkeypatch):
-    for step in (200, 100):
-        write_run(tmp_path, f"step-{step:05d}", {"spatial": simulate("spatial", 8, 0.7, seed=step)})
-    tracker = FakeTracker(name)
-    monkeypatch.setitem(sys.modules, name, tracker)
-    assert trackers.log_runs(find_runs([tmp_path]), name, "project") == ["checkpoints/exp1"]
-    logs = [call for call in tracker.calls if call[0] == "log"]
-    assert [step for _, step, _ in logs] == [100, 200, 200]
-    assert {"radar/spatial/sds", "radar/spatial/sds_logit"} <= set(logs[0][2])
-    table = logs[-1][2]["radar/values"]
-    columns = table.get("columns") or list(table["dataframe"].columns)
-    assert {"metric", "value", "questions", "data_checksum", "radar_version"} <= set(columns)
-
-
-def test_the_table_is_one_that_wandb_takes(values):
-    wandb = pytest.importorskip("wandb")
-    table = trackers._table(wandb, "wandb", values)
-    assert len(table.data) == len(values)
-
-
-def test_a_missing_tracker_says_how_to_get_it(run, monkeypatch):
-    monkeypatch.setitem(sys.modules, "trackio", None)
-    with pytest.raises(RadarError, match="pip install trackio"):
-        trackers.log_runs([run], "trackio", "project")
