@@ -328,6 +328,7 @@ def made_question(model_type, seed, options, kind="image"):
         scored=scored,
         option_bytes=tuple(len(c) for c in continuations),
         token_inputs=dict.fromkeys(family.token_inputs, _types(model_type, prefix)),
+        option_inputs={name: torch.tensor(int(model_type == "paligemma")) for name in family.token_inputs},
         vision=vision,
         vision_key=f"picture-{seed}" if vision else "",
         visual_tokens=sum(tokens),

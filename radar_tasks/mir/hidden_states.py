@@ -20,6 +20,7 @@ from radar_metrics.options import FloatArray
 from radar_tasks.errors import CheckpointError
 from radar_tasks.questions import Question
 from radar_tasks.scoring.checkpoints import Checkpoint
+from radar_tasks.scoring.engine.independent import sequence
 from radar_tasks.scoring.engine.model_runner import RunningModel
 
 MOMENT_BYTES = 2 << 30
@@ -83,9 +84,7 @@ def layer_features(checkpoint: Checkpoint, running: RunningModel, pair: Question
     encoded = checkpoint.encode(pair)
     answer = encoded.continuations[pair.answer]
     ids = torch.cat([encoded.prefix_ids, answer])
-    inputs = {"input_ids": ids[None], "attention_mask": torch.ones_like(ids)[None]}
-    for name, value in encoded.token_inputs.items():
-        inputs[name] = torch.cat([value, torch.full_like(answer, running.family.option_types.get(name, 0))])[None]
+    inputs = sequence(encoded, answer)
     is_vision = torch.isin(ids, torch.tensor(sorted(checkpoint.parts.vision.image_token_ids)))
     if not is_vision.any():
         raise CheckpointError(

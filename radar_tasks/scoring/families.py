@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 TowerOutput = Literal["hidden states", "last state"]
 
@@ -24,6 +24,7 @@ class Family:
         typed_text: token inputs that it wants for prompts without images, too.
         only_placeholders: whether to drop all that its processor puts around an image's placeholders: it writes the
             whole prompt, and the prompt format writes it, too.
+        processor_arguments: further arguments that its processor has to be called with.
         tower_output: what its projector reads of a separate vision tower that takes pictures one by one: the hidden
             states that the configuration names in `vision_feature_layer`, or the last state; None for no such tower.
         last_layer_is_last_state: whether `vision_feature_layer` -1 means the last state to its projector.
@@ -35,27 +36,24 @@ class Family:
     option_types: Mapping[str, int] = field(default_factory=dict)
     typed_text: tuple[str, ...] = ()
     only_placeholders: bool = False
+    processor_arguments: Mapping[str, Any] = field(default_factory=dict)
     tower_output: TowerOutput | None = None
     last_layer_is_last_state: bool = False
 
 
 FAMILIES: Mapping[str, Family] = {
     "aya_vision": Family(tower_output="hidden states"),
-    "blip": Family(refused="it has no placeholders for images in the prompt"),
     "cohere2_vision": Family(tower_output="last state"),
+    # Positions of image tokens are made of these types, and its processor gives them only when asked.
+    "cosmos3_edge": Family(processor_arguments={"return_mm_token_type_ids": True}),
     "diffusion_gemma": Family(refused="it gives no left-to-right likelihood"),
-    "fuyu": Family(refused="its image patches are spread over the tokens of the prompt"),
     "gemma3": Family(tower_output="last state"),
-    "git": Family(refused="it has no placeholders for images in the prompt"),
-    "idefics": Family(refused="its image attention mask runs along the tokens of the prompt"),
     "internvl": Family(
         prompt_format="internvl_chat", tower_output="hidden states", last_layer_is_last_state=True
     ),
-    "kosmos-2": Family(refused="its image mask runs along the tokens of the prompt"),
     "llava": Family(tower_output="hidden states"),
     "llava_next": Family(tower_output="hidden states"),
     "llava_onevision": Family(prompt_format="llava_onevision", tower_output="hidden states"),
-    "mllama": Family(refused="its cross-attention mask runs along the tokens of the prompt"),
     "paligemma": Family(
         # Counts positions from 1. Its token types tell the part that sees itself whole (0) from what is read left to
         # right (1): the options; without them later tokens of an answer would be seen by earlier ones.

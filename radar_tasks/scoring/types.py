@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+VisionInput: TypeAlias = "Tensor | list[Any]"
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,13 @@ class EncodedQuestion:
         continuations: one (L_j,) int64 an option, L_j >= 1.
         scored: how many tokens at the end of each continuation are the option's, 1 <= scored[j] <= L_j.
         option_bytes: UTF-8 length of each option's text.
-        token_inputs: further inputs with one value a prefix token, each (P,): `mm_token_type_ids`, `token_type_ids`.
+        token_inputs: further inputs with one value a prefix token, each (P, ...): token types, masks over the pictures.
+        option_inputs: the value that each of them, by name, has on every token of a continuation, each (...).
         vision: further inputs that do not run along the tokens, as the processor gives them for this question alone
-            (`pixel_values`, `image_grid_thw`, ...); empty for a text-only question.
-        vision_key: equal keys mean equal `vision` tensors (same images, same preprocessing); "" without images.
+            (`pixel_values`, `image_grid_thw`, ...): tensors, or lists of things that the processor does not stack.
+        vision_axes: along which axis each of them is put together for several questions (lists are joined); None where
+            they do not go together, so that the question is scored without company.
+        vision_key: equal keys mean equal `vision` (same images, same preprocessing); "" without images.
         visual_tokens: number of placeholder tokens in `prefix_ids` that image features replace.
     """
 
@@ -62,6 +67,8 @@ class EncodedQuestion:
     scored: tuple[int, ...]
     option_bytes: tuple[int, ...]
     token_inputs: Mapping[str, Tensor] = field(default_factory=dict)
-    vision: Mapping[str, Tensor] = field(default_factory=dict)
+    option_inputs: Mapping[str, Tensor] = field(default_factory=dict)
+    vision: Mapping[str, VisionInput] = field(default_factory=dict)
+    vision_axes: Mapping[str, int] | None = field(default_factory=dict)
     vision_key: str = ""
     visual_tokens: int = 0

@@ -94,8 +94,8 @@ class Checkpoint:
 def question_encoder(parts: Parts, form: PromptFormat, blind: bool | str = False) -> QuestionEncoder:
     """Questions to tokens and tensors for a checkpoint with these parts."""
     tokens = TextTokenizer(parts.processor.tokenizer, parts.vision.image_token_ids)
-    typed = family_of(parts.config.model_type).typed_text
-    return QuestionEncoder(tokens, parts.vision, form, context_length(parts.config), blind=blind, typed_text=typed)
+    family = family_of(parts.config.model_type)
+    return QuestionEncoder(tokens, parts.vision, form, context_length(parts.config), blind=blind, family=family)
 
 
 def context_length(config: Any) -> int:

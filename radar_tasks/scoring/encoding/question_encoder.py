@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import torch
 from PIL import Image as PILImage
@@ -12,9 +13,11 @@ from PIL import Image as PILImage
 from radar_tasks.errors import QuestionError, RadarError
 from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.encoding.images import blank, read_image
-from radar_tasks.scoring.encoding.prompt_formats import Control, Image, Prompt, PromptFormat, Text
+from radar_tasks.scoring.encoding.prompt_formats import Image, Prompt, PromptFormat, Text
+from radar_tasks.scoring.encoding.segments import Run, Segment, runs_of
 from radar_tasks.scoring.encoding.text import TextTokenizer
-from radar_tasks.scoring.encoding.vision import EncodedImages, ImageBlock, VisionEncoder
+from radar_tasks.scoring.encoding.vision import EncodedImages, VisionEncoder
+from radar_tasks.scoring.families import Family
 from radar_tasks.scoring.types import EncodedQuestion
 
 Tail = tuple[tuple[int, ...], int]
@@ -30,7 +33,7 @@ class QuestionEncoder:
         form: the prompt format.
         max_length: the model's context in tokens.
         blind: True leaves images out, `blank` makes them grey.
-        typed_text: names of token inputs that the model wants for prompts without images, too.
+        family: what is particular to the model's.
     """
 
     def __init__(
@@ -41,14 +44,14 @@ class QuestionEncoder:
         max_length: int,
         *,
         blind: bool | str = False,
-        typed_text: Sequence[str] = (),
+        family: Family | None = None,
     ) -> None:
         self._tokens = tokens
         self._vision = vision
         self._form = form
         self.max_length = max_length
         self._blind = blind
-        self._typed_text = typed_text
+        self._family = family or Family()
         settings = json.dumps(vision.settings(), sort_keys=True, default=str)
         self._settings = hashlib.sha256(f"{settings} {form.official} {blind}".encode()).digest()
 
@@ -59,13 +62,14 @@ class QuestionEncoder:
             QuestionError: an image cannot be decoded, an option gives no token, the prompt is longer than the context.
         """
         prompt = self.prompt(question)
-        images = self._encode_images(question)
-        head, tail_text, first = self._head(prompt, images)
+        runs = runs_of(prompt.parts)
+        images = self._encode_images(question, runs)
+        before, tail_text, first = self._before_tail(runs, images)
         tails = [self._tail(question, prompt, tail_text, first, k) for k in range(len(question.options))]
         shared = _shared_length(tails)
-        prefix = [*head, ImageBlock(tails[0][0][:shared])]
-        if not any(block.ids for block in prefix):
-            prefix = [self._start(question)]
+        prefix = [*before, _on_text(tails[0][0][:shared], images.segments[-1])]
+        if not any(segment.ids for segment in prefix):
+            prefix = [_on_text((self._start(question),), images.segments[-1])]
         encoded = self._assemble(question, prefix, [(ids[shared:], scored) for ids, scored in tails], images)
         self._check_length(question, encoded)
         return encoded
@@ -78,9 +82,9 @@ class QuestionEncoder:
             return Prompt(kept, prompt.joiner, prompt.scored)
         return prompt
 
-    def _encode_images(self, question: AskedQuestion) -> EncodedImages:
+    def _encode_images(self, question: AskedQuestion, runs: Sequence[Run]) -> EncodedImages:
         if not question.images or self._blind is True:
-            return EncodedImages((), {})
+            return self._vision([], (0,) * len(runs))
         form = self._form
         pictures = [
             read_image(data, question.q_id, k, form.official, white_behind=form.rules.resizes_twice)
@@ -88,11 +92,19 @@ class QuestionEncoder:
         ]
         if self._blind == "blank":
             pictures = [blank(picture) for picture in pictures]
-        return self._encode_pictures(question, pictures)
+        order = [index for run in runs for index in run.images]
+        if order == sorted(order):
+            return self._encode_pictures(question, pictures, tuple(len(run.images) for run in runs))
+        # InternVL's script puts the blocks of images in another order than their pixels: each block alone, then.
+        apart = self._encode_pictures(question, pictures, (*(1 for _ in pictures), 0))
+        start = len(self._vision([], (0,)).segments[0].ids)
+        return replace(apart, segments=_rearranged(apart.segments, runs, start))
 
-    def _encode_pictures(self, question: AskedQuestion, pictures: list[PILImage.Image]) -> EncodedImages:
+    def _encode_pictures(
+        self, question: AskedQuestion, pictures: list[PILImage.Image], layout: tuple[int, ...]
+    ) -> EncodedImages:
         try:
-            return self._vision(pictures)
+            return self._vision(pictures, layout)
         except RadarError as error:
             raise type(error)(f"question {question.q_id!r}: {error}") from error
         except MemoryError:
@@ -104,23 +116,25 @@ class QuestionEncoder:
                 f"processor refuses its images ({sizes}): {type(error).__name__}: {error}"
             ) from error
 
-    def _head(self, prompt: Prompt, images: EncodedImages) -> tuple[list[ImageBlock], str, bool]:
-        """Tokens of everything before the last text; that text; and whether the prompt starts with it."""
-        blocks: list[ImageBlock] = []
+    def _before_tail(self, runs: Sequence[Run], images: EncodedImages) -> tuple[list[Segment], str, bool]:
+        """Everything before the last text; that text; and whether the prompt starts with it."""
+        segments: list[Segment] = []
         text, first = "", True
-        for part in prompt.parts:
-            if isinstance(part, Text):
-                text += part.text
-                continue
+        for run, segment in zip(runs, images.segments, strict=True):
             if text:
-                blocks.append(ImageBlock(self._tokens.text(text, first).ids))
-            blocks.append(
-                ImageBlock((self._tokens.control(part.token),))
-                if isinstance(part, Control)
-                else images.blocks[part.index]
-            )
-            text, first = "", False
-        return [ImageBlock(self._tokens.start_ids), *blocks], text, first
+                segments.append(_on_text(self._tokens.text(text, first).ids, segments[-1]))
+                text, first = "", False
+            segments.append(segment)
+            first = first and not run.images
+            for part in run.text:
+                if isinstance(part, Text):
+                    text += part.text
+                    continue
+                if text:
+                    segments.append(_on_text(self._tokens.text(text, first).ids, segment))
+                segments.append(_on_text((self._tokens.control(part.token),), segment))
+                text, first = "", False
+        return segments, text, first
 
     def _tail(self, question: AskedQuestion, prompt: Prompt, text: str, first: bool, option: int) -> Tail:
         """The last text of the prompt with an option, tokenised together."""
@@ -139,30 +153,37 @@ class QuestionEncoder:
             )
         return joined.ids, len(joined.ids) - start
 
-    def _start(self, question: AskedQuestion) -> ImageBlock:
+    def _start(self, question: AskedQuestion) -> int:
         """Something to predict the first token from, where the prompt is empty."""
         start = self._tokens.fallback_start
         if start is None:
             raise QuestionError(
                 f"question {question.q_id!r}: the prompt is empty and the tokenizer has no start token."
             )
-        return ImageBlock((start,))
+        return start
 
     def _assemble(
-        self, question: AskedQuestion, prefix: list[ImageBlock], rest: list[Tail], images: EncodedImages
+        self, question: AskedQuestion, prefix: list[Segment], rest: list[Tail], images: EncodedImages
     ) -> EncodedQuestion:
-        ids = [id_ for block in prefix for id_ in block.ids]
-        names = sorted({name for block in images.blocks for name in block.types} or self._typed_text)
-        types = {name: [t for block in prefix for t in block.types.get(name, (0,) * len(block.ids))] for name in names}
+        ids = [id_ for segment in prefix for id_ in segment.ids]
+        on_options = dict(images.segments[-1].on_text)
+        inputs = {name: torch.cat([s.inputs[name] for s in prefix if s.ids]) for name in on_options}
+        for name in self._family.typed_text:
+            inputs.setdefault(name, torch.zeros(len(ids), dtype=torch.int64))
+        for name, value in self._family.option_types.items():
+            if name in inputs:
+                on_options[name] = torch.tensor(value)
         return EncodedQuestion(
             q_id=question.q_id,
             prefix_ids=torch.tensor(ids, dtype=torch.int64),
             continuations=tuple(torch.tensor(tail, dtype=torch.int64) for tail, _ in rest),
             scored=tuple(scored for _, scored in rest),
             option_bytes=tuple(len(option.encode("utf-8", "surrogatepass")) for option in question.options),
-            token_inputs={name: torch.tensor(values, dtype=torch.int64) for name, values in types.items()},
+            token_inputs=inputs,
+            option_inputs=on_options,
             vision=images.vision,
-            vision_key=self._vision_key(question) if images.vision else "",
+            vision_axes=images.axes,
+            vision_key=self._vision_key(question) if question.images and images.vision else "",
             visual_tokens=sum(id_ in self._vision.image_token_ids for id_ in ids),
         )
 
@@ -180,6 +201,20 @@ class QuestionEncoder:
                 f"{len(question.images)} image(s)) are more than the model's context of {self.max_length}. "
                 "Use smaller images (max_pixels, max_tiles) or leave the question out."
             )
+
+
+def _on_text(ids: tuple[int, ...], behind: Segment) -> Segment:
+    """A piece of a run of text with the inputs that its tokens have."""
+    inputs = {name: value.expand(len(ids), *value.shape) for name, value in behind.on_text.items()}
+    return Segment(ids, inputs, behind.on_text)
+
+
+def _rearranged(apart: Sequence[Segment], runs: Sequence[Run], start: int) -> tuple[Segment, ...]:
+    """Segments of one image each, the first behind `start` tokens, in the order in which runs name their images."""
+    begin, *blocks = [apart[0].ids[:start], apart[0].ids[start:], *(segment.ids for segment in apart[1:])]
+    ids = [tuple(id_ for index in run.images for id_ in blocks[index]) for run in runs]
+    ids[0] = begin + ids[0]
+    return tuple(Segment(block) for block in ids)
 
 
 def _shared_length(tails: Sequence[Tail]) -> int:

@@ -44,7 +44,6 @@ class TextTokenizer:
         names = tokenizer.convert_ids_to_tokens(sorted(self._control_ids))
         self._control_names = sorted((name for name in names if name), key=len, reverse=True)
         self._backends = _text_backends(tokenizer, set(self._control_names))
-        self.start_ids = self._tokens_in_front()
 
     def text(self, text: str, first: bool = False) -> TokenisedText:
         """Tokens of a piece of text.
@@ -89,15 +88,6 @@ class TextTokenizer:
             (t for t in (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.pad_token_id) if t is not None), None
         )
 
-    def _tokens_in_front(self) -> tuple[int, ...]:
-        """Tokens that the tokenizer itself puts before a text, e.g. `<bos>`."""
-        whole = self._tokenizer("a")["input_ids"]
-        bare = self._tokenizer("a", add_special_tokens=False)["input_ids"]
-        for start in range(len(whole) - len(bare) + 1):
-            if whole[start : start + len(bare)] == bare:
-                return tuple(whole[:start])
-        return ()
-
     def _tokenise(self, text: str, first: bool) -> TokenisedText:
         if self._backends is None:
             ids = self._tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
@@ -115,6 +105,16 @@ class TextTokenizer:
                 place = text.find(name, place + 1)
         places = sorted(cuts)
         return [(a, text[a:b]) for a, b in itertools.pairwise(places)]
+
+
+def tokens_in_front(tokenizer: Any) -> tuple[int, ...]:
+    """Tokens that a tokenizer of transformers itself puts before a text, e.g. `<bos>`."""
+    whole = tokenizer("a")["input_ids"]
+    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    for start in range(len(whole) - len(bare) + 1):
+        if whole[start : start + len(bare)] == bare:
+            return tuple(whole[:start])
+    return ()
 
 
 def _text_backends(tokenizer: Any, control_names: set[str]) -> dict[bool, Any] | None:

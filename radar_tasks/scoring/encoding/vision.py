@@ -1,12 +1,12 @@
-"""Images to what a model takes: a block of tokens an image, and the tensors beside them."""
+"""Images to what a model takes: the tokens that stand for them in a prompt, and the tensors beside them."""
 
 from __future__ import annotations
 
 import copy
-import itertools
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,37 +16,34 @@ from torch import Tensor
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.encoding.images import internvl_tiles, normalised, resize_as_qwen_vl_utils
-
-
-@dataclass(frozen=True)
-class ImageBlock:
-    """The tokens that stand for one image, some of them placeholders for its features.
-
-    Attributes:
-        ids: the tokens.
-        types: further inputs of the same length, e.g. `mm_token_type_ids`; 0 for ordinary text.
-    """
-
-    ids: tuple[int, ...]
-    types: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+from radar_tasks.scoring.encoding.segments import Layout, Segment
+from radar_tasks.scoring.encoding.text import tokens_in_front
+from radar_tasks.scoring.types import VisionInput
 
 
 @dataclass(frozen=True)
 class EncodedImages:
-    """All images of one question: a block each, and the model's vision inputs in the same order."""
+    """The images of one question in its prompt.
 
-    blocks: tuple[ImageBlock, ...]
-    vision: Mapping[str, Tensor]
+    Attributes:
+        segments: one for each run of text, what stands in front of it.
+        vision: the model's further inputs, in the order of the images.
+        axes: how those of several questions are put together, see `EncodedQuestion.vision_axes`.
+    """
+
+    segments: tuple[Segment, ...]
+    vision: Mapping[str, VisionInput] = field(default_factory=dict)
+    axes: Mapping[str, int] | None = field(default_factory=dict)
 
 
 class VisionEncoder(Protocol):
     """What a checkpoint does with the images of a question."""
 
     image_token_ids: frozenset[int]
-    """The placeholder tokens that features replace."""
+    """The placeholder tokens that features replace; none where a family has its images outside the prompt's tokens."""
 
-    def __call__(self, images: Sequence[Image.Image]) -> EncodedImages:
-        """Encodes the images of one question together; at least one."""
+    def __call__(self, images: Sequence[Image.Image], layout: Layout) -> EncodedImages:
+        """Encodes the images of one question together, in the order of the prompt; none for a prompt of text alone."""
         ...
 
     def settings(self) -> dict[str, Any]:
@@ -54,18 +51,34 @@ class VisionEncoder(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Conventions:
+    """What a processor's outputs are, learnt from its answers and not guessed from shapes.
+
+    Attributes:
+        along_tokens: outputs that grow with the text: one value, or a row of values, a token.
+        axes: for the others the axis along which those of two prompts are put together, None if for one of them there
+            is no such axis: values that count from the start of a batch (Molmo2), or a processor that takes one prompt.
+    """
+
+    along_tokens: frozenset[str]
+    axes: Mapping[str, int] | None
+
+
 class ProcessorVision:
     """Images by the checkpoint's own processor of transformers, whatever the family.
 
-    The processor is asked for the images alone: their placeholders, each behind a control token at which the answer is
-    cut into blocks. So it never sees text from data, and each block is what it would be in a whole prompt.
+    The processor is asked for the whole prompt with a control token in place of each run of text. So it never sees text
+    from data, and what it puts before, between and around images is what it puts there in a whole prompt. The answer is
+    cut at the control tokens.
 
     Args:
         processor: of transformers; each thread works with a copy, for fast tokenizers hold state.
-        placeholder: text that the processor expands into an image's tokens.
+        placeholder: text that the processor expands into an image's tokens; "" where it puts them in front by itself.
         image_token_ids: tokens that features replace.
         resize_first: whether to resize as the official Qwen2-VL script does before the processor does it again.
         only_placeholders: whether to drop all else that the processor puts around (PaliGemma's prompt).
+        arguments: further ones for the processor's call.
     """
 
     def __init__(
@@ -73,41 +86,103 @@ class ProcessorVision:
         processor: Any,
         placeholder: str,
         image_token_ids: frozenset[int],
+        *,
         resize_first: bool = False,
         only_placeholders: bool = False,
+        arguments: Mapping[str, Any] | None = None,
     ) -> None:
         self.image_token_ids = image_token_ids
         self._processor = processor
         self._placeholder = placeholder
         self._resize_first = resize_first
         self._only_placeholders = only_placeholders
+        self._arguments = dict(arguments or {})
         self._own = threading.local()
-        self._between, self._between_id = _separator(processor.tokenizer, placeholder, image_token_ids)
+        self._learning = threading.Lock()
+        self._learnt: Conventions | None = None
+        self._stand_in, self._stand_in_id = _stand_in(processor.tokenizer, placeholder, image_token_ids)
 
-    def __call__(self, images: Sequence[Image.Image]) -> EncodedImages:
+    def __call__(self, images: Sequence[Image.Image], layout: Layout) -> EncodedImages:
+        if not images:
+            return self._text_alone
         if self._resize_first:
             images = [resize_as_qwen_vl_utils(image) for image in images]
-        # The first one, too, comes after a control token: some tokenizers treat the start of a sequence differently.
-        text = "".join(self._between + self._placeholder for _ in images)
-        output = dict(
-            self._thread_processor()(images=list(images), text=text, return_tensors="pt", add_special_tokens=False)
-        )
-        ids = output.pop("input_ids")[0].tolist()
-        types = {
-            name: output.pop(name)[0].tolist() for name in ("mm_token_type_ids", "token_type_ids") if name in output
-        }
-        for name in ("attention_mask", "labels"):
-            output.pop(name, None)
-        blocks = _cut(ids, types, self._between_id)
-        if self._only_placeholders:
-            blocks = [_only(block, self.image_token_ids) for block in blocks]
-        if len(blocks) != len(images):
-            raise CheckpointError(f"the processor gave {len(blocks)} blocks of tokens for {len(images)} images.")
-        return EncodedImages(tuple(blocks), _checked(output, len(ids)))
+        text = "".join(self._placeholder * count + self._stand_in for count in layout)
+        output = self._processed(list(images), text)
+        with self._learning:
+            if self._learnt is None:
+                self._learnt = self._conventions(list(images), text, output)
+        encoded = self._cut(output, self._learnt)
+        if len(encoded.segments) != len(layout):
+            raise CheckpointError(
+                f"the processor ({type(self._processor).__name__}) keeps {len(encoded.segments)} of {len(layout)} "
+                "pieces of text apart from the images: its prompts cannot be told apart from text."
+            )
+        return encoded
 
     def settings(self) -> dict[str, Any]:
         image_processor = self._processor.image_processor
         return {"processor": image_processor.to_dict(), "resize_first": self._resize_first}
+
+    @cached_property
+    def _text_alone(self) -> EncodedImages:
+        """What stands before a text without images; the tokenizer says it where the processor wants images."""
+        try:
+            output = self._processed(None, self._stand_in)
+            encoded = self._cut(output, self._conventions(None, self._stand_in, output))
+        except Exception:  # processors that need images fail in any way
+            return EncodedImages((Segment(tokens_in_front(self._processor.tokenizer)),))
+        if len(encoded.segments) != 1 or self._only_placeholders:
+            return EncodedImages((Segment(tokens_in_front(self._processor.tokenizer)),))
+        return encoded
+
+    def _processed(self, images: Any, text: Any, **arguments: Any) -> dict[str, Any]:
+        """The outputs for one prompt, or for several with a list of images each."""
+        processor = self._thread_processor()
+        arguments |= {"return_tensors": "pt", **self._arguments}
+        if images is None:
+            output = processor(text=text, **arguments)
+        else:
+            try:
+                output = processor(text=text, images=images, **arguments)
+            except ValueError:
+                if isinstance(text, list):
+                    raise
+                output = processor(text=[text], images=[images], **arguments)  # Idefics: an image is a prompt's alone
+        return {name: value for name, value in dict(output).items() if name not in ("attention_mask", "labels")}
+
+    def _conventions(self, images: Any, text: str, output: Mapping[str, Any]) -> Conventions:
+        """Asks again with a token more, and for the same prompt twice."""
+        longer = self._processed(images, text + self._stand_in)
+        along = frozenset(name for name in output if _grown_axis(output[name], longer.get(name)) == 1)
+        rest = [name for name in output if name not in along]
+        try:
+            twice = self._processed(images and [images, images], [text, text], padding=True)
+        except Exception:
+            return Conventions(along, None if rest else {})
+        axes = {name: _joining_axis(output[name], twice.get(name)) for name in rest}
+        known = {name: axis for name, axis in axes.items() if axis is not None}
+        return Conventions(along, known if len(known) == len(axes) else None)
+
+    def _cut(self, output: Mapping[str, Any], conventions: Conventions) -> EncodedImages:
+        """The segments in front of the stand-ins, and what does not run along the tokens."""
+        ids = torch.as_tensor(output["input_ids"]).reshape(-1)
+        inputs = {name: output[name][0] for name in sorted(conventions.along_tokens - {"input_ids"})}
+        segments, start = [], 0
+        for place in (ids == self._stand_in_id).nonzero().flatten().tolist():
+            kept = torch.arange(start, place)
+            if self._only_placeholders:
+                kept = kept[torch.isin(ids[kept], torch.tensor(sorted(self.image_token_ids)))]
+            segments.append(
+                Segment(
+                    tuple(ids[kept].tolist()),
+                    {name: value[kept] for name, value in inputs.items()},
+                    {name: value[place] for name, value in inputs.items()},
+                )
+            )
+            start = place + 1
+        rest = {name: value for name, value in output.items() if name not in conventions.along_tokens}
+        return EncodedImages(tuple(segments), rest, conventions.axes)
 
     def _thread_processor(self) -> Any:
         if not hasattr(self._own, "processor"):
@@ -119,6 +194,7 @@ class TiledVision:
     """InternVL's tiles as its publisher's scripts cut them.
 
     Args:
+        start: tokens before a prompt.
         tokens: start, context and end of an image block; `context` is repeated for every feature.
         tokens_per_tile: features a tile.
         size: side of a tile in pixels.
@@ -127,19 +203,20 @@ class TiledVision:
 
     MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-    def __init__(self, tokens: tuple[int, int, int], tokens_per_tile: int, size: int, max_tiles: int) -> None:
+    def __init__(
+        self, start: tuple[int, ...], tokens: tuple[int, int, int], tokens_per_tile: int, size: int, max_tiles: int
+    ) -> None:
+        self._before = start
         self._start, self._context, self._end = tokens
         self.image_token_ids = frozenset({self._context})
         self._tokens_per_tile = tokens_per_tile
         self._size, self._max_tiles = size, max_tiles
 
-    def __call__(self, images: Sequence[Image.Image]) -> EncodedImages:
+    def __call__(self, images: Sequence[Image.Image], layout: Layout) -> EncodedImages:
         tiles = [internvl_tiles(image, self._size, self._max_tiles) for image in images]
-        blocks = ((self._start, *[self._context] * (self._tokens_per_tile * len(cut)), self._end) for cut in tiles)
-        return EncodedImages(
-            tuple(ImageBlock(ids) for ids in blocks),
-            {"pixel_values": _stacked([tile for cut in tiles for tile in cut], self.MEAN, self.STD)},
-        )
+        blocks = [(self._start, *[self._context] * (self._tokens_per_tile * len(cut)), self._end) for cut in tiles]
+        pixels = [normalised(tile, self.MEAN, self.STD) for cut in tiles for tile in cut]
+        return _laid_out(self._before, blocks, layout, pixels)
 
     def settings(self) -> dict[str, Any]:
         return {"tiles": self._size, "max_tiles": self._max_tiles}
@@ -149,6 +226,7 @@ class SquareVision:
     """One view an image, stretched to a square: the LLaVA-OneVision projector stage.
 
     Args:
+        start: tokens before a prompt.
         image_token: the placeholder.
         tokens: features an image.
         size: side in pixels.
@@ -156,62 +234,62 @@ class SquareVision:
 
     MEAN = STD = (0.5, 0.5, 0.5)
 
-    def __init__(self, image_token: int, tokens: int, size: int) -> None:
+    def __init__(self, start: tuple[int, ...], image_token: int, tokens: int, size: int) -> None:
+        self._before = start
         self.image_token_ids = frozenset({image_token})
-        self._block = ImageBlock((image_token,) * tokens)
+        self._block = (image_token,) * tokens
         self._size = size
 
-    def __call__(self, images: Sequence[Image.Image]) -> EncodedImages:
+    def __call__(self, images: Sequence[Image.Image], layout: Layout) -> EncodedImages:
         views = [image.resize((self._size, self._size), Image.Resampling.BICUBIC) for image in images]
-        return EncodedImages((self._block,) * len(views), {"pixel_values": _stacked(views, self.MEAN, self.STD)})
+        pixels = [normalised(view, self.MEAN, self.STD) for view in views]
+        return _laid_out(self._before, [self._block] * len(views), layout, pixels)
 
     def settings(self) -> dict[str, Any]:
         return {"square": self._size}
 
 
-def _stacked(images: Sequence[Image.Image], mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
-    """(N, 3, H, W) float32."""
-    return torch.from_numpy(np.stack([normalised(image, mean, std) for image in images]))
+def _laid_out(
+    start: tuple[int, ...],
+    blocks: Sequence[tuple[int, ...]],
+    layout: Layout,
+    pixels: Sequence[np.ndarray],
+) -> EncodedImages:
+    """Blocks of tokens in front of their runs of text, and the pixels, (N, 3, H, W) float32."""
+    left = iter(blocks)
+    segments = [tuple(id_ for _ in range(count) for id_ in next(left)) for count in layout]
+    segments[0] = start + segments[0]
+    stacked = {"pixel_values": torch.from_numpy(np.stack(pixels))} if pixels else {}
+    return EncodedImages(tuple(map(Segment, segments)), stacked)
 
 
-def _separator(tokenizer: Any, placeholder: str, image_token_ids: frozenset[int]) -> tuple[str, int]:
-    """A control token that no image block holds, as text and id."""
+def _stand_in(tokenizer: Any, placeholder: str, image_token_ids: frozenset[int]) -> tuple[str, int]:
+    """A control token for runs of text, as text and id: one that the tokenizer never adds by itself."""
     candidates = [tokenizer.eos_token, tokenizer.bos_token, tokenizer.pad_token, *tokenizer.all_special_tokens]
+    candidates += [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     for token in filter(None, candidates):
         id_ = tokenizer.convert_tokens_to_ids(token)
-        if token not in placeholder and id_ not in image_token_ids and id_ != tokenizer.unk_token_id:
+        if token in placeholder or id_ in image_token_ids or id_ == tokenizer.unk_token_id:
+            continue
+        if list(tokenizer(token * 2)["input_ids"]).count(id_) == 2:
             return token, id_
-    raise CheckpointError("the tokenizer has no special token (eos, bos, pad) to tell images apart.")
+    raise CheckpointError("the tokenizer has no special token (eos, bos, pad) to tell images and text apart.")
 
 
-def _cut(ids: Sequence[int], types: Mapping[str, Sequence[int]], between: int) -> list[ImageBlock]:
-    """The blocks behind the separators."""
-    places = [*(k for k, id_ in enumerate(ids) if id_ == between), len(ids)]
-    return [
-        ImageBlock(tuple(ids[a + 1 : b]), {name: tuple(values[a + 1 : b]) for name, values in types.items()})
-        for a, b in itertools.pairwise(places)
-    ]
+def _grown_axis(one: Any, longer: Any) -> int | None:
+    """The axis along which one more token made an output longer by one."""
+    if not (isinstance(one, Tensor) and isinstance(longer, Tensor) and one.ndim == longer.ndim):
+        return None
+    grown = [axis for axis in range(one.ndim) if longer.shape[axis] != one.shape[axis]]
+    return grown[0] if len(grown) == 1 and longer.shape[grown[0]] == one.shape[grown[0]] + 1 else None
 
 
-def _only(block: ImageBlock, wanted: frozenset[int]) -> ImageBlock:
-    keep = [k for k, id_ in enumerate(block.ids) if id_ in wanted]
-    return ImageBlock(
-        tuple(block.ids[k] for k in keep), {name: tuple(v[k] for k in keep) for name, v in block.types.items()}
-    )
-
-
-def _checked(output: Mapping[str, Any], tokens: int) -> dict[str, Tensor]:
-    """The processor's vision tensors.
-
-    Raises:
-        CheckpointError: something else than a tensor, or a mask that runs along the prompt's tokens: the family
-            (Mllama, Idefics 1, Kosmos-2) ties images to text in a way that cannot be shared between options.
-    """
-    for name, value in output.items():
-        if not isinstance(value, Tensor):
-            raise CheckpointError(f"the processor gives {name} as {type(value).__name__}, which cannot be batched.")
-        if value.ndim >= 2 and value.shape[0] == 1 and value.shape[1] == tokens and not name.startswith("pixel"):
-            raise CheckpointError(
-                f"this family's input {name} runs along the tokens of the prompt; such families are not supported."
-            )
-    return dict(output)
+def _joining_axis(one: Any, twice: Any) -> int | None:
+    """The axis along which an output for one prompt, put together with itself, is that for the prompt twice."""
+    if isinstance(one, Tensor) and isinstance(twice, Tensor) and one.ndim == twice.ndim:
+        for axis in range(one.ndim):
+            if torch.equal(torch.cat([one, one], dim=axis), twice):
+                return axis
+    if isinstance(one, list) and isinstance(twice, list) and len(twice) == 2 * len(one):
+        return 0
+    return None

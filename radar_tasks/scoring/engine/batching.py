@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from radar_tasks.scoring.types import EncodedQuestion
+from radar_tasks.scoring.types import EncodedQuestion, VisionInput
 
 PADDING_SHARE = 0.1
 """Padding that batching adds may take this share of a batch's tokens."""
@@ -67,14 +67,37 @@ def option_rows(batch: Sequence[EncodedQuestion]) -> OptionRows:
 
 
 def pad(rows: Sequence[Tensor], side: str) -> Tensor:
-    """(R, longest) from R one-dimensional tensors; zeros on `side` (`left` or `right`)."""
+    """(R, longest, ...) from R tensors (length, ...); zeros on `side` (`left` or `right`)."""
     return pad_sequence(list(rows), batch_first=True, padding_side=side)
 
 
 def kind_of(question: EncodedQuestion) -> Hashable:
-    """What questions in a batch have in common: the names of their inputs and the shapes of their pictures."""
-    pictures = tuple(sorted((name, tuple(value.shape[1:])) for name, value in question.vision.items()))
-    return tuple(sorted(question.token_inputs)), pictures
+    """What questions in a batch have in common: the names of their inputs, and all sizes but where they are joined."""
+    axes = question.vision_axes or {}
+    pictures = tuple(sorted((name, _shape(value, axes.get(name, 0))) for name, value in question.vision.items()))
+    along = tuple(sorted((name, tuple(value.shape[1:])) for name, value in question.token_inputs.items()))
+    return along, pictures
+
+
+def _shape(value: VisionInput, axis: int) -> tuple[int, ...]:
+    return tuple(value.shape[:axis] + value.shape[axis + 1 :]) if isinstance(value, Tensor) else ()
+
+
+def vision_of(questions: Sequence[EncodedQuestion]) -> dict[str, VisionInput]:
+    """The vision inputs of several questions of one kind in one, in order."""
+    first = questions[0]
+    if len(questions) == 1 or not first.vision:
+        return dict(first.vision)
+    if any(question.vision_axes is None for question in questions):
+        raise ValueError("pictures that do not go together are in one batch")
+    return {name: _joined(name, questions) for name in first.vision}
+
+
+def _joined(name: str, questions: Sequence[EncodedQuestion]) -> VisionInput:
+    values = [question.vision[name] for question in questions]
+    if any(isinstance(value, list) for value in values):
+        return [item for value in values for item in value]
+    return torch.cat([torch.as_tensor(value) for value in values], dim=(questions[0].vision_axes or {}).get(name, 0))
 
 
 def next_batch(waiting: Sequence[EncodedQuestion], limit: int) -> list[int]:
@@ -103,6 +126,8 @@ def next_batch(waiting: Sequence[EncodedQuestion], limit: int) -> list[int]:
             index,
         )
 
+    if oldest.vision and oldest.vision_axes is None:
+        return [0]
     kind = kind_of(oldest)
     alike = sorted((k for k, question in enumerate(waiting) if kind_of(question) == kind), key=distance)
     alike.remove(0)

@@ -1,12 +1,13 @@
 """Image features made once for all questions on the same pictures, where a family takes ready features.
 
-Families of transformers that take `mm_encoder_outputs` are given features in place of pictures; the others get the
-pictures, with every question.
+Families of transformers that take `mm_encoder_outputs` are given features in place of pixels; the others, and those
+whose features turn out not to be taken back, get the pixels with every question.
 """
 
 from __future__ import annotations
 
 import inspect
+import logging
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,8 +16,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from radar_tasks.scoring.engine.model_runner import RunningModel, vision_of
+from radar_tasks.scoring.engine.batching import vision_of
+from radar_tasks.scoring.engine.model_runner import RunningModel, is_no_fault_of_the_family
 from radar_tasks.scoring.types import EncodedQuestion
+
+logger = logging.getLogger("radar")
 
 BUDGET = 512 << 20
 """Bytes of features kept for questions to come; those used last, where nobody knows which will come."""
@@ -61,7 +65,13 @@ class FeatureStore:
         self._budget = budget
         self._kept: OrderedDict[str, Features] = OrderedDict()
         self._held = 0  # bytes in `_kept`
-        self._usable = "mm_encoder_outputs" in inspect.signature(running.model.forward).parameters
+        self.usable = running.takes("mm_encoder_outputs") and hasattr(running.model.base_model, "get_image_features")
+
+    def give_up(self, reason: str) -> None:
+        """From now on a batch gets its pixels."""
+        logger.info("features of pictures are not shared between questions: %s", reason)
+        self.usable = False
+        self.clear()
 
     def clear(self) -> None:
         """Forgets everything, to free memory."""
@@ -86,24 +96,31 @@ class FeatureStore:
     def inputs(self, batch: Sequence[EncodedQuestion]) -> dict[str, Any]:
         """What the model needs to see the pictures of a batch, in the order of its questions."""
         pictures = self._running.place(vision_of(batch))
-        features = self._features(batch) if pictures and self._usable else None
-        if features is None:
+        if not (self.usable and batch[0].vision_key):
             return pictures
-        rest = {name: value for name, value in pictures.items() if name != "pixel_values"}
+        try:
+            features = self._features(batch)
+        except Exception as error:  # code of a family, which nobody has ever called like this
+            if is_no_fault_of_the_family(error):
+                raise
+            self.give_up(f"{type(error).__name__}: {error}")
+            return pictures
+        rest = {name: value for name, value in pictures.items() if name != self._pixels()}
         return {**rest, "mm_encoder_outputs": {"image": _joined(features)}}
 
-    def _features(self, batch: Sequence[EncodedQuestion]) -> list[Features] | None:
-        """One `Features` a question, or None for a family whose features are not one row a placeholder token."""
+    def _pixels(self) -> str:
+        """The input that features stand for: the first that the family makes them of."""
+        return next(iter(inspect.signature(self._running.model.base_model.get_image_features).parameters))
+
+    def _features(self, batch: Sequence[EncodedQuestion]) -> list[Features]:
+        """One `Features` a question."""
         missing = {question.vision_key: question for question in batch if question.vision_key not in self._kept}
         made = self._make(list(missing.values())) if missing else {}
-        if made is None:
-            self._usable = False
-            return None
         features = [made.get(question.vision_key) or self._kept[question.vision_key] for question in batch]
         self._keep(batch, features)
         return features
 
-    def _make(self, questions: list[EncodedQuestion]) -> dict[str, Features] | None:
+    def _make(self, questions: list[EncodedQuestion]) -> dict[str, Features]:
         pictures = self._running.place(vision_of(questions))
         names = inspect.signature(self._running.model.base_model.get_image_features).parameters
         output = self._running.image_features(
@@ -111,8 +128,6 @@ class FeatureStore:
         )
         layers = [output.pooler_output, *(getattr(output, "deepstack_features", None) or ())]
         shares = _shares([picture.shape[:-1].numel() for picture in layers[0]], questions)
-        if shares is None:
-            return None
         return {
             question.vision_key: Features(
                 tuple(tuple(picture.clone() for picture in layer[share]) for layer in layers),
@@ -132,16 +147,22 @@ class FeatureStore:
             self._held -= self._kept.popitem(last=False)[1].nbytes
 
 
-def _shares(rows: Sequence[int], questions: Sequence[EncodedQuestion]) -> list[slice] | None:
-    """Which pictures belong to which question, by placeholder tokens; None if the numbers do not work out."""
+def _shares(rows: Sequence[int], questions: Sequence[EncodedQuestion]) -> list[slice]:
+    """Which pictures belong to which question, by placeholder tokens.
+
+    Raises:
+        ValueError: the features are not one row a placeholder.
+    """
     ends = [0, *torch.tensor(rows).cumsum(0).tolist()]
     shares, token = [], 0
     for question in questions:
         start, token = token, token + question.visual_tokens
         if start not in ends or token not in ends:
-            return None
+            raise ValueError(f"the features are not one row a placeholder token (question {question.q_id!r})")
         shares.append(slice(ends.index(start), ends.index(token)))
-    return shares if token == ends[-1] else None
+    if token != ends[-1]:
+        raise ValueError(f"{ends[-1]} rows of features for {token} placeholder tokens")
+    return shares
 
 
 def _joined(features: Sequence[Features]) -> Any:

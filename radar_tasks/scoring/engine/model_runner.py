@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from radar_tasks.scoring.engine.lockstep import Lockstep
+from radar_tasks.scoring.engine.lockstep import Lockstep, LockstepError
 from radar_tasks.scoring.families import family_of
-from radar_tasks.scoring.types import EncodedQuestion
+from radar_tasks.scoring.types import VisionInput
 
 
 class RunningModel:
@@ -24,6 +25,8 @@ class RunningModel:
         family: what is particular to the model's.
         device: where its inputs go; with a device map the first device of the model.
         dtype: type of its floating point inputs.
+        places_images: whether the model itself gives image tokens their positions (M-RoPE); None as long as no prompt
+            with images has shown it: some families keep a place for the offset and never fill it.
 
     Args:
         model, model_type: the model, and its family's name in transformers.
@@ -37,6 +40,8 @@ class RunningModel:
         self.dtype: torch.dtype = model.dtype if lockstep is None else lockstep.dtype
         self._lockstep = lockstep
         self._rope = [module for module in model.modules() if hasattr(module, "rope_deltas")]
+        self.places_images: bool | None = None if self._rope else False
+        self._arguments = _arguments_of(model)
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
@@ -60,10 +65,6 @@ class RunningModel:
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
 
-    def forward(self, **inputs: Any) -> Any:
-        """The model's output, its weights gathered from all ranks where they are spread."""
-        return self.model(**inputs) if self._lockstep is None else self._lockstep.forward(**inputs)
-
     def image_features(self, **inputs: Any) -> Any:
         """What the model's `get_image_features` gives, its weights gathered likewise."""
         encode = self.model.base_model.get_image_features if self._lockstep is None else self._lockstep.image_features
@@ -78,35 +79,88 @@ class RunningModel:
         """(B, 1) M-RoPE's offset of the prompts just prefilled, None where the family has none."""
         return next((module.rope_deltas for module in self._rope if module.rope_deltas is not None), None)
 
-    def place(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def place(self, inputs: Mapping[str, VisionInput]) -> dict[str, Any]:
         """The inputs on the model's device, floating point ones in its dtype."""
-        return {
-            name: value.to(self.device, self.dtype if value.is_floating_point() else None, non_blocking=True)
-            for name, value in inputs.items()
-        }
+        return {name: self._placed(value) for name, value in inputs.items()}
 
-    @property
-    def places_images(self) -> bool:
-        """Whether the model makes position ids of its own for image tokens (M-RoPE)."""
-        return bool(self._rope)
+    def _placed(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._placed(item) for item in value]
+        if not isinstance(value, Tensor):
+            return value
+        return value.to(self.device, self.dtype if value.is_floating_point() else None, non_blocking=True)
 
-    def logits_at(self, keep: Tensor, **inputs: Any) -> Tensor:
-        """(N, V) logits at the N places marked in `keep`, row by row; other columns never meet the vocabulary.
+    def takes(self, name: str) -> bool:
+        """Whether the model's forward has an argument of that name."""
+        return name in self._arguments
+
+    def _forward(self, **inputs: Any) -> Any:
+        """The model's output, its weights gathered from all ranks where they are spread."""
+        return self.model(**inputs) if self._lockstep is None else self._lockstep.forward(**inputs)
+
+    def run(self, inputs: Mapping[str, Any], columns: Tensor, cache: Any = None, *, keep_cache: bool = False) -> Any:
+        """The one place where the model is called.
+
+        Args:
+            inputs: placed; `input_ids` (R, S) among them.
+            columns: (C,) int64, the tokens whose logits are wanted; no other one meets the vocabulary, in a model that
+                can do without.
+            cache: of what comes before the inputs.
+            keep_cache: whether the output's cache will be gone on with.
+
+        Returns:
+            The model's output, `logits` (R, C, V).
+        """
+        tokens = inputs["input_ids"].shape[1]
+        from_end = columns.to(self.device) - tokens  # counted from the end: some families put pictures in front
+        arguments = dict(inputs)
+        if self.takes("logits_to_keep"):
+            arguments["logits_to_keep"] = from_end
+        if cache is not None:
+            arguments["past_key_values"] = cache
+        if self.takes("use_cache") or self.takes("kwargs"):  # which most pass on to their language model
+            arguments["use_cache"] = cache is not None or keep_cache
+        output = self._forward(**arguments)
+        if not self.takes("logits_to_keep"):
+            output.logits = output.logits[:, from_end.to(output.logits.device)]
+        if "position_ids" not in inputs and cache is None and self.places_images is None and _has_pictures(inputs):
+            self.places_images = self.position_offset() is not None
+        return output
+
+    def logits_at(self, keep: Tensor, inputs: Mapping[str, Any], cache: Any = None) -> Tensor:
+        """(N, V) logits at the N places marked in `keep`, row by row.
 
         Args:
             keep: (R, S) bool.
-            inputs: the model's inputs for R rows of S tokens, a cache of what comes before them included.
+            inputs: the model's inputs for R rows of S tokens, placed.
+            cache: of what comes before them.
         """
         columns = keep.any(0).nonzero().squeeze(1)
-        use_cache = "past_key_values" in inputs
-        logits: Tensor = self.forward(**inputs, logits_to_keep=columns, use_cache=use_cache).logits
+        logits: Tensor = self.run(inputs, columns, cache).logits
         return logits[keep[:, columns].to(logits.device)]
 
 
-def vision_of(questions: Sequence[EncodedQuestion]) -> dict[str, Tensor]:
-    """The vision inputs of several questions in one, in order; they agree in all sizes but the first."""
-    names = questions[0].vision
-    return {name: torch.cat([question.vision[name] for question in questions]) for name in names}
+def is_out_of_memory(error: Exception) -> bool:
+    """CUDA has a type for it; the CPU allocator raises a RuntimeError with a message."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+
+
+def is_no_fault_of_the_family(error: Exception) -> bool:
+    """Memory that ran out, or other ranks that did not come: another way of scoring would not help."""
+    return is_out_of_memory(error) or isinstance(error, LockstepError)
+
+
+def _arguments_of(model: Any) -> frozenset[str]:
+    """Names of the arguments of a model's forward; of the model inside, where a wrapper (PEFT) passes all on."""
+    names = inspect.signature(model.forward).parameters
+    inner = getattr(model, "get_base_model", None)
+    if "input_ids" not in names and inner is not None:
+        return _arguments_of(inner())
+    return frozenset(names)
+
+
+def _has_pictures(inputs: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, Tensor) and value.is_floating_point() for value in inputs.values())
 
 
 def _input_device(model: nn.Module) -> torch.device:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -14,19 +14,19 @@ import torch
 from radar_tasks.errors import CheckpointError, QuestionError
 from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
-from radar_tasks.scoring.engine.batching import kind_of, next_batch
+from radar_tasks.scoring.engine.batching import next_batch
 from radar_tasks.scoring.engine.image_features import FeatureStore
 from radar_tasks.scoring.engine.independent import score_independently
-from radar_tasks.scoring.engine.lockstep import Lockstep, LockstepError, PeerOutOfMemoryError
-from radar_tasks.scoring.engine.model_runner import RunningModel
+from radar_tasks.scoring.engine.lockstep import Lockstep, PeerOutOfMemoryError
+from radar_tasks.scoring.engine.model_runner import RunningModel, is_no_fault_of_the_family, is_out_of_memory
 from radar_tasks.scoring.engine.prefetch import OnRefused, default_workers, encoded_ahead, image_ids_of, meeting_order
-from radar_tasks.scoring.engine.self_check import disagreement
-from radar_tasks.scoring.engine.shared_prefix import score_shared
+from radar_tasks.scoring.engine.self_check import SelfCheck, disagreement
 from radar_tasks.scoring.engine.tower_store import TowerFeatures
+from radar_tasks.scoring.engine.ways import INDEPENDENT, SHARED, WAYS, Scores, Way
 from radar_tasks.scoring.types import EncodedQuestion, OptionScore
 
 Scoring = Literal["auto", "shared", "independent"]
-Scores = list[tuple[OptionScore, ...]]
+Reference = Mapping[int, tuple[OptionScore, ...]]
 
 logger = logging.getLogger("radar")
 
@@ -44,7 +44,8 @@ class Scorer:
     Args:
         checkpoint: loaded from disk, or of a model in memory.
         scoring: `shared` pays for a prompt once and spreads its cache to the options; `independent` runs one full
-            forward an option; `auto` is `shared`, checked against `independent` on the first batch of each kind.
+            forward an option, alone; `auto` is `shared`, checked against `independent` wherever something is new and on
+            a few questions drawn at random.
         batch_size: most questions in a batch; halved when memory runs out, with a warning if it was a number.
         feature_store: folder in which checkpoints with the same vision tower share its features; needs one that was
             loaded from disk.
@@ -68,9 +69,10 @@ class Scorer:
         self._limit = FIRST_BATCH.get(self._running.device.type, 64) if batch_size == "auto" else batch_size
         self._warn_of_halving = batch_size != "auto"
         self._workers = workers or default_workers()
-        self._way = "independent" if scoring == "independent" else "shared"
+        self._way = INDEPENDENT if scoring == "independent" else SHARED
         self._checking = scoring == "auto"
-        self._checked: set[Hashable] = set()
+        self._check = SelfCheck()
+        self._scored = 0
         self._fallback: str | None = None
         self._tower = TowerFeatures(checkpoint, feature_store) if feature_store is not None else None
 
@@ -108,10 +110,11 @@ class Scorer:
         encode, ahead = self._checkpoint.encode, lambda: self._ahead(pool)
         source = encoded_ahead(questions, order, encode, self._workers, ahead, refuse)
         while self._fill(pool, source):
-            chosen = next_batch([question for _, question in pool], self._limit)
+            chosen = next_batch([question for _, question in pool], self._limit if self._way.together else 1)
             scores = self._score([pool[k][1] for k in chosen], features)
             if scores is None:
                 continue
+            self._scored += len(chosen)
             finished = [pool.pop(k) for k in reversed(chosen)][::-1]
             if image_ids is not None:
                 for index, question in finished:
@@ -123,7 +126,7 @@ class Scorer:
     def describe(self) -> dict[str, Any]:
         """How the scores were made, for the results: way, fallback, batch size reached, dtype, device."""
         return {
-            "scoring": self._way,
+            "scoring": self._way.scoring,
             "fallback": self._fallback,
             "batch_size": self._limit,
             "dtype": str(self._running.dtype).removeprefix("torch."),
@@ -148,15 +151,16 @@ class Scorer:
         """The scores of a batch, or None when memory ran out and the next batch will be smaller."""
         try:
             with self._running.untouched(), nullcontext() if self._tower is None else self._tower.in_use():
-                if self._way == "independent":
-                    scores = score_independently(self._running, batch)
+                chosen = self._check.chosen(batch) if self._checking and self._way is not INDEPENDENT else []
+                if chosen:
+                    scores = self._checked_scores(batch, chosen, features)
                 else:
-                    scores = self._checked_scores(batch, lambda: score_shared(self._running, features, batch))
+                    scores = self._way.score(self._running, features, batch)
             if self._lockstep is not None:
                 self._lockstep.batch_is_done()
             return scores
         except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
             if self._lockstep is not None and not isinstance(error, PeerOutOfMemoryError):
                 self._lockstep.ran_out_of_memory()
@@ -164,25 +168,43 @@ class Scorer:
         self._halve(batch)
         return None
 
-    def _checked_scores(self, batch: Sequence[EncodedQuestion], shared: Callable[[], Scores]) -> Scores:
-        """With `auto`, a batch of a new kind is scored both ways; a difference ends the shared way for good."""
-        kind = kind_of(batch[0]), any(len(tokens) > 1 for question in batch for tokens in question.continuations)
-        if not self._checking or kind in self._checked:
-            return shared()
-        reference = [scores for question in batch for scores in score_independently(self._running, [question])]
+    def _checked_scores(
+        self, batch: Sequence[EncodedQuestion], chosen: Sequence[int], features: FeatureStore
+    ) -> Scores:
+        """`auto`: a way that does not give the reference's numbers for the chosen questions is left for good."""
+        reference = {k: score_independently(self._running, batch[k]) for k in chosen}
+        first_problem = None
+        for way in WAYS[WAYS.index(self._way) :]:
+            scores, problem = self._tried(way, batch, reference, features)
+            if scores is not None and problem is None:
+                break
+            first_problem = first_problem or problem
+        if first_problem is not None:
+            self._fall_back(way, first_problem)
+        self._check.passed(batch)
+        return scores or []
+
+    def _tried(
+        self, way: Way, batch: Sequence[EncodedQuestion], reference: Reference, features: FeatureStore
+    ) -> tuple[Scores | None, str | None]:
+        """A batch's scores and what is wrong with them, if anything."""
+        if way is INDEPENDENT:
+            known = dict(reference)
+            return [known.get(k) or score_independently(self._running, q) for k, q in enumerate(batch)], None
         try:
-            scores = shared()
-            reason = disagreement(batch, scores, reference, self._running.dtype)
-        except Exception as error:
-            if _is_out_of_memory(error) or isinstance(error, LockstepError):
+            scores = way.score(self._running, features, batch)
+        except Exception as error:  # code of a family, which may not be made for being called like this
+            if is_no_fault_of_the_family(error):
                 raise
-            reason = f"{type(error).__name__}: {error}"
-        if reason is None:
-            self._checked.add(kind)
-            return scores
-        self._way, self._fallback = "independent", reason
-        logger.warning("scoring=shared does not fit this checkpoint, going on with independent: %s", reason)
-        return reference
+            return None, f"{type(error).__name__}: {error}"
+        return scores, disagreement(batch, scores, reference, self._running.dtype)
+
+    def _fall_back(self, way: Way, problem: str) -> None:
+        """Goes on in another way, and says so once."""
+        before = f" ({self._scored} questions were scored before this showed)" if self._scored else ""
+        self._way = way
+        self._fallback = problem + before if way is INDEPENDENT else f"{way.said}: {problem}{before}"
+        logger.warning("scoring=shared does not fit this checkpoint, going on with %s: %s%s", way.said, problem, before)
 
     def _halve(self, batch: Sequence[EncodedQuestion]) -> None:
         if len(batch) == 1:
@@ -200,9 +222,5 @@ class Scorer:
 
 
 def _bytes_of(pool: Sequence[tuple[int, EncodedQuestion]]) -> int:
-    return sum(value.nbytes for _, question in pool for value in question.vision.values())
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """CUDA has a type for it; the CPU allocator raises a RuntimeError with a message."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
+    values = [value for _, question in pool for value in question.vision.values()]
+    return sum(value.nbytes for value in values if isinstance(value, torch.Tensor))

@@ -10,7 +10,7 @@ gather     pP-1 scores c0 (from the prefill), c0 scores c1, c1 scores c2, ...
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ from torch import Tensor
 
 from radar_tasks.scoring.engine.batching import OptionRows, option_rows, pad
 from radar_tasks.scoring.engine.image_features import FeatureStore
+from radar_tasks.scoring.engine.independent import on_options
 from radar_tasks.scoring.engine.logits import option_scores, token_scores
-from radar_tasks.scoring.engine.model_runner import RunningModel
+from radar_tasks.scoring.engine.model_runner import RunningModel, is_no_fault_of_the_family
 from radar_tasks.scoring.types import EncodedQuestion, OptionScore
 
 
@@ -31,16 +32,14 @@ class Prompts:
     Attributes:
         logits: (n, V) at the last token of each prompt.
         cache: keys, values and recurrent states.
-        mask: (n, P) int64, 1 where a prompt has a token.
+        mask: (n, P) int64 on the CPU, 1 where a prompt has a token.
         next_position: (n, 1) int64, position of the token after the prompt.
-        axes: position axes, 1, or 3 where M-RoPE places image tokens by time, height and width.
     """
 
     logits: Tensor
     cache: Any
     mask: Tensor
     next_position: Tensor
-    axes: int
 
 
 def score_shared(
@@ -65,52 +64,74 @@ def score_shared(
     table[:, :, 0] = token_scores(prompts.logits, rows.tokens[:, 0], rows.question).cpu()
     if rows.tokens.shape[1] > 1:
         spread(prompts, rows)
-        table[:, rows.follows] = continue_options(running, prompts, rows).cpu()
+        table[:, rows.follows] = continue_options(running, batch, prompts, rows).cpu()
     return option_scores(batch, rows, table)
 
 
 def prefill(running: RunningModel, features: FeatureStore, batch: Sequence[EncodedQuestion]) -> Prompts:
-    """Runs pictures and prompts once, with logits at the last position only."""
+    """Runs pictures and prompts once, with logits at the last position only.
+
+    Where the model does not take its own features back, it gets the pictures, now and from then on.
+    """
+    lengths = {len(question.prefix_ids) for question in batch}
+    if running.places_images is None and batch[0].vision and len(lengths) > 1:
+        run_prompts(running, batch[:1], running.place(batch[0].vision))  # who places image tokens shows without padding
+    try:
+        return run_prompts(running, batch, features.inputs(batch))
+    except Exception as error:
+        if not features.usable or is_no_fault_of_the_family(error):
+            raise
+        features.give_up(f"{type(error).__name__}: {error}")
+        return run_prompts(running, batch, features.inputs(batch))
+
+
+def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], pictures: Mapping[str, Any]) -> Prompts:
+    """One forward over the prompts of a batch, padded on the left."""
     running.forget_positions()
     ids = [question.prefix_ids for question in batch]
     mask = pad([torch.ones_like(row) for row in ids], "left")
     tokens = {"input_ids": pad(ids, "left"), "attention_mask": mask}
     for name in batch[0].token_inputs:
         tokens[name] = pad([question.token_inputs[name] for question in batch], "left")
-    pictures = features.inputs(batch)
-    if not (pictures and running.places_images):
+    padded = not bool(mask.all())
+    if running.takes("position_ids") and padded and not (pictures and running.places_images):
         tokens["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0) + running.family.first_position
     inputs = running.place(tokens)
-    output = running.forward(**inputs, **pictures, use_cache=True, logits_to_keep=1)
+    output = running.run({**inputs, **pictures}, torch.tensor([mask.shape[1] - 1]), keep_cache=True)
     offset = running.position_offset()
     position = inputs["attention_mask"].sum(1, keepdim=True) + running.family.first_position
     return Prompts(
         output.logits[:, -1],
         output.past_key_values,
-        inputs["attention_mask"],
+        mask,
         position if offset is None else position + offset.to(running.device),
-        axes=1 if offset is None else 3,
     )
 
 
 def spread(prompts: Prompts, rows: OptionRows) -> None:
     """Gives every option that goes on its own copy of its prompt's state, in place."""
-    index = rows.question[rows.goes_on].to(prompts.mask.device)
-    prompts.cache.reorder_cache(index)
-    prompts.mask, prompts.next_position = prompts.mask[index], prompts.next_position[index]
+    index = rows.question[rows.goes_on]
+    on_device = index.to(prompts.next_position.device)
+    prompts.cache.reorder_cache(on_device)
+    prompts.mask, prompts.next_position = prompts.mask[index], prompts.next_position[on_device]
 
 
-def continue_options(running: RunningModel, prompts: Prompts, rows: OptionRows) -> Tensor:
+def continue_options(
+    running: RunningModel, batch: Sequence[EncodedQuestion], prompts: Prompts, rows: OptionRows
+) -> Tensor:
     """Runs the options' tokens behind their prompts; (2, K) scores of all tokens but each option's first."""
     going = rows.goes_on
-    tokens = rows.tokens[going, :-1].to(running.device)
-    predicts = rows.follows[going, 1:].to(running.device)
-    position = prompts.next_position + torch.arange(tokens.shape[1], device=running.device)
-    logits = running.logits_at(
-        predicts,
-        input_ids=tokens,
-        attention_mask=torch.cat([prompts.mask, predicts.long()], dim=1),
-        position_ids=position if prompts.axes == 1 else position.expand(prompts.axes, -1, -1),
-        past_key_values=prompts.cache,
-    )
+    tokens = rows.tokens[going, :-1]
+    predicts = rows.follows[going, 1:]
+    inputs = {
+        "input_ids": tokens,
+        "attention_mask": torch.cat([prompts.mask, predicts.long()], dim=1),
+    }
+    if running.takes("position_ids"):
+        inputs["position_ids"] = prompts.next_position + torch.arange(tokens.shape[1], device=running.device)
+    owners = [batch[k] for k in rows.question[going].tolist()]
+    for name in batch[0].token_inputs:
+        if batch[0].token_inputs[name].ndim > 1:  # a mask over the pictures goes on; types are for the prompt only
+            inputs[name] = torch.stack([on_options(question, name, tokens[0]) for question in owners])
+    logits = running.logits_at(predicts, running.place(inputs), prompts.cache)
     return token_scores(logits, rows.tokens[rows.follows])

@@ -19,6 +19,7 @@ from radar_tasks.scoring.checkpoints.recognised import Recognised
 from radar_tasks.scoring.checkpoints.weight_files import left_beside, weights_of
 from radar_tasks.scoring.checkpoints.weights import build, renamed
 from radar_tasks.scoring.encoding.prompt_formats import WORDINGS, resolve_format
+from radar_tasks.scoring.encoding.text import tokens_in_front
 from radar_tasks.scoring.encoding.vision import TiledVision
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def parts(found: Recognised) -> Parts:
     tokenizer = load_tokenizer(found.processor)
     config = internvl_config(found, tokenizer)
     vision = TiledVision(
+        start=tokens_in_front(tokenizer),
         tokens=(_token(tokenizer, START, found), config.image_token_id, _token(tokenizer, END, found)),
         tokens_per_tile=config.image_seq_length,
         size=config.vision_config.image_size[0],

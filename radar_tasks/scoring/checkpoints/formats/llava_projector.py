@@ -22,6 +22,7 @@ from radar_tasks.scoring.checkpoints.recognised import Recognised
 from radar_tasks.scoring.checkpoints.weight_files import sets_of_weights, weights_of
 from radar_tasks.scoring.checkpoints.weights import build, renamed
 from radar_tasks.scoring.encoding.prompt_formats import resolve_format
+from radar_tasks.scoring.encoding.text import tokens_in_front
 from radar_tasks.scoring.encoding.vision import SquareVision
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ def parts(found: Recognised) -> Parts:
     image_token = int(tokenizer.convert_tokens_to_ids(IMAGE_TOKEN))
     config = llava_config(found, image_token)
     side = config.vision_config.image_size
-    vision = SquareVision(image_token, (side // config.vision_config.patch_size) ** 2, side)
+    tokens = (side // config.vision_config.patch_size) ** 2
+    vision = SquareVision(tokens_in_front(tokenizer), image_token, tokens, side)
     return Parts(LlavaForConditionalGeneration, config, _processor(config, tokenizer), vision)
 
 

@@ -13,6 +13,7 @@ from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Recognised
 from radar_tasks.scoring.checkpoints.weight_files import left_beside, weights_of
 from radar_tasks.scoring.checkpoints.weights import build, check_loading, in_words, read_weights
+from radar_tasks.scoring.encoding.placeholders import find_placeholder, image_token_ids
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat, resolve_format
 from radar_tasks.scoring.encoding.vision import ProcessorVision
 from radar_tasks.scoring.families import ENCODER_DECODERS, family_of
@@ -105,66 +106,21 @@ def check_processor(processor: Any, where: object) -> None:
 
 
 def native_vision(processor: Any, config: Any, form: PromptFormat, options: CheckpointOptions) -> ProcessorVision:
-    """How a native checkpoint's images are encoded. Sets the limits of the processor's image part."""
-    set_limits(processor, form, options, config.model_type)
-    return ProcessorVision(
-        processor,
-        image_placeholder(processor, config),
-        image_token_ids(processor, config),
-        resize_first=form.official and form.rules.resizes_twice,
-        only_placeholders=family_of(config.model_type).only_placeholders,
-    )
-
-
-def image_token_ids(processor: Any, config: Any) -> frozenset[int]:
-    """The tokens that image features replace.
+    """How a native checkpoint's images are encoded. Sets the limits of the processor's image part.
 
     Raises:
-        CheckpointError: the family has none; its images are not part of the prompt.
+        CheckpointError: a limit was given that the family does not have, or its processor takes no image with a text.
     """
-    for name in ("image_token_id", "image_token_index"):
-        if isinstance(value := getattr(config, name, None), int):
-            return frozenset({value})
-    if isinstance(value := getattr(processor, "image_token_id", None), int):
-        return frozenset({value})
-    raise CheckpointError(f"{config.model_type} has no image token: its images are not part of the prompt.")
-
-
-def image_placeholder(processor: Any, config: Any) -> str:
-    """The text that the processor expands into an image's tokens, with what the family puts around it."""
-    tokenizer = processor.tokenizer
-    token = _placeholder_token(processor, config)
-    for start, end in (
-        ("vision_start_token_id", "vision_end_token_id"),
-        ("image_start_token_id", "image_end_token_id"),
-    ):
-        ids = getattr(config, start, None), getattr(config, end, None)
-        names = [None if id_ is None else tokenizer.convert_ids_to_tokens(id_) for id_ in ids]
-        if all(names):
-            return f"{names[0]}{token}{names[1]}"
-    return _from_chat_template(processor, token) or token
-
-
-def _placeholder_token(processor: Any, config: Any) -> str:
-    """The token that the family's processor looks for; Gemma 3's is the one that begins an image."""
-    for name in ("image_token", "boi_token"):
-        value = getattr(processor, name, None)
-        if value:
-            return str(getattr(value, "content", value))
-    ids = image_token_ids(processor, config)
-    return str(processor.tokenizer.convert_ids_to_tokens(next(iter(ids))))
-
-
-def _from_chat_template(processor: Any, token: str) -> str | None:
-    """What a chat template puts between two texts for an image, which only the template knows for some families."""
-    before, after = "radar-before", "radar-after"
-    content = [{"type": "text", "text": before}, {"type": "image"}, {"type": "text", "text": after}]
-    try:
-        chat = processor.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
-        between = chat.split(before)[1].split(after)[0].strip()
-    except Exception:  # no template, or one that takes no such message
-        return None
-    return between if between.count(token) == 1 and len(between) < 200 else None
+    set_limits(processor, form, options, config.model_type)
+    family = family_of(config.model_type)
+    return ProcessorVision(
+        processor,
+        find_placeholder(processor, config, family.processor_arguments),
+        image_token_ids(processor, config),
+        resize_first=form.official and form.rules.resizes_twice,
+        only_placeholders=family.only_placeholders,
+        arguments=family.processor_arguments,
+    )
 
 
 def set_limits(processor: Any, form: PromptFormat, options: CheckpointOptions, model_type: str) -> None:
