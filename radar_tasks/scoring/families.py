@@ -24,6 +24,8 @@ class Family:
         typed_text: token inputs that it wants for prompts without images, too.
         only_placeholders: whether to drop all that its processor puts around an image's placeholders: it writes the
             whole prompt, and the prompt format writes it, too.
+        images_want_no_company: whether rows or pictures of a batch change each other in its forward, so that questions
+            with images are scored one at a time.
         processor_arguments: further arguments that its processor has to be called with.
         tower_output: what its projector reads of a separate vision tower that takes pictures one by one: the hidden
             states that the configuration names in `vision_feature_layer`, or the last state; None for no such tower.
@@ -36,6 +38,7 @@ class Family:
     option_types: Mapping[str, int] = field(default_factory=dict)
     typed_text: tuple[str, ...] = ()
     only_placeholders: bool = False
+    images_want_no_company: bool = False
     processor_arguments: Mapping[str, Any] = field(default_factory=dict)
     tower_output: TowerOutput | None = None
     last_layer_is_last_state: bool = False
@@ -48,12 +51,17 @@ FAMILIES: Mapping[str, Family] = {
     "cosmos3_edge": Family(processor_arguments={"return_mm_token_type_ids": True}),
     "diffusion_gemma": Family(refused="it gives no left-to-right likelihood"),
     "gemma3": Family(tower_output="last state"),
+    # Places an image by its number among those of all rows of a batch (transformers 5.23).
+    "hunyuan_vl": Family(images_want_no_company=True),
     "internvl": Family(
         prompt_format="internvl_chat", tower_output="hidden states", last_layer_is_last_state=True
     ),
     "llava": Family(tower_output="hidden states"),
     "llava_next": Family(tower_output="hidden states"),
     "llava_onevision": Family(prompt_format="llava_onevision", tower_output="hidden states"),
+    # Pictures packed together change each other's features (transformers 5.23).
+    "minicpmv4_6": Family(images_want_no_company=True),
+    "minicpmv4_7": Family(images_want_no_company=True),
     "paligemma": Family(
         # Counts positions from 1. Its token types tell the part that sees itself whole (0) from what is read left to
         # right (1): the options; without them later tokens of an answer would be seen by earlier ones.

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from radar_tasks.errors import QuestionError
 from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
@@ -78,7 +80,20 @@ class Checkpoint:
             QuestionError: the question cannot be asked (image, option or length); names it.
             CheckpointError: tokenizer or processor do not do what the prompt format needs.
         """
-        return self.encoder(question)
+        encoded = self.encoder(question)
+        if missing := self._needed - {"input_ids", *encoded.token_inputs, *encoded.vision}:
+            raise QuestionError(
+                f"question {question.q_id!r}: {self.model_type} cannot be asked without {', '.join(sorted(missing))}"
+                + (": it takes no prompt without an image." if not encoded.vision else ".")
+            )
+        return encoded
+
+    @cached_property
+    def _needed(self) -> frozenset[str]:
+        """Inputs that the model's forward cannot do without."""
+        arguments = inspect.signature(self.model.forward).parameters.values()
+        named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        return frozenset(a.name for a in arguments if a.kind in named and a.default is inspect.Parameter.empty)
 
     def describe(self) -> dict[str, Any]:
         """What goes into results: plain values."""

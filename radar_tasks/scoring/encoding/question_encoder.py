@@ -182,7 +182,7 @@ class QuestionEncoder:
             token_inputs=inputs,
             option_inputs=on_options,
             vision=images.vision,
-            vision_axes=images.axes,
+            vision_axes=None if images.vision and self._family.images_want_no_company else images.axes,
             vision_key=self._vision_key(question) if question.images and images.vision else "",
             visual_tokens=sum(id_ in self._vision.image_token_ids for id_ in ids),
         )

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from radar_tasks.errors import CheckpointError
+from radar_tasks.errors import CheckpointError, QuestionError
 from radar_tasks.scoring.encoding.images import internvl_tiles, normalised, resize_as_qwen_vl_utils
 from radar_tasks.scoring.encoding.segments import Layout, Segment
 from radar_tasks.scoring.encoding.text import tokens_in_front
@@ -105,6 +105,8 @@ class ProcessorVision:
     def __call__(self, images: Sequence[Image.Image], layout: Layout) -> EncodedImages:
         if not images:
             return self._text_alone
+        if len(images) > 1 and not self._placeholder:
+            raise QuestionError(f"{len(images)} images, and prompts of this family hold one (its processor puts it in)")
         if self._resize_first:
             images = [resize_as_qwen_vl_utils(image) for image in images]
         text = "".join(self._placeholder * count + self._stand_in for count in layout)

@@ -76,7 +76,7 @@ def kind_of(question: EncodedQuestion) -> Hashable:
     axes = question.vision_axes or {}
     pictures = tuple(sorted((name, _shape(value, axes.get(name, 0))) for name, value in question.vision.items()))
     along = tuple(sorted((name, tuple(value.shape[1:])) for name, value in question.token_inputs.items()))
-    return along, pictures
+    return along, pictures, question.vision_axes is None
 
 
 def _shape(value: VisionInput, axis: int) -> tuple[int, ...]:

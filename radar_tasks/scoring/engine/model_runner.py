@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from transformers import DynamicCache
 
+from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.engine.lockstep import Lockstep, LockstepError
 from radar_tasks.scoring.families import family_of
 from radar_tasks.scoring.types import VisionInput
@@ -42,6 +44,7 @@ class RunningModel:
         self._rope = [module for module in model.modules() if hasattr(module, "rope_deltas")]
         self.places_images: bool | None = None if self._rope else False
         self._arguments = _arguments_of(model)
+        self._makes_cache = True
 
     @contextmanager
     def untouched(self) -> Iterator[None]:
@@ -116,11 +119,22 @@ class RunningModel:
         arguments = dict(inputs)
         if self.takes("logits_to_keep"):
             arguments["logits_to_keep"] = from_end
+        if cache is None and keep_cache and not self._makes_cache:
+            cache = DynamicCache(config=self.model.config.get_text_config(decoder=True))
         if cache is not None:
             arguments["past_key_values"] = cache
         if self.takes("use_cache") or self.takes("kwargs"):  # which most pass on to their language model
             arguments["use_cache"] = cache is not None or keep_cache
-        output = self._forward(**arguments)
+        try:
+            output = self._forward(**arguments)
+        except (ValueError, TypeError) as error:
+            if cache is not None or _has_pictures(inputs):
+                raise
+            name = type(self.model).__name__
+            raise CheckpointError(f"{name} does not take a prompt without an image ({error}).") from error
+        if keep_cache and self._makes_cache and getattr(output, "past_key_values", None) is None:
+            self._makes_cache = False  # Granite 4 Vision fills a cache that it is given, and makes none
+            return self.run(inputs, columns, keep_cache=True)
         if not self.takes("logits_to_keep"):
             output.logits = output.logits[:, from_end.to(output.logits.device)]
         if "position_ids" not in inputs and cache is None and self.places_images is None and _has_pictures(inputs):
