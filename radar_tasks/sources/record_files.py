@@ -30,7 +30,7 @@ SHOWN = 80
 
 _CHUNK = 2**20
 _SPACE = re.compile(r"[ \t\r\n]*")
-_PARQUET_ROWS = 32
+_PARQUET_ROWS = 8
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,8 @@ class ParquetFile(RecordFile):
 
         wanted = [name for name in self.columns if columns is None or name in columns]
         number = 0
-        with _parquet_errors(self.path), pq.ParquetFile(self.path) as file:
+        # In pieces of a row group; whoever wrote it has decided how large a page is, and that is what lies in memory.
+        with _parquet_errors(self.path), pq.ParquetFile(self.path, pre_buffer=False, buffer_size=_CHUNK) as file:
             # Without a column there would be no batch either, but the rows are there to be counted.
             for batch in file.iter_batches(_PARQUET_ROWS, columns=wanted or list(self.columns[:1])):
                 for row in range(batch.num_rows):

@@ -23,12 +23,12 @@ import pyarrow.parquet as pq
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
 from radar_tasks.store.table import QuestionTable
+from radar_tasks.store.writer import GROUP_BYTES, GROUP_ROWS
 
 Progress = Callable[[int], None]
 """Called with the number of questions just written."""
 
 _MARK = re.compile(r"<image ?\d*>")
-_GROUP_ROWS = 32
 
 # What pandas, and so VLMEvalKit, takes for a missing value.
 _MISSING = {
@@ -95,8 +95,10 @@ def write_parquet(table: QuestionTable, path: Path, progress: Progress) -> None:
     features["options"] = {"feature": {"dtype": "string", "_type": "Value"}, "_type": "List"}
     ordered = {"info": {"features": {name: features[name] for name in _SCHEMA.names}}}
     schema = _SCHEMA.with_metadata({"huggingface": json.dumps(ordered)})
-    with _file_of(path) as partial, pq.ParquetWriter(partial, schema) as writer:
+    # Without dictionaries: Arrow would put every picture of a row group into one.
+    with _file_of(path) as partial, pq.ParquetWriter(partial, schema, use_dictionary=False) as writer:
         rows: list[dict[str, Any]] = []
+        size = 0
         for question in table:
             category, image_id, rule = _rest(question)
             rows.append(
@@ -111,9 +113,10 @@ def write_parquet(table: QuestionTable, path: Path, progress: Progress) -> None:
                     "rule": rule,
                 }
             )
-            if len(rows) == _GROUP_ROWS:
+            size += sum(map(len, question.images))
+            if len(rows) == GROUP_ROWS or size > GROUP_BYTES:
                 writer.write_table(pa.Table.from_pylist(rows, schema))
-                rows = []
+                rows, size = [], 0
             progress(1)
         if rows:
             writer.write_table(pa.Table.from_pylist(rows, schema))
