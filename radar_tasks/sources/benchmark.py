@@ -11,7 +11,7 @@ import io
 import re
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,13 +163,16 @@ class BenchmarkSource:
                 yield Rejected(q_id, record.where, left_out=str(why))
                 continue
             except ValueError as error:
-                yield Rejected(q_id, record.where, tuple(map(str, error.args)))
+                yield Rejected(q_id, record.where, record.told([str(problem) for problem in error.args]))
                 continue
             if q_id in seen:
-                yield Rejected(q_id, record.where, (f"the id {q_id!r} comes more than once",))
+                yield Rejected(q_id, record.where, record.told([f"the id {q_id!r} comes more than once"]))
                 continue
             seen.add(q_id)
-            yield self._builder.build(draft, pictures.__getitem__)
+            found = self._builder.build(draft, pictures.__getitem__)
+            if isinstance(found, Rejected) and found.reasons:
+                found = replace(found, reasons=record.told(found.reasons))
+            yield found
 
     def _told(self, find: Callable[[], Any]) -> Any:
         """What `find` gives; an error of it names the file."""

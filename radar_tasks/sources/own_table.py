@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -73,9 +74,12 @@ class TableSource:
                     raise ValueError(*record.problems)
                 draft = self._identification(record) if self._identifies else self._relation(record)
             except ValueError as error:
-                yield Rejected("", record.where, tuple(map(str, error.args)))
-            else:
-                yield self._builder.build(draft, partial(_picture, record.values.get("image"), self._table.parent))
+                yield Rejected("", record.where, record.told([str(problem) for problem in error.args]))
+                continue
+            found = self._builder.build(draft, partial(_picture, record.values.get("image"), self._table.parent))
+            if isinstance(found, Rejected) and found.reasons:
+                found = replace(found, reasons=record.told(found.reasons))
+            yield found
 
     def _kind_of_table(self) -> bool:
         columns = self._records.columns

@@ -6,7 +6,6 @@ A rebuilt source is not the release: its distractors are other ones than the pap
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +23,8 @@ from radar_tasks.sources.distractors import (
     wrong_option,
 )
 from radar_tasks.sources.drafts import Builder, Draft, candidates, marked_draft
+from radar_tasks.sources.option_lists import options_in_list
+from radar_tasks.sources.pictures import picture_bytes
 from radar_tasks.sources.record_files import Record
 from radar_tasks.sources.source_reader import Rejected
 
@@ -152,15 +153,9 @@ def _undecoded(rows: Any, columns: tuple[str, ...]) -> Any:
 
 
 def _picture_bytes(pictures: Pictures, name: str) -> bytes:
-    picture = pictures.get(name)
-    if not picture:
+    if not (picture := pictures.get(name)):
         raise DataError(f"image {name} is missing")
-    if picture.get("bytes"):
-        return bytes(picture["bytes"])
-    try:
-        return Path(picture["path"]).read_bytes()
-    except (OSError, TypeError) as error:
-        raise DataError(f"image {name} cannot be read: {error}") from error
+    return picture_bytes(picture, Path())
 
 
 def _draft(q_id: str, text: str, answer: str, wrong: Distractor, **others: Any) -> Draft:
@@ -188,7 +183,7 @@ def _mathvista(row: Record, _answers: tuple[str, ...]) -> tuple[Draft, Pictures]
     q_id, answer = row.text("pid"), row.text("answer")
     make = {"integer": shifted_number, "float": shifted_number, "list": shifted_list}
     if row.text("question_type") == "multi_choice":
-        wrong = wrong_option(q_id, list(row.values["choices"]), answer)
+        wrong = wrong_option(q_id, _texts(row, "choices"), answer)
     else:
         wrong = make[row.text("answer_type")](q_id, answer)
     unit = f" (Unit: {row.text('unit')})" if "unit" in row.values else ""
@@ -218,7 +213,7 @@ def _seephys(row: Record, answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
 
 def _mmmu_pro(row: Record, _answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
     q_id, shown = row.text("id"), row.text("options")
-    options = [str(option) for option in ast.literal_eval(shown)]
+    options = _texts(row, "options")
     answer = options["ABCDEFGHIJ".index(row.text("answer"))]
     wrong = wrong_option(q_id, options, answer)
     draft = marked_draft(
@@ -233,6 +228,14 @@ def _mmmu_pro(row: Record, _answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
         rule=wrong.rule,
     )
     return draft, {name: row.values.get(name) for name in draft.pictures}
+
+
+def _texts(row: Record, column: str) -> list[str]:
+    """A list of options, or the text of one. Raises `ValueError` if one of them is no text."""
+    options = options_in_list(row.values[column], column)
+    if not all(isinstance(option, str) for option in options):
+        raise ValueError(f"column {column!r} holds options that are no texts")
+    return options
 
 
 def _is_there(value: Any) -> bool:

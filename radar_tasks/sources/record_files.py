@@ -73,6 +73,13 @@ class Record:
             raise ValueError(f"{place} {problem}")
         return str(value)
 
+    def told(self, problems: Sequence[str]) -> tuple[str, ...]:
+        """What is wrong with the row, in words, with the line it stands in; `where` says file and row."""
+        first, *others = problems
+        if self.line and f"line {self.line}" not in first:
+            first += f" (line {self.line})"
+        return (first, *others)
+
 
 class RecordFile(ABC):
     """A table that can be read again and again, in memory that does not grow with it.

@@ -65,8 +65,10 @@ def write_vlmevalkit(table: QuestionTable, path: Path, progress: Progress) -> No
         writer = csv.writer(file, delimiter="\t", quoting=csv.QUOTE_ALL, lineterminator="\n")
         writer.writerow(["index", "image", "question", *letters, "answer", "category", "image_id", "rule"])
         for question in table:
-            if missing := [option for option in question.options if option in _MISSING]:
-                raise _refused(question, f"the option {missing[0]!r} is read as a missing one by pandas")
+            rest = _rest(question)
+            for text in (question.q_id, _text(question), *question.options, *filter(None, rest)):
+                if text in _MISSING:
+                    raise _refused(question, f"the text {text!r} is a missing value to pandas, and so to VLMEvalKit")
             pictures = [base64.b64encode(image).decode() for image in question.images]
             writer.writerow(
                 [
@@ -76,7 +78,7 @@ def write_vlmevalkit(table: QuestionTable, path: Path, progress: Progress) -> No
                     *question.options,
                     *[""] * (most - len(question.options)),
                     letters[question.answer],
-                    *_rest(question),
+                    *rest,
                 ]
             )
             progress(1)
