@@ -41,9 +41,6 @@ _RECORD = pa.struct(
 )
 _FIRST_ARGUMENT = pa.struct([("gen_args_0", pa.struct([("arg_0", pa.string())]))])
 _LINE = pa.schema([("sds", _RECORD), ("sds_bytes", _RECORD), ("input", pa.string()), ("arguments", _FIRST_ARGUMENT)])
-_NULL_LINE = re.compile(rb"(?:\A|[}\n])\s*null")
-"""A `null` in place of a line's object, on which pyarrow 26 ends the process (a text that holds `}null` is no harm)."""
-
 _BLOCK = 1 << 24
 """Bytes that Arrow parses at once; a line must fit."""
 
@@ -122,7 +119,7 @@ def table_of(records: Iterable[dict[str, Any]], file: Path) -> SamplesTable:
 def _quickly(data: bytes) -> tuple[pa.StructArray, pa.StringArray] | None:
     """Records and prompts, or None where anything is not as it should be."""
     try:
-        if _NULL_LINE.search(data):
+        if _has_null_line(data):
             return None
         data.decode("utf-8")
         parsed = arrow_json.read_json(
@@ -145,6 +142,18 @@ def _quickly(data: bytes) -> tuple[pa.StructArray, pa.StringArray] | None:
     record = parsed["sds" if in_mean else "sds_bytes"].chunk(0)
     prompts = parsed["input"] if context else pc.struct_field(parsed["arguments"], [0, 0])
     return (record, pc.fill_null(prompts.chunk(0), "")) if _sound(record, in_mean) else None
+
+
+def _has_null_line(data: bytes) -> bool:
+    """Whether a `null` may stand in place of an object, on which pyarrow 26 ends the process.
+
+    It stands behind a line feed or an object's end; `}null` within a text is taken for one, too, which does no harm.
+    """
+    for found in re.finditer(rb"null", data):
+        before = data[max(0, found.start() - 32) : found.start()].rstrip(b" \t\r")
+        if not before or before[-1:] in (b"}", b"\n"):
+            return True
+    return False
 
 
 def _sound(record: pa.StructArray, in_mean: bool) -> bool:
