@@ -190,7 +190,14 @@ def _require(table: pa.Table, digest: str) -> None:
 
 def _parquet(table: pa.Table, compression: str) -> bytes:
     into = io.BytesIO()
-    pq.write_table(table, into, compression=compression, use_dictionary=False, write_statistics=False)
+    pq.write_table(
+        table,
+        into,
+        compression=compression,
+        use_dictionary=False,
+        write_statistics=False,
+        use_compliant_nested_type=False,  # types are read as they were written, or digests would differ
+    )
     return into.getvalue()
 
 
