@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
 
 from radar_tasks.errors import RadarError
 from radar_tasks.results import CheckpointResult
+from radar_tasks.validation import validation_problems
 
 
 class RunDescription(BaseModel):
@@ -66,9 +67,8 @@ def read_descriptions(path: Path) -> list[RunDescription]:
         try:
             described.append(RunDescription(**{str(k): v for k, v in row.items() if v not in ("", None)}))
         except ValidationError as error:
-            problem = error.errors()[0]
-            column = ".".join(map(str, problem["loc"]))
-            raise RadarError(f"{path}, row {number}, column {column!r}: {problem['msg']}") from None
+            column, wrong = validation_problems(error)[0]
+            raise RadarError(f"{path}, row {number}, column {column!r}: {wrong}") from None
     return described
 
 

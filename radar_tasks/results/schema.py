@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_valid
 from radar_metrics.likelihood import ROUNDING
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.questions import Ability
+from radar_tasks.validation import validation_problems
 
 _Object = dict[str, Any]
 
@@ -120,8 +121,5 @@ class SamplesLine(BaseModel):
 
 def first_problem(error: ValidationError) -> str:
     """The first thing that was wrong, with its place."""
-    problem = error.errors()[0]
-    place = ".".join(map(str, problem["loc"]))
-    # What a validator of ours raised is told in its own words, without pydantic's "Value error, ".
-    said = str(problem["ctx"]["error"]) if problem["type"] == "value_error" else problem["msg"]
+    place, said = validation_problems(error)[0]
     return f"{place}: {said}" if place else said

@@ -23,6 +23,7 @@ from radar_tasks.sources.pictures import MAX_FILE_BYTES
 from radar_tasks.sources.release_files import Files, open_files
 from radar_tasks.sources.source_reader import Rejected
 from radar_tasks.sources.strict_json import JsonObject, parse_json
+from radar_tasks.validation import validation_problems
 
 MAX_JSON_BYTES = 64 * 2**20
 ENDING = "_pretrained_mllm_eval.json"
@@ -204,8 +205,7 @@ class _Item(BaseModel):
 
 def _in_words(error: ValidationError) -> tuple[str, ...]:
     return tuple(
-        f"not JSON as expected: {'.'.join(map(str, fault['loc'])) or 'the question'}: {fault['msg']}"
-        for fault in error.errors(include_url=False, include_input=False)
+        f"not JSON as expected: {place or 'the question'}: {wrong}" for place, wrong in validation_problems(error)
     )
 
 

@@ -20,6 +20,7 @@ from radar_tasks.errors import DataError, RadarError
 from radar_tasks.questions import Question
 from radar_tasks.store.digest import ContentDigest
 from radar_tasks.store.manifest import MANIFEST_KEY, Manifest
+from radar_tasks.validation import validation_problems
 
 CACHED_GROUPS = 4
 """Row groups kept in memory: at most four times the writer's `GROUP_BYTES` (or one larger question)."""
@@ -149,7 +150,7 @@ class QuestionTable:
         try:
             manifest = Manifest.model_validate_json(text)
         except ValidationError as error:
-            faults = "; ".join(f"{'.'.join(map(str, f['loc'])) or 'JSON'}: {f['msg']}" for f in error.errors())
+            faults = "; ".join(f"{place or 'JSON'}: {wrong}" for place, wrong in validation_problems(error))
             raise DataError(f"the manifest in {self.path} is not valid ({faults}): prepare the data again.") from None
         if manifest.questions != len(self):
             raise DataError(f"{self.path} holds {len(self)} questions, its manifest says {manifest.questions}")

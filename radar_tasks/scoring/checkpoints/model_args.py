@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from radar_tasks.errors import CheckpointError
+from radar_tasks.validation import validation_problems
 
 _Options = TypeVar("_Options", bound=BaseModel)
 
@@ -100,6 +101,6 @@ def _checked(kind: type[_Options], arguments: Mapping[str, Any]) -> _Options:
     try:
         return kind(**arguments)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'together'}: {e['msg']}" for e in error.errors())
+        problems = "; ".join(": ".join(filter(None, problem)) for problem in validation_problems(error))
         known = ", ".join([*CheckpointOptions.model_fields, *ScoringOptions.model_fields])
         raise CheckpointError(f"model arguments: {problems}. Known: {known}.") from None
