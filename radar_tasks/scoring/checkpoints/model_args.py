@@ -32,6 +32,7 @@ class CheckpointOptions(BaseModel):
         model_base: language model of a LLaVA projector, or the base of a PEFT adapter if not the one it names.
         vision_tower: vision tower of a LLaVA projector.
         processor: folder or Hub name to take processor and tokenizer from, where a checkpoint has none.
+        config: folder or Hub name to take config.json from, where a training's shards have none beside them.
         blind: True leaves images out of the prompt, `blank` puts grey ones of the same size in their place.
     """
 
@@ -51,6 +52,7 @@ class CheckpointOptions(BaseModel):
     model_base: str | None = None
     vision_tower: str | None = None
     processor: str | None = None
+    config: str | None = None
     blind: bool | Literal["blank"] = False
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.weight_files import is_snapshot
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
 
-Kind = Literal["native", "internvl_chat", "llava_projector"]
+Kind = Literal["native", "internvl_chat", "llava_projector", "torch_distributed", "deepspeed_zero"]
 """How a checkpoint lies on disk: a format of `checkpoints.formats`."""
 
 
@@ -23,7 +23,7 @@ class Recognised:
     Attributes:
         options: as given.
         kind: how it is loaded.
-        folder: of the model; for an adapter that of its base.
+        folder: of the model's configuration, and mostly of its weights; for an adapter that of its base.
         config: the model's config.json.
         model_type: the model's type in transformers once it is loaded.
         processor: folder of processor (native) and tokenizer.
@@ -78,7 +78,7 @@ class Recognised:
         Raises:
             CheckpointError: a file cannot be read, or is being written.
         """
-        if is_snapshot(self.folder) and self.adapter is None and self.language_model is None:
+        if is_snapshot(self.folder) and all(file.parent == self.folder for file in self.files):
             return self.folder.name
         return fingerprint(self.files)
 

@@ -120,16 +120,6 @@ def _refuse_a_second(folder: Path, sets: list[str], files: list[Path]) -> None:
 
 
 def _why_none(folder: Path) -> str:
-    if any((folder / name).exists() for name in ("pytorch_model_fsdp_0", ".metadata")):
-        return (
-            f"{folder} holds a sharded training state and no model: merge it first, "
-            f"`radar checkpoint convert {folder} NEW_FOLDER` (FSDP)."
-        )
-    if any(folder.glob("global_step*")) or (folder / "zero_to_fp32.py").is_file():
-        return (
-            f"{folder} holds DeepSpeed's shards and no model: merge them with `python {folder / 'zero_to_fp32.py'} "
-            f"{folder} {folder}`, or train with stage3_gather_16bit_weights_on_model_save."
-        )
     if shards := sorted(file for file in folder.iterdir() if SHARD.fullmatch(file.name)):
         index = re.sub(r"-\d+-of-\d+", "", shards[0].name) + ".index.json"
         return f"{folder} has {len(shards)} shard(s) of a model and no {index}: it is still being written."

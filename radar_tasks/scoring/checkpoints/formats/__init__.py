@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from radar_tasks.scoring.checkpoints.formats import internvl_chat, llava_projector, native
+from radar_tasks.scoring.checkpoints.formats import (
+    deepspeed_zero,
+    internvl_chat,
+    llava_projector,
+    native,
+    torch_distributed,
+)
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
@@ -38,6 +44,8 @@ class Format(Protocol):
 
 FORMATS: Mapping[Kind, Format] = {
     "llava_projector": llava_projector,
+    "torch_distributed": torch_distributed,
+    "deepspeed_zero": deepspeed_zero,
     "internvl_chat": internvl_chat,
     "native": native,  # whatever the others do not know
 }

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.checkpoints.folder import PROCESSOR_FILES, processor_folder, read_json
 from radar_tasks.scoring.checkpoints.foreign_code import refuse_in_config, refuse_in_processor
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
-from radar_tasks.scoring.checkpoints.recognised import Recognised
+from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
 from radar_tasks.scoring.checkpoints.weight_files import left_beside, weights_of
 from radar_tasks.scoring.checkpoints.weights import build, check_loading, in_words, read_weights
 from radar_tasks.scoring.encoding.placeholders import find_placeholder, image_token_ids
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat, resolve_format
 from radar_tasks.scoring.encoding.vision import ProcessorVision
 from radar_tasks.scoring.families import ENCODER_DECODERS, family_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 LOADING_ERRORS = (ValueError, OSError, ImportError, KeyError, AttributeError, TypeError, RuntimeError)
 """What transformers raises for checkpoints that it cannot load."""
@@ -29,6 +33,16 @@ def lies_in(folder: Path) -> bool:  # noqa: ARG001 - as every format's
 
 def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recognised:  # noqa: ARG001 - all in one place
     """A folder that `save_pretrained` could have written."""
+    found = recognise_model("native", options, folder, ())
+    return replace(found, files=weights_of(folder), beside=left_beside(folder))
+
+
+def recognise_model(kind: Kind, options: CheckpointOptions, folder: Path, files: tuple[Path, ...]) -> Recognised:
+    """What the configuration in a folder says of a model of transformers, whose weights are in these files.
+
+    Raises:
+        CheckpointError: the model cannot be scored, or there is no processor.
+    """
     config = read_json(folder / "config.json")
     model_type = str(config.get("model_type") or "")
     _check_architecture(folder, config, model_type, options.trust_remote_code)
@@ -36,9 +50,7 @@ def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recogn
     processor = processor_folder(folder, options.processor, PROCESSOR_FILES)
     refuse_in_processor(processor, options.trust_remote_code)
     form = resolve_format(options.prompt_format, model_type, config)
-    return Recognised(
-        options, "native", folder, config, model_type, processor, form, weights_of(folder), beside=left_beside(folder)
-    )
+    return Recognised(options, kind, folder, config, model_type, processor, form, files)
 
 
 def parts(found: Recognised) -> Parts:
@@ -60,16 +72,8 @@ def parts(found: Recognised) -> Parts:
 
 def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
     """The model as transformers loads it, or from a gathered state of FSDP."""
-    from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-
     if any(file.name == "pytorch_model_fsdp.bin" for file in found.files):  # accelerate's name for a gathered state
-        return build(
-            MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(parts.config)],
-            parts.config,
-            dict(read_weights(found.files)),
-            found.folder,
-            **loading,
-        )
+        return built(found, parts, dict(read_weights(found.files)), **loading)
     try:
         model, info = parts.model_class.from_pretrained(
             found.folder, output_loading_info=True, trust_remote_code=found.options.trust_remote_code, **loading
@@ -78,6 +82,14 @@ def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
         raise CheckpointError(f"{found.folder}: transformers cannot load it ({in_words(error)})") from error
     check_loading(info, found.folder, unexpected=False)
     return model
+
+
+def built(found: Recognised, parts: Parts, weights: dict[str, Tensor], **loading: Any) -> Any:
+    """The model out of weights by its own names, as a training has them in memory."""
+    from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+    model_class = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(parts.config)]
+    return build(model_class, parts.config, weights, found.files[0].parent, **loading)
 
 
 def load_processor(found: Recognised) -> Any:

@@ -1,0 +1,54 @@
+"""torch's distributed checkpoints (`.metadata`, `*.distcp`) of FSDP, the Trainer and loops like torchtitan's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from radar_tasks.errors import CheckpointError
+from radar_tasks.scoring.checkpoints.distributed_checkpoint import METADATA, sharded_tensors
+from radar_tasks.scoring.checkpoints.formats import native
+from radar_tasks.scoring.checkpoints.formats.sharded import load_shards, recognise_shards
+from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
+from radar_tasks.scoring.checkpoints.parts import Parts
+from radar_tasks.scoring.checkpoints.recognised import Recognised
+from radar_tasks.scoring.checkpoints.weight_files import sets_of_weights
+
+MEGATRON = ("common.pt", "latest_checkpointed_iteration.txt")
+
+parts = native.parts
+
+
+def lies_in(folder: Path) -> bool:
+    """`.metadata` there or one folder below, and no whole weights, which would be read instead."""
+    return not sets_of_weights(folder) and bool(_places(folder))
+
+
+def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recognised:  # noqa: ARG001 - all in one place
+    """The shards of one model, and the configuration and processor beside them or given."""
+    places = _places(folder)
+    if len(places) > 1:
+        names = ", ".join(place.name for place in places)
+        raise CheckpointError(f"{folder} holds several distributed checkpoints ({names}): give the folder of one.")
+    place = places[0]
+    if any((at / name).is_file() for at in (folder, place) for name in MEGATRON):
+        raise CheckpointError(
+            f"{folder} is a checkpoint of Megatron: its weights have names and an order of its own, which only its own "
+            "code can turn into transformers'. Export it from there first."
+        )
+    files = dict.fromkeys(piece.file for tensor in sharded_tensors(place).values() for piece in tensor.pieces)
+    return recognise_shards("torch_distributed", options, folder, (place / METADATA, *sorted(files)))
+
+
+def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
+    """The model, each weight put together from its pieces."""
+    tensors = sharded_tensors(found.files[0].parent)
+    return load_shards(found, parts, tensors.keys(), lambda name: tensors[name].read(), **loading)
+
+
+def _places(folder: Path) -> list[Path]:
+    """The folders that hold a model's metadata: the given one, or those right below it but the optimizer's."""
+    if (folder / METADATA).is_file():
+        return [folder]
+    below = sorted(file.parent for file in folder.glob(f"*/{METADATA}") if file.is_file())
+    return [place for place in below if not place.name.startswith("optim")]
