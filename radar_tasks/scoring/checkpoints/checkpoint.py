@@ -12,6 +12,7 @@ from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
+from radar_tasks.scoring.encoding.processor_prompt import seam_of
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
 from radar_tasks.scoring.encoding.question_encoder import QuestionEncoder
 from radar_tasks.scoring.encoding.text import TextTokenizer
@@ -110,7 +111,9 @@ def question_encoder(parts: Parts, form: PromptFormat, blind: bool | str = False
     """Questions to tokens and tensors for a checkpoint with these parts."""
     tokens = TextTokenizer(parts.processor.tokenizer, parts.vision.image_token_ids)
     family = family_of(parts.config.model_type)
-    return QuestionEncoder(tokens, parts.vision, form, context_length(parts.config), blind=blind, family=family)
+    seam = seam_of(parts.vision, tokens)
+    most = context_length(parts.config)
+    return QuestionEncoder(tokens, parts.vision, form, most, blind=blind, family=family, seam=seam)
 
 
 def context_length(config: Any) -> int:

@@ -13,6 +13,7 @@ from PIL import Image as PILImage
 from radar_tasks.errors import QuestionError, RadarError
 from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.encoding.images import blank, read_image
+from radar_tasks.scoring.encoding.processor_prompt import Seam
 from radar_tasks.scoring.encoding.prompt_formats import Image, Prompt, PromptFormat, Text
 from radar_tasks.scoring.encoding.segments import Run, Segment, runs_of
 from radar_tasks.scoring.encoding.text import TextTokenizer
@@ -34,6 +35,7 @@ class QuestionEncoder:
         max_length: the model's context in tokens.
         blind: True leaves images out, `blank` makes them grey.
         family: what is particular to the model's.
+        seam: how its processor puts a text behind an image.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class QuestionEncoder:
         *,
         blind: bool | str = False,
         family: Family | None = None,
+        seam: Seam | None = None,
     ) -> None:
         self._tokens = tokens
         self._vision = vision
@@ -52,6 +55,7 @@ class QuestionEncoder:
         self.max_length = max_length
         self._blind = blind
         self._family = family or Family()
+        self._seam = seam or Seam()
         settings = json.dumps(vision.settings(), sort_keys=True, default=str)
         self._settings = hashlib.sha256(f"{settings} {form.official} {blind}".encode()).digest()
 
@@ -124,11 +128,13 @@ class QuestionEncoder:
             if text:
                 segments.append(_on_text(self._tokens.text(text, first).ids, segments[-1]))
                 text, first = "", False
-            segments.append(segment)
+            seam = self._seam if run.images and any(isinstance(p, Text) and p.text for p in run.text[:1]) else Seam()
+            segments.append(segment.without_last(seam.dropped))
             first = first and not run.images
             for part in run.text:
                 if isinstance(part, Text):
-                    text += part.text
+                    begins = not text and part is run.text[0] and not part.text[:1].isspace()
+                    text += seam.blank * begins + part.text
                     continue
                 if text:
                     segments.append(_on_text(self._tokens.text(text, first).ids, segment))

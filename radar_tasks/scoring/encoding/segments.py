@@ -8,7 +8,7 @@ layout      2 images     before the first    1      before the second: (2, 1)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -31,6 +31,11 @@ class Segment:
     ids: tuple[int, ...]
     inputs: Mapping[str, Tensor] = field(default_factory=dict)
     on_text: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def without_last(self, count: int) -> Segment:
+        """The segment less its last `count` tokens."""
+        kept = len(self.ids) - count
+        return replace(self, ids=self.ids[:kept], inputs={name: value[:kept] for name, value in self.inputs.items()})
 
 
 @dataclass(frozen=True)

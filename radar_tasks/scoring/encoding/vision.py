@@ -46,6 +46,10 @@ class VisionEncoder(Protocol):
         """Encodes the images of one question together, in the order of the prompt; none for a prompt of text alone."""
         ...
 
+    def whole(self, image: Image.Image, text: str) -> tuple[int, ...] | None:
+        """An image and a text as the checkpoint's own processor makes one prompt of them; None where none can say."""
+        ...
+
     def settings(self) -> dict[str, Any]:
         """Everything that decides about the tensors, as plain values."""
         ...
@@ -121,6 +125,15 @@ class ProcessorVision:
                 "pieces of text apart from the images: its prompts cannot be told apart from text."
             )
         return encoded
+
+    def whole(self, image: Image.Image, text: str) -> tuple[int, ...] | None:
+        if self._only_placeholders:  # the rest of its prompt is the prompt format's
+            return None
+        try:
+            output = self._processed([image], self._placeholder + text)
+        except Exception:  # what is wrong shows with the first question, in its own words
+            return None
+        return tuple(torch.as_tensor(output["input_ids"]).reshape(-1).tolist())
 
     def settings(self) -> dict[str, Any]:
         image_processor = self._processor.image_processor
@@ -220,6 +233,9 @@ class TiledVision:
         pixels = [normalised(tile, self.MEAN, self.STD) for cut in tiles for tile in cut]
         return _laid_out(self._before, blocks, layout, pixels)
 
+    def whole(self, image: Image.Image, text: str) -> None:  # noqa: ARG002 - the publisher has no processor
+        return None
+
     def settings(self) -> dict[str, Any]:
         return {"tiles": self._size, "max_tiles": self._max_tiles}
 
@@ -246,6 +262,9 @@ class SquareVision:
         views = [image.resize((self._size, self._size), Image.Resampling.BICUBIC) for image in images]
         pixels = [normalised(view, self.MEAN, self.STD) for view in views]
         return _laid_out(self._before, [self._block] * len(views), layout, pixels)
+
+    def whole(self, image: Image.Image, text: str) -> None:  # noqa: ARG002 - the publisher has no processor
+        return None
 
     def settings(self) -> dict[str, Any]:
         return {"square": self._size}

@@ -132,7 +132,8 @@ class RunningModel:
                 raise
             name = type(self.model).__name__
             raise CheckpointError(f"{name} does not take a prompt without an image ({error}).") from error
-        if keep_cache and self._makes_cache and getattr(output, "past_key_values", None) is None:
+        brings = self.takes("past_key_values")
+        if keep_cache and self._makes_cache and brings and getattr(output, "past_key_values", None) is None:
             self._makes_cache = False  # Granite 4 Vision fills a cache that it is given, and makes none
             return self.run(inputs, columns, keep_cache=True)
         if not self.takes("logits_to_keep"):

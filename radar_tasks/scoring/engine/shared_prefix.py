@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.engine.batching import OptionRows, option_rows, pad
 from radar_tasks.scoring.engine.image_features import FeatureStore
 from radar_tasks.scoring.engine.independent import on_options
@@ -98,6 +99,9 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
         tokens["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0) + running.family.first_position
     inputs = running.place(tokens)
     output = running.run({**inputs, **pictures}, torch.tensor([mask.shape[1] - 1]), keep_cache=True)
+    if getattr(output, "past_key_values", None) is None:
+        name = type(running.model).__name__
+        raise CheckpointError(f"{name} gives no cache that options could go on from: use scoring=independent.")
     offset = running.position_offset()
     position = inputs["attention_mask"].sum(1, keepdim=True) + running.family.first_position
     return Prompts(
