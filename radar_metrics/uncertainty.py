@@ -71,8 +71,18 @@ def clustered_standard_error(
     SE^2 = sum_s w_s^2 * C_s/(C_s - 1) * sum_c (S_c - n_c mean_s)^2 / N_s^2 (Miller, "Adding Error Bars to Evals",
     arXiv 2411.00640, Eq. 4, there without the small-sample factor).
     """
-    grouped = group(_vector(values), clusters, strata, weights)
-    return math.sqrt(sum(s.weight**2 * float(s.residual_variance[0]) for s in grouped))
+    return float(clustered_standard_errors(_vector(values), clusters, strata, weights)[0])
+
+
+def clustered_standard_errors(
+    values: ArrayLike,
+    clusters: ArrayLike,
+    strata: ArrayLike | None = None,
+    weights: Mapping[str, float] | None = None,
+) -> FloatArray:
+    """(K,) the same for (K, N) values: several metrics of the same questions, which are put into clusters once."""
+    grouped = group(values, clusters, strata, weights)
+    return np.sqrt(sum((s.weight**2 * s.residual_variance for s in grouped), np.zeros(len(grouped[0].sums))))
 
 
 def paired_bootstrap(

@@ -25,11 +25,11 @@ from radar_metrics.uncertainty import (
 )
 from radar_tasks.analysis.paired_questions import differing, paired, refuse_unless_comparable, unmatched
 from radar_tasks.analysis.settings import Setting, are_twins, may_differ
-from radar_tasks.analysis.strata import strata_of_all
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import METRICS, available, per_question, question_weights
+from radar_tasks.results.strata import strata_of_all
 from radar_tasks.results.suites import averages_of
 
 RESAMPLES = 10_000

@@ -12,13 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radar_tasks.analysis.chance_level import chance_level
-from radar_tasks.analysis.standard_errors import NORMAL_95, standard_error
 from radar_tasks.analysis.training_runs import short_names
 from radar_tasks.errors import ResultsError
 from radar_tasks.published import published_models
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult
-from radar_tasks.results.metrics import metric_table
+from radar_tasks.results.metrics import metric_table, per_question
+from radar_tasks.results.standard_errors import HALF_WIDTH, error_of_mean, standard_error
 from radar_tasks.results.suites import Average, all_averages
 from radar_tasks.run_arguments import limit_of
 from radar_tasks.sources.catalogue import PUBLISHED
@@ -141,8 +141,8 @@ def ability_averages(runs: Sequence[CheckpointResult]) -> list[AbilityAverage]:
             error = None
             if not entry.published:
                 members = [by_label[entry.name].sources[source] for source in board.columns[1:]]
-                error = standard_error(members, SDS_LOGIT)
-            half = None if error is None else NORMAL_95 * error
+                error = error_of_mean([standard_error(part, per_question(part, SDS_LOGIT)) for part in members])
+            half = None if error is None else HALF_WIDTH * error
             averages.append(
                 AbilityAverage(
                     model=entry.name,

@@ -60,15 +60,16 @@ def _print(board: Board) -> None:
 
 
 def _write(board: Board, format: Format) -> None:  # noqa: A002
-    from radar_tasks.report.text_tables import latex, markdown
+    from radar_tasks.report.text_tables import LATEX_PACKAGES, latex_table, markdown
 
     rows = [_cells(entry, board) for entry in board.entries]
     if format is Format.markdown:
         print(f"**{board.title}**: accuracy / sds_logit\n\n{markdown(_header(board), rows)}")
         print("".join(f"- {note}\n" for note in _notes(board)))
     else:
-        print(f"% {board.title}: accuracy / sds_logit\n{latex(_header(board), rows)}", end="")
-        print("".join(f"% {note}\n" for note in _notes(board)))
+        caption = ". ".join([f"{board.title}: accuracy / sds_logit", *_notes(board)]) + "."
+        label = f"tab:radar-{board.title.replace(' ', '-')}"
+        print(LATEX_PACKAGES + latex_table(_header(board), rows, caption, label))
 
 
 def _csv(boards: list[Board]) -> str:

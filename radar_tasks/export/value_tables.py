@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 
 from radar_tasks.errors import ResultsError
 from radar_tasks.export.values import Value
+from radar_tasks.report.text_tables import LATEX_PACKAGES, MARKDOWN_SPECIAL, latex_table, markdown
 
-_LATEX = {c: f"\\{c}" for c in "&%$#_{}"} | {
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-}
+COLUMNS, LINES = 6, 40
+"""What a page of LaTeX holds beside and below each other; larger tables come in parts."""
 
 
 def to_csv(values: Sequence[Value]) -> str:
@@ -45,8 +44,12 @@ def to_markdown(values: Sequence[Value], metrics: Sequence[str]) -> str:
 
 
 def to_latex(values: Sequence[Value], metrics: Sequence[str]) -> str:
-    """The same for LaTeX with booktabs."""
-    return "\n".join(_latex(table) for table in _tables(values, metrics))
+    """The same for LaTeX, with a label to refer to and the packages it needs, in parts that fit a page.
+
+    Where runs are fewer than sources, sources stand as rows.
+    """
+    parts = [part for table in _tables(values, metrics) for part in _latex_parts(table)]
+    return LATEX_PACKAGES + "\n".join(parts)
 
 
 class _Table:
@@ -82,38 +85,41 @@ def _tables(values: Sequence[Value], metrics: Sequence[str]) -> list[_Table]:
 
 
 def _markdown(table: _Table) -> str:
+    about = f"**{table.metric}** ({table.direction} is better; questions in brackets; ± one standard error)"
     head = ["run", *(f"{name} ({n:,})" for name, n in table.columns.items())]
-    lines = [f"**{table.metric}** ({table.direction} is better; questions in brackets; ± one standard error)", ""]
-    lines += [_line(head, _plain_markdown), "|" + " --- |" + " ---: |" * len(table.columns)]
-    for row, name in table.rows.items():
-        lines.append(_line([name, *(table.cell(row, column) for column in table.columns)], _plain_markdown))
-    return "\n".join([*lines, "", table.about, ""])
+    rows = [[name, *(table.cell(row, column) for column in table.columns)] for row, name in table.rows.items()]
+    return f"{about}\n\n{markdown(head, rows, MARKDOWN_SPECIAL)}\n{table.about}\n"
 
 
-def _latex(table: _Table) -> str:
-    head = " & ".join(["run", *(_plain_latex(f"{name} ({n:,})") for name, n in table.columns.items())])
-    lines = [r"\begin{table}", r"\centering", r"\begin{tabular}{l" + "r" * len(table.columns) + "}", r"\toprule"]
-    lines += [head + r" \\", r"\midrule"]
-    for row, name in table.rows.items():
-        cells = [table.cell(row, column).replace("±", r"$\pm$").replace("–", "--") for column in table.columns]
-        lines.append(" & ".join([_plain_latex(name), *cells]) + r" \\")
-    caption = f"{table.metric} ({table.direction} is better; questions in brackets). {table.about}"
-    lines += [r"\bottomrule", r"\end{tabular}", r"\caption{" + _plain_latex(caption) + "}", r"\end{table}", ""]
-    return "\n".join(lines)
+def _latex_parts(table: _Table) -> list[str]:
+    sources = [f"{name} ({n:,})" for name, n in table.columns.items()]
+    runs = list(table.rows.values())
+    cells = [[table.cell(row, column) for column in table.columns] for row in table.rows]
+    if _pages(len(sources), len(runs)) <= _pages(len(runs), len(sources)):
+        corner, head, side = "run", sources, runs
+    else:
+        corner, head, side = "source", runs, sources
+        cells = [list(column) for column in zip(*cells, strict=True)]
+    pieces = [(columns, lines) for columns in range(0, len(head), COLUMNS) for lines in range(0, len(side), LINES)]
+    made = []
+    for number, (column, line) in enumerate(pieces, 1):
+        part = f", part {number} of {len(pieces)}" if len(pieces) > 1 else ""
+        body = [
+            [name, *row[column : column + COLUMNS]]
+            for name, row in zip(side[line : line + LINES], cells[line : line + LINES], strict=True)
+        ]
+        label = f"tab:radar-{table.metric}" + (f"-{number}" if part else "")
+        caption = (
+            f"{table.metric}{part} ({table.direction} is better; questions in brackets; ± one standard error). "
+            f"{table.about}"
+        )
+        made.append(latex_table([corner, *head[column : column + COLUMNS]], body, caption, label))
+    return made
 
 
-def _line(cells: Sequence[str], plain: Callable[[str], str]) -> str:
-    return "| " + " | ".join(plain(cell) for cell in cells) + " |"
-
-
-def _plain_markdown(text: str) -> str:
-    for special in "\\`*_[]<>|":
-        text = text.replace(special, f"\\{special}")
-    return " ".join(text.split())
-
-
-def _plain_latex(text: str) -> str:
-    return "".join(_LATEX.get(character, character) for character in " ".join(text.split()))
+def _pages(columns: int, lines: int) -> int:
+    """How many parts a table of this size comes in."""
+    return math.ceil(columns / COLUMNS) * math.ceil(lines / LINES)
 
 
 def _harmless(value: object) -> object:

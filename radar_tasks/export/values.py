@@ -5,15 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 
 import numpy as np
 
-from radar_metrics.errors import MetricError
-from radar_metrics.uncertainty import clustered_standard_error
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples
-from radar_tasks.results.metrics import METRICS, metric_table, option_probabilities, per_question
+from radar_tasks.results.metrics import METRICS, option_probabilities, per_question, question_weights, value
+from radar_tasks.results.standard_errors import error_of_mean, standard_errors
 from radar_tasks.results.suites import averages_of
 
 DISTRIBUTION = "lmms-eval-radar"
@@ -39,7 +39,7 @@ class Value:
         ability: perception or reasoning.
         metric: a name of `radar_tasks.results.metrics.METRICS`.
         value: the number.
-        standard_error: clustered by image; None where it cannot be had (averages, pooled metrics, one image).
+        standard_error: clustered by image, in the metric's unit; None where there is none (pooled metrics, one image).
         higher_is_better: its direction.
         questions: number of questions.
         data_checksum: SHA-256 of the data; of an average, of its sources' checksums.
@@ -70,48 +70,73 @@ class Value:
 
 def values_of(run: CheckpointResult) -> list[Value]:
     """Every metric of every source of a run, then of the abilities whose sources are all there."""
-    members = {average.name: average.sources for average in averages_of(run.sources)}
-    rows = []
-    for row in metric_table(run):
-        sources = members[row.name] if row.is_average else (row.name,)
-        for metric, value in row.values.items():
-            error = None if row.is_average else standard_error(run.sources[row.name], metric)
-            rows.append(
-                Value(
-                    run=run.label,
-                    experiment=run.experiment,
-                    step=run.step,
-                    name=row.name,
-                    is_average=row.is_average,
-                    ability=row.ability,
-                    metric=metric,
-                    value=value,
-                    standard_error=error,
-                    higher_is_better=METRICS[metric].higher_is_better,
-                    questions=row.questions,
-                    data_checksum=checksum(run, sources),
-                    stand_in=any(bool(run.data[source].get("stand_in")) for source in sources),
-                    prompt_format=str(run.scoring.get("prompt_format") or ""),
-                    withheld=run.withheld,
-                    harness=run.harness,
-                    harness_version=run.harness_version,
-                    radar_version=version(DISTRIBUTION),
-                    date=run.date,
-                )
-            )
+    of_source = {name: _estimates(samples) for name, samples in run.sources.items()}
+    rows = [_value(run, name, (name,), metric, of[metric]) for name, of in of_source.items() for metric in of]
+    for average in averages_of(run.sources):
+        members = [of_source[source] for source in average.sources]
+        for metric in METRICS:
+            if all(metric in of for of in members):
+                mean = float(np.mean([of[metric].value for of in members]))
+                error = error_of_mean([of[metric].error for of in members])
+                rows.append(_value(run, average.name, average.sources, metric, _Estimate(mean, error)))
     return rows
 
 
-def standard_error(samples: SourceSamples, metric: str) -> float | None:
-    """Of a source's headline, clustered by image; None where it cannot be had."""
-    values = per_question(samples, metric) if METRICS[metric].per_question else None
-    if values is None:
-        return None
-    strata = samples.category if samples.by_category else None
-    try:
-        return clustered_standard_error(values, samples.image_id, strata=strata)
-    except MetricError:
-        return None
+@dataclass(frozen=True)
+class _Estimate:
+    """A metric and its standard error, None where there is none."""
+
+    value: float
+    error: float | None
+
+
+def _estimates(samples: SourceSamples) -> dict[str, _Estimate]:
+    """Every metric of a source that its scores allow, in the order of `METRICS`."""
+    # Means over questions are made once, for the value and for its error, and the errors of all of them together: a
+    # hundred checkpoints have 13,500 of them.
+    means = {
+        name: numbers
+        for name, metric in METRICS.items()
+        if metric.per_question and (numbers := per_question(samples, name)) is not None
+    }
+    weights = question_weights(samples)
+    errors = dict(zip(means, standard_errors(samples, np.stack(list(means.values()))), strict=True)) if means else {}
+    found = {}
+    for name in METRICS:
+        number = float(means[name] @ weights) if name in means else value(samples, name)
+        if number is not None:
+            found[name] = _Estimate(number, errors.get(name))
+    return found
+
+
+def _value(run: CheckpointResult, name: str, sources: Sequence[str], metric: str, estimate: _Estimate) -> Value:
+    return Value(
+        run=run.label,
+        experiment=run.experiment,
+        step=run.step,
+        name=name,
+        is_average=name not in run.sources,
+        ability=run.sources[sources[0]].ability,
+        metric=metric,
+        value=estimate.value,
+        standard_error=estimate.error,
+        higher_is_better=METRICS[metric].higher_is_better,
+        questions=sum(len(run.sources[source]) for source in sources),
+        data_checksum=checksum(run, sources),
+        stand_in=any(bool(run.data[source].get("stand_in")) for source in sources),
+        prompt_format=str(run.scoring.get("prompt_format") or ""),
+        withheld=run.withheld,
+        harness=run.harness,
+        harness_version=run.harness_version,
+        radar_version=radar_version(),
+        date=run.date,
+    )
+
+
+@cache
+def radar_version() -> str:
+    """The version of this package: its metadata are read once, not once a value."""
+    return version(DISTRIBUTION)
 
 
 def checksum(run: CheckpointResult, sources: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.harness.responses import Response
 from radar_tasks.results import SourceSamples, samples_of
 from radar_tasks.results.metrics import METRICS, per_question, question_weights, value
-from radar_tasks.results.tracker_values import HALF_WIDTH, standard_error
+from radar_tasks.results.standard_errors import HALF_WIDTH, standard_error
 
 Record = dict[str, Any]
 AbilityMean = Callable[[Sequence[float], Sequence[int], bool], "float | str"]

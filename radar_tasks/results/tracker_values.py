@@ -14,22 +14,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtri
 
-from radar_metrics.errors import MetricError
-from radar_metrics.options import FloatArray
-from radar_metrics.uncertainty import clustered_standard_error
 from radar_tasks.questions import ABILITIES
 from radar_tasks.results.metrics import METRICS, per_question, question_weights, value
 from radar_tasks.results.model import SourceSamples
+from radar_tasks.results.standard_errors import HALF_WIDTH, error_of_mean, standard_error
 
 Sources = Mapping[str, SourceSamples]
 
 LOGGED = ("sds", "acc", "margin", "nll")
 """Metrics that a measurement in training logs."""
-
-HALF_WIDTH = float(ndtri(0.975))
-"""Standard errors in half of a 95 % interval: the normal quantile, 1.96."""
 
 
 @dataclass(frozen=True)
@@ -89,26 +83,12 @@ def _changes(sources: Sources, earlier: Sources) -> dict[str, _Estimate]:
     return changes
 
 
-def standard_error(samples: SourceSamples, values: FloatArray | None) -> float | None:
-    """Standard error of a source's mean of (N,) values, clustered by image; None where it has but one image."""
-    if values is None:
-        return None
-    try:
-        return clustered_standard_error(
-            values, samples.image_id, strata=samples.category if samples.by_category else None
-        )
-    except MetricError:
-        return None
-
-
 def _with_abilities(sources: Sources, of_source: dict[str, _Estimate]) -> dict[str, _Estimate]:
     """The estimates by source, then the unweighted means over each ability's sources, which are independent."""
     estimates = dict(of_source)
     for ability in ABILITIES:
         members = [estimate for source, estimate in of_source.items() if sources[source].ability == ability]
         if members:
-            errors = [member.error for member in members if member.error is not None]
-            whole = len(errors) == len(members)
-            error = float(np.sqrt(np.sum(np.square(errors)))) / len(members) if whole else None
+            error = error_of_mean([member.error for member in members])
             estimates[ability] = _Estimate(float(np.mean([member.mean for member in members])), error)
     return estimates

@@ -18,12 +18,12 @@ from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_tasks.analysis.chance_level import chance_level
 from radar_tasks.analysis.settings import are_twins
-from radar_tasks.analysis.strata import strata_of
 from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results import CheckpointResult, SourceSamples, TrainingRun
 from radar_tasks.results.metrics import METRICS, available, per_question, question_weights, value
+from radar_tasks.results.strata import strata_of
 from radar_tasks.results.suites import averages_of
 
 RESAMPLES = 2_000

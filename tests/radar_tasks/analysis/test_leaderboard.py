@@ -6,7 +6,7 @@ from fake_runs import ABILITIES, simulate, write_run
 from radar_tasks.analysis.leaderboard import Cell, leaderboard, left_out
 from radar_tasks.errors import ResultsError
 from radar_tasks.published import published_models
-from radar_tasks.report.text_tables import comma_separated, latex, markdown
+from radar_tasks.report.text_tables import comma_separated, latex_table, markdown
 from radar_tasks.results import load_run
 from radar_tasks.results.metrics import metric_table
 
@@ -57,5 +57,5 @@ def test_a_run_without_raw_logits_is_named_and_left_out(tmp_path):
 def test_tables_escape_what_is_special():
     rows = [["a|b_c & 50%", "1"]]
     assert markdown(["m", "n"], rows).splitlines()[2] == r"| a\|b_c & 50% | 1 |"
-    assert r"a|b\_c \& 50\% & 1 \\" in latex(["m", "n"], rows)
+    assert r"a|b\_c \& 50\% & 1 \\" in latex_table(["m", "n"], rows, "caption", "tab:x")
     assert comma_separated(["m"], [['say "x", y']]) == 'm\n"say ""x"", y"\n'

@@ -10,15 +10,16 @@ import jsonschema
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from fake_runs import simulate, write_run
+from fake_runs import ABILITIES, simulate, write_run
 from huggingface_hub import parse_eval_result_entries
 
 from radar_tasks.errors import ResultsError
 from radar_tasks.export import value_tables
 from radar_tasks.export.eval_results import to_yaml
 from radar_tasks.export.every_eval_ever import Publisher, record, write_record
-from radar_tasks.export.values import values_of
+from radar_tasks.export.values import Value, values_of
 from radar_tasks.results import load_run
+from radar_tasks.results.metrics import metric_table
 
 SCHEMAS = Path(__file__).parents[2] / "data" / "every_eval_ever"
 SOURCES = ("wiki_animal", "wiki_plant", "spatial")
@@ -98,6 +99,62 @@ def test_latex_escapes_and_balances(values):
     assert r"50\%\_\$\&\#\{\}\textasciitilde{}\textasciicircum{}\textbackslash{}" in text
     body = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert {line.replace(r"\&", "").count("&") for line in body} == {3}
+
+
+def test_latex_has_label_caption_and_packages_and_fits_a_page():
+    made = [
+        a_value(run=f"step-{step:05d}", name=f"source {k}", value=(step + k) / 1000)
+        for step in range(50)
+        for k in range(11)
+    ]
+    text = value_tables.to_latex(made, ["sds"])
+    assert text.startswith("% \\usepackage{booktabs}\n% \\usepackage{adjustbox}")
+    heads = [line for line in text.splitlines() if line.startswith("\\begin{tabular}")]
+    assert max(line.count("r") for line in heads) - 2 <= value_tables.COLUMNS  # "tabular" has two
+    labels = [line for line in text.splitlines() if line.startswith("\\label")]
+    assert len(labels) == len(set(labels)) == len(heads) == text.count(r"\caption{") == 4
+    assert text.count("max width=\\textwidth") == 4
+    body = [line for line in text.splitlines() if line.endswith(r"\\") and line.startswith("step-")]
+    numbers = [cell.split()[0] for line in body for cell in line.removesuffix(r"\\").split(" & ")[1:]]
+    assert sorted(numbers) == sorted(f"{value.value:.3f}" for value in made)  # every value, once
+
+
+def test_few_runs_with_many_sources_have_sources_as_rows():
+    made = [a_value(run=run, name=f"source {k}", value=k / 10) for run in ("a", "b") for k in range(9)]
+    text = value_tables.to_latex(made, ["sds"])
+    assert text.count(r"\begin{tabular}{lrr}") == 1
+    assert r"source & a & b \\" in text
+    assert r"source 7 (10) & 0.700 $\pm$0.010 & 0.700 $\pm$0.010 \\" in text
+
+
+def a_value(run, name, value):
+    return Value(
+        *(run, "exp", 1, name, False, "perception", "sds", value, 0.01, True, 10, "0" * 64, False),
+        *("plain", "", "lmms-eval", "0.7.3", "0.1.0", "2026-11-23"),
+    )
+
+
+def test_averages_have_the_error_of_a_mean_of_independent_sources(tmp_path):
+    records = {source: simulate(source, 30, 0.7, seed=3) for source in ABILITIES}
+    values = {(v.name, v.metric): v for v in values_of(load_run(write_run(tmp_path, "model", records)))}
+    for ability in ("perception", "reasoning"):
+        members = [source for source, of in ABILITIES.items() if of == ability]
+        errors = [values[source, "sds"].standard_error for source in members]
+        average = values[ability, "sds"]
+        assert average.is_average
+        assert average.standard_error == pytest.approx(sum(e**2 for e in errors) ** 0.5 / len(errors))
+        assert average.value == pytest.approx(sum(values[s, "sds"].value for s in members) / len(members))
+        assert values[ability, "ece"].standard_error is None
+    assert "±" in value_tables.to_markdown(list(values.values()), ["sds"]).split("perception")[1].splitlines()[2]
+
+
+def test_values_are_those_of_the_table_of_metrics(run, values):
+    table = {row.name: row for row in metric_table(run)}
+    assert {(v.name, v.metric): v.value for v in values} == {
+        (name, metric): pytest.approx(number, rel=1e-12)
+        for name, row in table.items()
+        for metric, number in row.values.items()
+    }
 
 
 def test_a_metric_that_is_not_there_is_named(values):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from radar_tasks.results import SourceSamples
+from radar_tasks.results.model import SourceSamples
 
 _ONE_IMAGE = "categories of one image"
 
