@@ -17,7 +17,7 @@ from radar_tasks.scoring.checkpoints.model_args import options_of
 CHOSEN = ("attn_implementation", "prompt_format", "min_pixels", "max_pixels", "max_tiles", "blind")
 """What a user chooses and the results say as `describe` does."""
 
-GIVEN = {"dtype": "auto", "scoring": "auto", "processor": None}
+GIVEN = {"dtype": "auto", "scoring": "auto", "processor": None, "prior": None}
 """Further choices, with what stands for none; they are in the results as arguments."""
 
 FOUND = ("name", "kind", "model_type", "adapter", "weights", "setup", "transformers", "torch", "radar")

@@ -16,6 +16,9 @@ from radar_tasks.results.metrics import METRICS, per_question, question_weights,
 from radar_tasks.results.standard_errors import HALF_WIDTH, standard_error
 
 Record = dict[str, Any]
+MEASURED = ("logit", "tokens", "logprob_blind", "logit_blind")
+"""What a response may say of an option beside its log-probability, and a record keeps."""
+
 AbilityMean = Callable[[Sequence[float], Sequence[int], bool], "float | str"]
 
 
@@ -26,13 +29,13 @@ def of_question(document: Mapping[str, Any], responses: Sequence[Response]) -> d
         One record a metric, with its `score` and the `image_id` and `category` it is grouped by. The one under `sds`
         also carries everything measured, so that any other metric can be made from the samples file without a model:
         `q_id`, `options`, `answer` (index), `logprob` and `logit` (means over an option's tokens, in option order),
-        `tokens` and `bytes` (counts).
+        `tokens` and `bytes` (counts), and with `prior=…` also `logprob_blind` and `logit_blind`, without the picture.
     """
     logprob = [response["logprob"] for response in responses]
     groups = {"image_id": document["image_id"], "category": document["category"]}
     measured = {
         "logprob": logprob,
-        **{name: [r[name] for r in responses] for name in ("logit", "tokens") if all(name in r for r in responses)},
+        **{name: [r[name] for r in responses] for name in MEASURED if all(name in r for r in responses)},
         "bytes": [len(option.encode()) for option in document["options"]],
     }
     scores = {

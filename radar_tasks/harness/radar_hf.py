@@ -123,6 +123,7 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
                 load(self._options),
                 scoring=self._scoring.scoring,
                 batch_size=self._batch_size,
+                prior=self._scoring.prior,
                 feature_store=self._feature_store,
             )
         return self._scorer

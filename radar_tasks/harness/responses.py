@@ -14,21 +14,20 @@ import ast
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from radar_tasks.errors import RadarError
 from radar_tasks.scoring.types import OptionScore
 
 Response = dict[str, Any]
-"""What is known of one option: `logprob` always; `logit`, `tokens` and `bytes` where the model gives them."""
+"""What is known of one option: `logprob` always; the other fields of `OptionScore` where the model gives them."""
 
 
 def to_response(score: OptionScore) -> str:
     """The text that this project's model hands to lmms-eval for one option; floats survive the round trip exactly."""
-    return json.dumps(
-        {"logprob": score.logprob, "logit": score.logit, "tokens": score.tokens, "bytes": score.bytes},
-        allow_nan=False,
-    )
+    known = {name: value for name, value in asdict(score).items() if value is not None}
+    return json.dumps(known, allow_nan=False)
 
 
 def to_refusal(reason: str) -> str:
@@ -65,7 +64,7 @@ def read_response(response: Any, where: str) -> Response:
             f"{where}: the model answered {response!r}, which is no log-likelihood. RADAR needs a model that scores "
             "given answers, such as this project's `--model radar_hf`."
         )
-    for name in ("logprob", "logit"):
+    for name in ("logprob", "logit", "logprob_blind", "logit_blind"):
         if name in read and not math.isfinite(read[name]):
             raise RadarError(
                 f"{where}: the model's {name} is {read[name]}. Check the checkpoint's weights, and try dtype=float32."

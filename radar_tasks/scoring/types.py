@@ -26,12 +26,15 @@ class OptionScore:
         logit: mean over the option's tokens of the raw logit (the paper's F in Eq. 3); any finite number.
         tokens: number of the option's tokens, >= 1.
         bytes: length of the option's text in UTF-8 bytes, >= 1.
+        logprob_blind, logit_blind: the same two after the question without its image(s); None where nobody asked.
     """
 
     logprob: float
     logit: float
     tokens: int
     bytes: int
+    logprob_blind: float | None = None
+    logit_blind: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ class EncodedQuestion:
             they do not go together, so that the question is scored without company.
         vision_key: equal keys mean equal `vision` (same images, same preprocessing); "" without images.
         visual_tokens: number of placeholder tokens in `prefix_ids` that image features replace.
+        prior: the same question without its image(s), where that is asked, too.
     """
 
     q_id: str
@@ -72,3 +76,4 @@ class EncodedQuestion:
     vision_axes: Mapping[str, int] | None = field(default_factory=dict)
     vision_key: str = ""
     visual_tokens: int = 0
+    prior: EncodedQuestion | None = None

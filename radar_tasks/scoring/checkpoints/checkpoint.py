@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from radar_tasks.errors import QuestionError
 from radar_tasks.questions import AskedQuestion
-from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
+from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions, Withheld
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
 from radar_tasks.scoring.encoding.processor_prompt import seam_of
@@ -81,11 +81,23 @@ class Checkpoint:
             QuestionError: the question cannot be asked (image, option or length); names it.
             CheckpointError: tokenizer or processor do not do what the prompt format needs.
         """
-        encoded = self.encoder(question)
+        return self._asked(question, self.encoder)
+
+    def encode_with_prior(self, question: AskedQuestion, withheld: Withheld) -> EncodedQuestion:
+        """As `encode`, with the same question without its pictures in `prior`.
+
+        Args:
+            question: of any kind.
+            withheld: `blind` leaves the pictures out of the prompt, `blank` puts grey ones of their size there.
+        """
+        return replace(self.encode(question), prior=self._asked(question, self._prior_encoders[withheld]))
+
+    def _asked(self, question: AskedQuestion, encoder: QuestionEncoder) -> EncodedQuestion:
+        encoded = encoder(question)
         if missing := self._needed - {"input_ids", *encoded.token_inputs, *encoded.vision}:
             raise QuestionError(
                 f"question {question.q_id!r}: {self.model_type} cannot be asked without {', '.join(sorted(missing))}"
-                + (": it takes no prompt without an image." if not encoded.vision else ".")
+                + (": it takes no prompt without an image (blank ones are grey pictures)." if not encoded.vision else ".")
             )
         return encoded
 
@@ -95,6 +107,13 @@ class Checkpoint:
         arguments = inspect.signature(self.model.forward).parameters.values()
         named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
         return frozenset(a.name for a in arguments if a.kind in named and a.default is inspect.Parameter.empty)
+
+    @cached_property
+    def _prior_encoders(self) -> dict[Withheld, QuestionEncoder]:
+        return {
+            "blind": question_encoder(self.parts, self.form, True),
+            "blank": question_encoder(self.parts, self.form, "blank"),
+        }
 
     def describe(self) -> dict[str, Any]:
         """What goes into results: plain values."""

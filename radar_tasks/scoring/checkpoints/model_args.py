@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from radar_tasks.errors import CheckpointError
 from radar_tasks.validation import validation_problems
 
+Withheld = Literal["blind", "blank"]
+"""How the pictures of a question are kept from a model: left out, or grey ones of the same size in their place."""
+
 _Options = TypeVar("_Options", bound=BaseModel)
 
 PromptFormatName = Literal["auto", "plain", "qwen2_vl", "internvl_chat", "llava_onevision", "paligemma", "official"]
@@ -69,6 +72,8 @@ class ScoringOptions(BaseModel):
 
     Attributes:
         scoring: see `radar_tasks.scoring.engine.scorer.Scorer`.
+        prior: whether every question is also asked without its picture (`blind`: left out of the prompt; `blank`: a
+            grey one of its size, for families that cannot do without).
         strict: whether a question that the checkpoint cannot be asked ends the run; otherwise it is left out and
             counted in the results.
     """
@@ -76,6 +81,7 @@ class ScoringOptions(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     scoring: Literal["auto", "shared", "independent"] = "auto"
+    prior: Withheld | None = None
     strict: bool = False
 
 
@@ -87,7 +93,15 @@ def options_of(arguments: Mapping[str, Any]) -> tuple[CheckpointOptions, Scoring
     """
     scoring = {name: value for name, value in arguments.items() if name in ScoringOptions.model_fields}
     checkpoint = {name: value for name, value in arguments.items() if name not in scoring}
-    return _checked(CheckpointOptions, checkpoint), _checked(ScoringOptions, scoring)
+    of_checkpoint, of_scoring = _checked(CheckpointOptions, checkpoint), _checked(ScoringOptions, scoring)
+    check_prior(of_checkpoint.blind, of_scoring.prior)
+    return of_checkpoint, of_scoring
+
+
+def check_prior(blind: bool | Literal["blank"], prior: Withheld | None) -> None:
+    """Raises `CheckpointError` where questions are to be asked with and without pictures and there are none."""
+    if blind and prior is not None:
+        raise CheckpointError(f"prior={prior} needs the pictures, which blind={blind} withholds: leave blind away.")
 
 
 def checkpoint_options(arguments: Mapping[str, Any]) -> CheckpointOptions:

@@ -189,12 +189,18 @@ class QuestionEncoder:
             option_inputs=on_options,
             vision=images.vision,
             vision_axes=None if images.vision and self._family.images_want_no_company else images.axes,
-            vision_key=self._vision_key(question) if question.images and images.vision else "",
+            vision_key=self._vision_key(question, images) if question.images and images.vision else "",
             visual_tokens=sum(id_ in self._vision.image_token_ids for id_ in ids),
         )
 
-    def _vision_key(self, question: AskedQuestion) -> str:
+    def _vision_key(self, question: AskedQuestion, images: EncodedImages) -> str:
         digest = hashlib.sha256(self._settings)
+        if self._blind == "blank":  # grey pictures of one size are the same, whatever they stand for
+            for name, value in sorted(images.vision.items()):
+                for part in value if isinstance(value, list) else [value]:
+                    content = part.numpy().tobytes() if isinstance(part, torch.Tensor) else repr(part).encode()
+                    digest.update(f"{name} {getattr(part, 'shape', '')} ".encode() + content)
+            return digest.hexdigest()
         for data in question.images:
             digest.update(hashlib.sha256(data).digest())
         return digest.hexdigest()

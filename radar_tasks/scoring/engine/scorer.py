@@ -14,6 +14,7 @@ import torch
 from radar_tasks.errors import CheckpointError, QuestionError
 from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
+from radar_tasks.scoring.checkpoints.model_args import Withheld, check_prior
 from radar_tasks.scoring.engine.batching import next_batch
 from radar_tasks.scoring.engine.image_features import FeatureStore
 from radar_tasks.scoring.engine.independent import score_independently
@@ -21,6 +22,7 @@ from radar_tasks.scoring.engine.lockstep import Lockstep, PeerOutOfMemoryError
 from radar_tasks.scoring.engine.model_runner import RunningModel, is_no_fault_of_the_family, is_out_of_memory
 from radar_tasks.scoring.engine.prefetch import OnRefused, default_workers, encoded_ahead, image_ids_of, meeting_order
 from radar_tasks.scoring.engine.self_check import SelfCheck, disagreement
+from radar_tasks.scoring.engine.text_prior import TextPrior
 from radar_tasks.scoring.engine.tower_store import TowerFeatures
 from radar_tasks.scoring.engine.ways import INDEPENDENT, SHARED, WAYS, Scores, Way
 from radar_tasks.scoring.types import EncodedQuestion, OptionScore
@@ -51,6 +53,11 @@ class Scorer:
             loaded from disk.
         workers: threads that decode and encode pictures; by default as many as there are cores to spare, at most 8.
         lockstep: of the ranks that hold the model together; `score` is then called inside it, on every rank.
+        prior: also scores every question without its picture, which is left out (`blind`) or grey (`blank`). Equal
+            prompts and options are asked once, so that it costs little beside pictures.
+
+    Raises:
+        CheckpointError: a `prior` for a checkpoint that is asked without pictures in any case.
     """
 
     def __init__(
@@ -62,6 +69,7 @@ class Scorer:
         workers: int | None = None,
         feature_store: Path | None = None,
         lockstep: Lockstep | None = None,
+        prior: Withheld | None = None,
     ) -> None:
         self._checkpoint = checkpoint
         self._lockstep = lockstep
@@ -75,6 +83,8 @@ class Scorer:
         self._scored = 0
         self._fallback: str | None = None
         self._tower = TowerFeatures(checkpoint, feature_store) if feature_store is not None else None
+        check_prior(checkpoint.options.blind, prior)
+        self._withheld = prior
 
     def score(
         self, questions: Sequence[AskedQuestion], on_refused: OnRefused | None = None
@@ -107,15 +117,19 @@ class Scorer:
                 features.refused(image_ids[index])
             on_refused(index, error)
 
-        encode, ahead = self._checkpoint.encode, lambda: self._ahead(pool)
-        source = encoded_ahead(questions, order, encode, self._workers, ahead, refuse)
+        source = encoded_ahead(questions, order, self._encode, self._workers, lambda: self._ahead(pool), refuse)
+        prior = TextPrior()
         while self._fill(pool, source):
-            chosen = next_batch([question for _, question in pool], self._limit if self._way.together else 1)
+            chosen = next_batch([question for _, question in pool], self._most)
+            if not all(prior.knows(pool[k][1]) for k in chosen):
+                # For all that wait, since their prompts are short and many of them the same.
+                self._learn(prior, [question for _, question in pool], features)
             scores = self._score([pool[k][1] for k in chosen], features)
             if scores is None:
                 continue
             self._scored += len(chosen)
             finished = [pool.pop(k) for k in reversed(chosen)][::-1]
+            scores = [prior.added(question, of) for (_, question), of in zip(finished, scores, strict=True)]
             if image_ids is not None:
                 for index, question in finished:
                     features.scored(image_ids[index], question)
@@ -133,6 +147,27 @@ class Scorer:
             "device": str(self._running.device),
             "feature_store": "off" if self._tower is None else self._tower.state,
         }
+
+    @property
+    def _most(self) -> int:
+        """Questions a batch, as things stand."""
+        return self._limit if self._way.together else 1
+
+    def _encode(self, question: AskedQuestion) -> EncodedQuestion:
+        if self._withheld is None:
+            return self._checkpoint.encode(question)
+        return self._checkpoint.encode_with_prior(question, self._withheld)
+
+    def _learn(self, prior: TextPrior, questions: Sequence[EncodedQuestion], features: FeatureStore) -> None:
+        """Scores what these questions need without their pictures, in batches like any others."""
+        waiting = prior.missing(questions)
+        while waiting:
+            chosen = next_batch(waiting, self._most)
+            scores = self._score([waiting[k] for k in chosen], features)
+            if scores is None:
+                continue
+            for k, of in zip(reversed(chosen), reversed(scores), strict=True):
+                prior.learn(waiting.pop(k), of)
 
     def _fill(self, pool: list[tuple[int, EncodedQuestion]], source: Iterator[tuple[int, EncodedQuestion]]) -> bool:
         """Tops the pool up; whether there is anything left to score."""
@@ -222,5 +257,6 @@ class Scorer:
 
 
 def _bytes_of(pool: Sequence[tuple[int, EncodedQuestion]]) -> int:
-    values = [value for _, question in pool for value in question.vision.values()]
+    parts = (part for _, question in pool for part in (question, question.prior) if part is not None)
+    values = [value for part in parts for value in part.vision.values()]
     return sum(value.nbytes for value in values if isinstance(value, torch.Tensor))
