@@ -58,11 +58,17 @@ def check_options(scores: Scores, answers: ArrayLike, q_ids: Names | None = None
         MetricError: nothing given, lengths differ, a score is not a finite number, fewer than two options, or an
             answer outside the options. Names the question, and the option where there is one.
     """
+    checked = checked_scores(scores, q_ids)
+    return Options(checked, _check_answers(answers, checked.counts, q_ids))
+
+
+def checked_scores(scores: Scores, q_ids: Names | None = None) -> Ragged:
+    """Scores of two or more options a question as finite float64; MetricError as `check_options`."""
     _require_counts(_counts(scores), q_ids)
     ragged = scores if isinstance(scores, Ragged) else Ragged.of(scores, q_ids)
     checked = ragged.with_values(np.asarray(ragged.values, dtype=np.float64))
     _require_finite(checked, q_ids)
-    return Options(checked, _check_answers(answers, checked.counts, q_ids))
+    return checked
 
 
 def option_counts(scores: Scores, q_ids: Names | None = None) -> IntArray:

@@ -16,6 +16,12 @@ ece            lower   expected calibration error of the top option
 nll            lower   answer loss, nats a token
 perplexity     lower   exp of the loss pooled over all answer tokens
 bits_per_byte  lower   bits for a byte of the right answers
+sds_pmi        higher  as sds, from scores less those without the picture; acc_pmi likewise (both need `prior=…`)
+sds_blind      higher  sds without the picture: what the text alone gives
+visual_gain    higher  sds less sds_blind: what looking adds
+sds_free       higher  as sds, from scores less the mean of the option's text under other pictures (closed vocabularies)
+prior_share    lower   part of the variance of scores within a question that the prior explains: of the question without
+                       its picture, or where that was not asked of the options' texts
 =============  ======  ==========================================================================================
 
 A metric whose scores a run does not hold is absent, never 0. A source whose headline is the mean over categories
@@ -31,7 +37,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from radar_metrics import discrimination, likelihood
+from radar_metrics import discrimination, likelihood, text_prior
+from radar_metrics.errors import MetricError
 from radar_metrics.ragged import FloatArray, Names, Ragged, Scores
 from radar_metrics.soft_discrimination import answer_probability, chance
 from radar_tasks.questions import Ability
@@ -52,6 +59,7 @@ class Metric:
         scores: what it is made from, in words of `SourceSamples`: all of these must be there.
         per_question: (N,) numbers whose mean it is; None for a pooled metric.
         pooled: the number of a pooled metric; None for a mean.
+        cannot_be_had: why these questions do not allow it although the scores are there, "" where they do.
     """
 
     name: str
@@ -59,6 +67,7 @@ class Metric:
     scores: tuple[str, ...]
     per_question: Callable[[SourceSamples], FloatArray] | None = None
     pooled: Callable[[SourceSamples], float] | None = None
+    cannot_be_had: Callable[[SourceSamples], str] = lambda samples: ""  # noqa: ARG005
 
 
 @dataclass(frozen=True)
@@ -152,8 +161,16 @@ def question_weights(samples: SourceSamples, by_question: bool = False) -> Float
 
 
 def available(samples: SourceSamples, metric: str) -> bool:
-    """Whether the run holds the scores that a metric is made from."""
-    return all(getattr(samples, name) is not None for name in METRICS[metric].scores)
+    """Whether the run holds the scores that a metric is made from, and its questions allow it."""
+    return not why_absent(samples, metric)
+
+
+def why_absent(samples: SourceSamples, metric: str) -> str:
+    """Why a metric of a source cannot be had, "" where it can."""
+    made = METRICS[metric]
+    if missing := [name for name in made.scores if getattr(samples, name) is None]:
+        return f"the run does not hold {', '.join(missing)}"
+    return made.cannot_be_had(samples)
 
 
 def option_probabilities(samples: SourceSamples, by_bytes: bool = False) -> Ragged:
@@ -228,6 +245,52 @@ def _bits_per_byte(samples: SourceSamples) -> float:
     return likelihood.bits_per_byte(sums, samples.answer, once, samples.bytes, samples.q_id)
 
 
+_WITH_BLIND = ("logprob", "logprob_blind")
+
+
+def _less_blind(samples: SourceSamples, function: _PerQuestion) -> FloatArray:
+    blind = _required(samples.logprob_blind, "logprob_blind")
+    scores = text_prior.without_prior(_required(samples.logprob, "logprob"), blind, samples.q_id)
+    return function(scores, samples.answer, samples.q_id)
+
+
+def _visual_gain(samples: SourceSamples) -> FloatArray:
+    seen, blind = _required(samples.logprob, "logprob"), _required(samples.logprob_blind, "logprob_blind")
+    both = (answer_probability(scores, samples.answer, samples.q_id) for scores in (seen, blind))
+    return next(both) - next(both)
+
+
+def _text_prior(samples: SourceSamples) -> Ragged:
+    scores = _required(samples.logprob, "logprob")
+    return text_prior.option_text_prior(scores, samples.options, samples.image_id, samples.q_id)
+
+
+def _free(samples: SourceSamples) -> FloatArray:
+    scores = text_prior.without_prior(_required(samples.logprob, "logprob"), _text_prior(samples), samples.q_id)
+    return answer_probability(scores, samples.answer, samples.q_id)
+
+
+def _no_text_prior(samples: SourceSamples) -> str:
+    try:
+        _text_prior(samples)
+    except MetricError as error:
+        return str(error)
+    return ""
+
+
+def _prior_share(samples: SourceSamples) -> float:
+    prior = samples.logprob_blind if samples.logprob_blind is not None else _text_prior(samples)
+    return text_prior.prior_share(_required(samples.logprob, "logprob"), prior, samples.q_id)
+
+
+def _no_prior(samples: SourceSamples) -> str:
+    try:
+        _prior_share(samples)
+    except MetricError as error:
+        return str(error)
+    return ""
+
+
 _ALL = (
     _mean("sds", True, "logprob", answer_probability),
     _mean("sds_logit", True, "logit", answer_probability),
@@ -244,6 +307,12 @@ _ALL = (
     _mean("nll", False, "logprob", likelihood.answer_loss),
     Metric("perplexity", False, ("logprob", "tokens"), pooled=_perplexity),
     Metric("bits_per_byte", False, ("logprob_sum",), pooled=_bits_per_byte),
+    Metric("sds_pmi", True, _WITH_BLIND, per_question=lambda samples: _less_blind(samples, answer_probability)),
+    Metric("acc_pmi", True, _WITH_BLIND, per_question=lambda samples: _less_blind(samples, discrimination.rank_credit)),
+    _mean("sds_blind", True, "logprob_blind", answer_probability),
+    Metric("visual_gain", True, _WITH_BLIND, per_question=_visual_gain),
+    Metric("sds_free", True, ("logprob",), per_question=_free, cannot_be_had=_no_text_prior),
+    Metric("prior_share", False, ("logprob",), pooled=_prior_share, cannot_be_had=_no_prior),
 )
 
 METRICS: dict[str, Metric] = {metric.name: metric for metric in _ALL}

@@ -16,8 +16,11 @@ from radar_tasks.questions import Ability
 if TYPE_CHECKING:
     import pandas as pd
 
-SCORES = ("logprob", "logprob_sum", "logit")
+SCORES = ("logprob", "logprob_sum", "logit", "logprob_blind", "logit_blind")
 """What a model says of each option; a run has one or more of them."""
+
+LOGPROBS = ("logprob", "logprob_sum", "logprob_blind")
+"""Those of `SCORES` that are log-probabilities, and so never above 0."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -37,6 +40,7 @@ class SourceSamples:
         logprob: mean log-probability a token of each option, nats, or None.
         logprob_sum: summed log-probability of each option, nats, or None.
         logit: mean raw logit a token of each option, or None.
+        logprob_blind, logit_blind: the two means for the question without its picture (`prior=…`), or None.
         tokens: number of tokens of each option, or None.
         bytes: UTF-8 length of each option.
         options: the candidate answers.
@@ -59,6 +63,8 @@ class SourceSamples:
     bytes: Ragged
     options: list[list[str]]
     prompts: list[str]
+    logprob_blind: Ragged | None = None
+    logit_blind: Ragged | None = None
 
     def __len__(self) -> int:
         return len(self.q_id)
@@ -83,6 +89,8 @@ class SourceSamples:
             bytes=self.bytes.take(places),
             options=[self.options[i] for i in places],
             prompts=[self.prompts[i] for i in places],
+            logprob_blind=self.logprob_blind and self.logprob_blind.take(places),
+            logit_blind=self.logit_blind and self.logit_blind.take(places),
         )
 
     def to_frame(self) -> pd.DataFrame:

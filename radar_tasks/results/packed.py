@@ -72,7 +72,9 @@ class PackedSource(BaseModel):
     leaf: Annotated[str, Field(pattern=r"^[\w.-]+$")]
     by_category: bool
     block: Annotated[int, Field(ge=0)]
-    scores: Annotated[list[Literal["logprob", "logprob_sum", "logit"]], Field(min_length=1)]
+    scores: Annotated[
+        list[Literal["logprob", "logprob_sum", "logit", "logprob_blind", "logit_blind"]], Field(min_length=1)
+    ]
 
 
 class PackedCheckpoint(BaseModel):
@@ -406,6 +408,8 @@ def _samples(source: PackedSource, asked: Asked, scores: Mapping[str, Ragged], w
         logprob=mean,
         logprob_sum=total,
         logit=scores.get("logit"),
+        logprob_blind=scores.get("logprob_blind"),
+        logit_blind=scores.get("logit_blind"),
         tokens=asked.tokens,
         bytes=asked.bytes,
         options=asked.options,

@@ -338,6 +338,8 @@ def source_samples(columns: Columns, about: DataDescription, leaf: str, by_categ
         logprob=scores.get("logprob"),
         logprob_sum=scores.get("logprob_sum"),
         logit=scores.get("logit"),
+        logprob_blind=scores.get("logprob_blind"),
+        logit_blind=scores.get("logit_blind"),
         tokens=asked.tokens,
         bytes=asked.bytes,
         options=asked.options,

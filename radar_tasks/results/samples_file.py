@@ -24,7 +24,7 @@ from radar_metrics.likelihood import ROUNDING
 from radar_metrics.ragged import FloatArray, IntArray, Ragged
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.errors import ResultsError
-from radar_tasks.results.model import SCORES
+from radar_tasks.results.model import LOGPROBS, SCORES
 from radar_tasks.results.schema import SCORE_TOLERANCE, Record, SamplesLine, first_problem
 
 COUNTS = ("tokens", "bytes")
@@ -199,7 +199,7 @@ def sound_numbers(name: str, column: pa.Array | pa.ChunkedArray, offsets: IntArr
     if name in COUNTS:
         sound = bool((values > 0).all())
     else:
-        sound = bool(np.isfinite(values).all() and (name == "logit" or (values <= ROUNDING).all()))
+        sound = bool(np.isfinite(values).all() and (name not in LOGPROBS or (values <= ROUNDING).all()))
     return Ragged(values, offsets) if sound else None
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, FiniteFloat, ValidationError, model_valid
 from radar_metrics.likelihood import ROUNDING
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.questions import Ability
+from radar_tasks.results.model import LOGPROBS, SCORES
 from radar_tasks.validation import validation_problems
 
 _Object = dict[str, Any]
@@ -64,13 +65,15 @@ class Record(BaseModel):
     logprob: _Scores | None = None
     logprob_sum: _Scores | None = None
     logit: _Scores | None = None
+    logprob_blind: _Scores | None = None
+    logit_blind: _Scores | None = None
     tokens: _Counts | None = None
     bytes: _Counts
     score: FiniteFloat | None = None
 
     @model_validator(mode="after")
     def _one_value_an_option(self) -> Record:
-        for name in ("logprob", "logprob_sum", "logit", "tokens", "bytes"):
+        for name in (*SCORES, "tokens", "bytes"):
             values = getattr(self, name)
             if values is not None and len(values) != len(self.options):
                 raise ValueError(f"{len(values)} values of {name} for {len(self.options)} options")
@@ -78,7 +81,7 @@ class Record(BaseModel):
             raise ValueError(f"the answer is option {self.answer}, there are {len(self.options)}")
         if self.logprob is None and self.logprob_sum is None:
             raise ValueError("neither logprob nor logprob_sum")
-        for name in ("logprob", "logprob_sum"):
+        for name in LOGPROBS:
             for k, value in enumerate(getattr(self, name) or ()):
                 if value > ROUNDING:
                     raise ValueError(f"{name} of option {k} is {value:g}; a log-probability is not above 0")
