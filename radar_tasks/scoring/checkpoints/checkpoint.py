@@ -97,7 +97,7 @@ class Checkpoint:
         if missing := self._needed - {"input_ids", *encoded.token_inputs, *encoded.vision}:
             raise QuestionError(
                 f"question {question.q_id!r}: {self.model_type} cannot be asked without {', '.join(sorted(missing))}"
-                + (": it takes no prompt without an image (blank ones are grey pictures)." if not encoded.vision else ".")
+                + (": it takes no prompt without an image." if not encoded.vision else ".")
             )
         return encoded
 
