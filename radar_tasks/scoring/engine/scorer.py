@@ -83,7 +83,8 @@ class Scorer:
         self._scored = 0
         self._fallback: str | None = None
         self._tower = TowerFeatures(checkpoint, feature_store) if feature_store is not None else None
-        check_prior(checkpoint.options.blind, prior)
+        if prior is not None:
+            check_prior(checkpoint.options.blind, prior)
         self._withheld = prior
 
     def score(
