@@ -190,8 +190,7 @@ class Lockstep:
         def hook(*_: Any) -> None:
             if not part.whole:
                 self._turn(index, part.name)
-                if not part.gathered_by_wrapper:
-                    part.gather()
+                part.gather()  # at once: an exception between here and the wrapper's own hook must not undo the turn
             self._watchdog.at(f"in {part.name or 'the model'}")
 
         return hook
@@ -268,7 +267,7 @@ def _without_hooks_of_deepspeed(model: nn.Module) -> Iterator[None]:
     kept = []
     for module in model.modules():
         for hooks in (module._forward_pre_hooks, module._forward_hooks):
-            own = {key: hook for key, hook in hooks.items() if hook.__module__.startswith("deepspeed.runtime.zero")}
+            own = {key: hook for key, hook in hooks.items() if hook.__module__.startswith("deepspeed.")}
             if own:
                 kept.append((hooks, dict(hooks)))
                 for key in own:

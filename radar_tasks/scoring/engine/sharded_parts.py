@@ -23,6 +23,10 @@ from torch.distributed.fsdp._init_utils import HYBRID_SHARDING_STRATEGIES
 from torch.distributed.fsdp._runtime_utils import _lazy_init, _reshard, _unshard
 from torch.distributed.tensor import DTensor
 
+Place = tuple[int, str]
+"""Where a parameter is: the id of its module and its name there. The parameter itself is another one when weights are
+loaded after a model was sharded, or gathered."""
+
 
 class Part(ABC):
     """One part.
@@ -30,12 +34,10 @@ class Part(ABC):
     Attributes:
         name: of its module within the model.
         modules: before each of these runs the part must be whole.
-        gathered_by_wrapper: whether the wrapper's own hook puts it together, once all ranks are there.
     """
 
     name: str
     modules: Sequence[nn.Module]
-    gathered_by_wrapper = True
 
     @property
     def dtype(self) -> torch.dtype | None:
@@ -54,7 +56,7 @@ class Part(ABC):
 
     @abstractmethod
     def gather(self) -> None:
-        """Put it together; every rank of its group must call this."""
+        """Put it together; every rank of its group must call this. The wrapper's own hook finds it done."""
 
     @abstractmethod
     def release(self) -> None:
@@ -116,11 +118,15 @@ class FullyShardPart(Part):
     def device(self) -> torch.device | None:
         return self._state._device  # type: ignore[no-any-return]
 
-    def mesh_dimensions(self) -> Iterator[tuple[int, int]]:
-        """For each of its parameters the id, and how many dimensions of its mesh are FSDP's."""
+    def mesh_dimensions(self) -> Iterator[tuple[Place, int]]:
+        """For each of its parameters the place, and how many dimensions of its mesh are FSDP's."""
         for group in self._groups:
             for parameter in group.fsdp_params:
-                yield id(parameter.sharded_param), group.mesh_info.mesh.ndim
+                info = parameter._module_info
+                dimensions = group.mesh_info.mesh.ndim
+                yield (id(info.module), info.param_name), dimensions
+                for module, name in zip(info.shared_modules, info.shared_param_names, strict=True):
+                    yield (id(module), name), dimensions
 
     @property
     def whole(self) -> bool:
@@ -216,9 +222,11 @@ class FlatPart(Part):
 
 
 class Zero3Part(Part):
-    """A layer under DeepSpeed ZeRO-3. DeepSpeed's hooks, which fetch ahead of need, are taken off meanwhile."""
+    """A block under DeepSpeed ZeRO-3, or the model with all that is in no block.
 
-    gathered_by_wrapper = False
+    DeepSpeed gathers layer by layer and ahead of need; its hooks are taken off meanwhile. Some models look at a child's
+    weights before they call it, so that a block is the smallest part that can be relied on.
+    """
 
     def __init__(self, name: str, module: nn.Module, parameters: Sequence[Any]) -> None:
         self.name = name
@@ -266,15 +274,28 @@ def parts_of(model: nn.Module) -> list[Part]:
                 parts.append(found)
             states.add(found.state_id)
         elif isinstance(module, FullyShardedDataParallel):
-            if module._handle is not None and module._handle.uses_sharded_strategy:
-                parts.append(FlatPart(name, module))
-        elif zero := [p for p in module.parameters(recurse=False) if hasattr(p, "ds_status") and not p.ds_persist]:
-            parts.append(Zero3Part(name, module, zero))
+            parts += [FlatPart(name, module)] if module._handle and module._handle.uses_sharded_strategy else []
+    parts += _zero3_parts(model)
     data_dimensions = _data_dimensions(parts)
     for name, module in model.named_modules():
-        if any(_sharing_ranks(p, data_dimensions) for p in module.parameters(recurse=False)):
+        if any(_sharing_ranks(module, data_dimensions)):
             parts.append(TensorParallelPart(name, module))
     return parts
+
+
+def _zero3_parts(model: nn.Module) -> list[Part]:
+    """The parts under DeepSpeed ZeRO-3, none elsewhere. Small parameters stay on every rank once they were used."""
+    spread: list[Any] = [p for p in model.parameters() if hasattr(p, "ds_status")]
+    rest = {id(p): p for p in spread if not (p.ds_persist and p.ds_status.name == "AVAILABLE")}
+    blocks: list[Part] = []
+    inside: set[nn.Module] = set()
+    for name, module in model.named_modules() if rest else ():
+        if isinstance(module, nn.ModuleList) and module not in inside:
+            inside.update(module.modules())
+            for k, block in enumerate(module):
+                if own := [rest.pop(id(p)) for p in block.parameters() if id(p) in rest]:
+                    blocks.append(Zero3Part(f"{name}.{k}", block, own))
+    return [Zero3Part("", model, list(rest.values())), *blocks] if rest else blocks
 
 
 def ranks_of_one_question(model: nn.Module) -> tuple[int, ...]:
@@ -283,29 +304,30 @@ def ranks_of_one_question(model: nn.Module) -> tuple[int, ...]:
     The group's ranks; where FSDP1 leaves ranks to something else, the place in its process group; else this rank.
     """
     data_dimensions = _data_dimensions(parts_of(model))
-    groups = [ranks for p in model.parameters() if (ranks := _sharing_ranks(p, data_dimensions))]
-    if groups:
+    if groups := [ranks for module in model.modules() for ranks in _sharing_ranks(module, data_dimensions)]:
         return max(groups, key=len)
     if isinstance(model, FullyShardedDataParallel) and model.sharding_strategy not in HYBRID_SHARDING_STRATEGIES:
         return (distributed.get_rank(model.process_group),)
     return (distributed.get_rank(),)
 
 
-def _data_dimensions(parts: Sequence[Part]) -> dict[int, int]:
-    """How many of a parameter's mesh dimensions, the first ones, are FSDP's, by the parameter's id."""
-    return {key: count for part in parts if isinstance(part, FullyShardPart) for key, count in part.mesh_dimensions()}
+def _data_dimensions(parts: Sequence[Part]) -> dict[Place, int]:
+    """How many of a parameter's mesh dimensions, the first ones, are FSDP's."""
+    return {
+        place: count for part in parts if isinstance(part, FullyShardPart) for place, count in part.mesh_dimensions()
+    }
 
 
-def _sharing_ranks(parameter: nn.Parameter, data_dimensions: Mapping[int, int]) -> tuple[int, ...]:
-    """The ranks that compute with a parameter together, () where this rank does alone (what FSDP spreads included)."""
-    if not isinstance(parameter, DTensor):
-        return ()
-    mesh = parameter.device_mesh
-    place = mesh.get_coordinate()
-    first = data_dimensions.get(id(parameter), 0)
-    spread = [dim for dim in range(first, mesh.ndim) if parameter.placements[dim].is_shard()]
-    if place is None or not spread:
-        return ()
-    return tuple(
-        mesh.mesh[tuple(slice(None) if d in spread else place[d] for d in range(mesh.ndim))].flatten().tolist()
-    )
+def _sharing_ranks(module: nn.Module, data_dimensions: Mapping[Place, int]) -> Iterator[tuple[int, ...]]:
+    """For each of a module's own parameters that several ranks compute with together, those ranks.
+
+    FSDP spreads a parameter, too, but puts it together for every rank to compute with alone.
+    """
+    for name, parameter in module.named_parameters(recurse=False):
+        if isinstance(parameter, DTensor) and (place := parameter.device_mesh.get_coordinate()) is not None:
+            mesh = parameter.device_mesh
+            first = data_dimensions.get((id(module), name), 0)
+            spread = [dim for dim in range(first, mesh.ndim) if parameter.placements[dim].is_shard()]
+            if spread:
+                group = mesh.mesh[tuple(slice(None) if d in spread else place[d] for d in range(mesh.ndim))]
+                yield tuple(group.flatten().tolist())

@@ -1,0 +1,354 @@
+"""Ranks that train and measure together, in every way of wrapping; what came out is written to FOLDER/<rank>.json.
+
+torchrun --nproc_per_node N live_training.py FOLDER SCENARIO [ARGUMENTS]
+"""
+
+import json
+import random
+import sys
+import time
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import distributed
+from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
+from torch.nn.parallel import DistributedDataParallel
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from tiny_models import make, picture, question
+
+from radar_tasks.errors import RadarError
+from radar_tasks.live import LiveEvaluator
+from radar_tasks.results import load_run
+from radar_tasks.scoring import Scorer
+from radar_tasks.scoring.checkpoints import from_model
+from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
+from radar_tasks.store import open_source
+from radar_tasks.store.document_order import document_order
+
+SOURCE = "mini_sum"
+
+
+def blocks_of(model):
+    """The layers of language model and vision tower, as trainers wrap them."""
+    names = [name.split(".") for name, _ in model.named_modules()]
+    listed = {".".join(name) for name in names if name[-1].isdigit() and name[-2] in ("layers", "blocks", "block")}
+    return [module for name, module in model.named_modules() if name in listed]
+
+
+def bare(family):
+    torch.manual_seed(5)
+    return make(family)
+
+
+def wrapped(way, family, folder):  # noqa: PLR0911, PLR0912
+    """(the model as a loop would call it, processor)"""
+    model, processor = bare(family)
+    blocks = blocks_of(model)
+    if way == "ddp":
+        return DistributedDataParallel(model, find_unused_parameters=True), processor
+    if way == "fsdp1":
+        policy = ModuleWrapPolicy({type(block) for block in blocks})
+        cpu = torch.device("cpu")
+        return FullyShardedDataParallel(model, auto_wrap_policy=policy, use_orig_params=True, device_id=cpu), processor
+    if way == "fsdp2":
+        for block in blocks:
+            fully_shard(block)
+        return fully_shard(model), processor
+    if way == "fsdp2_prefetch":  # gathers ahead, holds on to the last layers, and shards the inner model, too
+        for block in blocks:
+            fully_shard(block, reshard_after_forward=block is not blocks[-1])
+        for block, following in pairwise(blocks):
+            block.set_modules_to_forward_prefetch([following])
+        if not model.config.tie_word_embeddings:
+            fully_shard(model.model)
+        return fully_shard(model), processor
+    if way == "fsdp2_compiled":
+        for block in blocks:
+            block.compile(backend="eager")
+            fully_shard(block)
+        return torch.compile(fully_shard(model), backend="eager"), processor
+    if way == "fsdp2_peft":
+        import peft
+
+        model = peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=True))
+        for block in blocks_of(model):
+            fully_shard(block)
+        return fully_shard(model), processor
+    if way.startswith("zero"):
+        return by_deepspeed(int(way[-1]), model), processor
+    return by_transformers(way, model, family, folder), processor
+
+
+def by_deepspeed(stage, model):
+    """The engine of DeepSpeed, where it is installed; it builds a kernel for shared memory that is not needed."""
+    import deepspeed
+
+    sys.modules["deepspeed.comm.torch"].build_shm_op = lambda: None
+    settings = {
+        "train_micro_batch_size_per_gpu": 1,
+        "gradient_accumulation_steps": 2,
+        "zero_optimization": {"stage": stage, "stage3_param_persistence_threshold": 100},
+        "zero_allow_untested_optimizer": True,
+    }
+    return deepspeed.initialize(model=model, config=settings, optimizer=torch.optim.AdamW(model.parameters(), lr=0.01))[
+        0
+    ]
+
+
+def by_transformers(way, model, family, folder):
+    """Tensor parallelism, alone or inside FSDP, by transformers' own plans."""
+    from transformers import AutoModelForImageTextToText
+    from transformers.distributed import DistributedConfig
+
+    place = folder / family
+    if distributed.get_rank() == 0:
+        model.save_pretrained(place)
+    distributed.barrier()
+    size = distributed.get_world_size()
+    sizes = {"tp": (size, 1), "hybrid": (2, size // 2), "hf_fsdp": (1, size)}[way]
+    config = DistributedConfig(tp_size=sizes[0], fsdp_size=sizes[1])
+    return AutoModelForImageTextToText.from_pretrained(place, distributed_config=config, dtype=torch.float32)
+
+
+def asked(number):
+    table = open_source(SOURCE)
+    return [table[k] for k in document_order(table.headers())[:number]]
+
+
+def logprobs_of(folder):
+    run = load_run(folder)
+    samples = run.sources[SOURCE]
+    return {str(q): list(map(float, row)) for q, row in zip(samples.q_id, samples.logprob, strict=True)}
+
+
+def alone(family, number):
+    """The log-probabilities by one process, one question at a time."""
+    model, processor = bare(family)
+    questions = asked(number)
+    scored = dict(Scorer(from_model(model, processor), batch_size=1, scoring="independent").score(questions))
+    return {q.q_id: [score.logprob for score in scored[k]] for k, q in enumerate(questions)}
+
+
+def scores(folder, cases):
+    """`way/family/number` -> the largest difference from one process, and the numbers of this rank."""
+    told = {}
+    for case in cases:
+        way, family, number = case.split("/")
+        model, processor = wrapped(way, family, folder)
+        radar = LiveEvaluator(model, processor, [SOURCE], questions=int(number), output=folder / case, patience=60)
+        numbers = radar.measure(1)
+        again = radar.measure(2)
+        reference = alone(family, int(number))
+        found = logprobs_of(folder / case / "step-000002")
+        assert found.keys() == reference.keys()
+        worst = max(abs(a - b) for q in reference for a, b in zip(found[q], reference[q], strict=True))
+        told[case] = {"worst": worst, "numbers": without_time(numbers), "shares": radar._lockstep.shares}
+        assert again[f"radar/{SOURCE}_sds"] == numbers[f"radar/{SOURCE}_sds"]
+        assert again[f"radar/{SOURCE}_sds_change"] == 0
+        told[case]["way"] = radar._scorer.describe()["scoring"]
+    return told
+
+
+def without_time(numbers):
+    return {name: value for name, value in numbers.items() if name != "radar/seconds"}
+
+
+def batch_of(encoder, step):
+    """One question with a picture and its first option; another one at every rank and step."""
+    shown = picture(100 * distributed.get_rank() + step)
+    encoded = encoder.encode(question(images=(shown,)))
+    ids = torch.cat([encoded.prefix_ids, encoded.continuations[0]])[None]
+    longer = len(encoded.continuations[0])
+    types = {name: torch.cat([row, row.new_zeros(longer)])[None] for name, row in encoded.token_inputs.items()}
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids), "labels": ids, **types, **encoded.vision}
+
+
+class Training:
+    """A plain loop with dropout, AdamW and two batches a step."""
+
+    def __init__(self, way, family, folder):
+        self.model, processor = wrapped(way, family, folder)
+        for module in self.model.modules():
+            if hasattr(module, "attention_dropout"):
+                module.attention_dropout = 0.2
+        self.encoder = from_model(self.model, processor)
+        self.optimizer = torch.optim.AdamW(self.model.parameters(), lr=0.01)
+        self.processor = processor
+        for state in (random.seed, np.random.seed, torch.manual_seed):
+            state(distributed.get_rank())
+
+    def step(self, number, between=lambda: None):
+        self.model.train()
+        for half in range(2):
+            self.model(**batch_of(self.encoder, 2 * number + half)).loss.backward()
+            between()  # also while gradients are in flight
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def state(self):
+        """Every bit of this rank that training depends on."""
+        held = [local(p) for p in self.model.parameters()]
+        for values in self.optimizer.state.values():
+            held += [local(value) for value in values.values()]
+        drawn = [random.random(), float(np.random.rand()), float(torch.rand(()))]  # noqa: NPY002
+        return [tensor.double().sum().item() for tensor in held], [bits(tensor) for tensor in held], drawn
+
+
+def local(tensor):
+    tensor = tensor.detach()
+    return tensor.to_local() if hasattr(tensor, "to_local") else tensor
+
+
+def bits(tensor):
+    return hash(tensor.reshape(-1).view(torch.uint8).numpy().tobytes()) if tensor.numel() else 0
+
+
+def untouched(folder, cases):
+    """Whether twenty steps with measurements end at the same bits as without, by `way/family`."""
+    told = {}
+    for case in cases:
+        way, family = case.split("/")
+        ends = []
+        for measured in (False, True):
+            training = Training(way, family, folder)
+            if measured:
+                radar = LiveEvaluator(training.model, training.processor, [SOURCE], questions=5, patience=60)
+            for step in range(20):
+                if measured and step % 5 == 0:
+                    modes = [module.training for module in training.model.modules()]
+                    radar.measure(step)
+                    assert [module.training for module in training.model.modules()] == modes
+                in_flight = partial(radar.measure, 1) if measured and step == 7 else lambda: None
+                training.step(step, in_flight)
+            ends.append(training.state())
+        told[case] = ends[0] == ends[1]
+    return told
+
+
+class Fault:
+    """Raises in a layer of the language model of one rank, when a batch has more rows than it allows."""
+
+    def __init__(self, model, rank, error, rows=0, layer=1):
+        self.error, self.rows, self.seen = error, rows, 0
+        layers = [m for name, m in model.named_modules() if name.endswith(f"layers.{layer}") and "vis" not in name]
+        self.handle = (
+            layers[0].register_forward_pre_hook(self, with_kwargs=True) if distributed.get_rank() == rank else None
+        )
+
+    def __call__(self, module, given, named):
+        hidden = given[0] if given else named["hidden_states"]
+        if hidden.shape[0] > self.rows:
+            self.seen += 1
+            raise self.error
+
+    def remove(self):
+        if self.handle is not None:
+            self.handle.remove()
+
+
+def reason_of(measure):
+    try:
+        measure()
+    except RadarError as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def faults(folder, cases):
+    """What comes of faults in the last rank, by `way/family`."""
+    told = {}
+    last = distributed.get_world_size() - 1
+    for case in cases:
+        way, family = case.split("/")
+        training = Training(way, family, folder)
+        radar = LiveEvaluator(training.model, training.processor, [SOURCE], questions=13, patience=60, batch_size=8)
+        good = without_time(radar.measure(0))
+        fault = Fault(training.model, last, torch.OutOfMemoryError("CUDA out of memory"), rows=4)
+        short = without_time(radar.measure(1))
+        fault.remove()
+        out_of_memory = {"seen": fault.seen, "batch_size": radar._scorer.describe()["batch_size"]}
+        fault = Fault(training.model, last, RuntimeError("a broken kernel"))
+        broken = reason_of(partial(radar.measure, 2))
+        fault.remove()
+        training.step(0)
+        encode = Checkpoint.encode
+
+        def refusing(self, asked_question, encode=encode):
+            if distributed.get_rank() == last and asked_question.q_id == asked(13)[last].q_id:
+                raise ValueError("absolute aspect ratio must be smaller than 200")
+            return encode(self, asked_question)
+
+        Checkpoint.encode = refusing
+        fewer = LiveEvaluator(training.model, training.processor, [SOURCE], questions=13, patience=60)
+        Checkpoint.encode = encode
+        after = fewer.measure(3)
+        told[case] = {
+            "changed": max(abs(short[name] - good[name]) for name in good),
+            "out_of_memory": out_of_memory,
+            "broken": broken,
+            "refused": fewer.refused[SOURCE],
+            "left": len(fewer),
+            "after": without_time(after),
+        }
+    return told
+
+
+def apart(folder, cases):
+    """Rank 1 does not come to a measurement, or never leaves a layer."""
+    where, seconds = cases[0], float(cases[1])
+    model, processor = wrapped("fsdp2", "qwen2_vl", folder)
+    radar = LiveEvaluator(model, processor, [SOURCE], questions=4, patience=seconds)
+    radar.measure(0)
+    if distributed.get_rank() == 1 and where == "elsewhere":
+        time.sleep(4 * seconds)
+        return {}
+    if distributed.get_rank() == 1:
+        layer = blocks_of(model)[-1]
+        layer.register_forward_pre_hook(lambda *_: time.sleep(1000))
+    started = time.monotonic()
+    reason = reason_of(partial(radar.measure, 1))
+    return {"reason": reason, "seconds": time.monotonic() - started}
+
+
+def soak(folder, cases):
+    """Random ways, numbers of questions and faults, one after another."""
+    runs, seed = int(cases[0]), int(cases[1])
+    drawn = random.Random(seed)  # the same on every rank
+    ranks = distributed.get_world_size()
+    came = {"fine": 0, "stopped": 0}
+    for _ in range(runs):
+        way = drawn.choice(["fsdp1", "fsdp2", "fsdp2_prefetch", "ddp"])
+        family = drawn.choice(["qwen2_vl", "llava_onevision", "gemma3"])
+        kind = drawn.choice(["none", "memory", "error"])
+        number, rank, rows, layer = drawn.randint(1, 9), drawn.randrange(ranks), drawn.randint(4, 8), drawn.randrange(2)
+        training = Training(way, family, folder)
+        radar = LiveEvaluator(training.model, training.processor, [SOURCE], questions=number, patience=60, batch_size=8)
+        error = torch.OutOfMemoryError("CUDA out of memory") if kind == "memory" else RuntimeError("a broken kernel")
+        fault = None if kind == "none" else Fault(training.model, rank, error, rows, layer)
+        reason = reason_of(partial(radar.measure, 0))
+        assert not reason or kind == "error", reason
+        assert "RanksApart" not in reason
+        came["stopped" if reason else "fine"] += 1
+        if fault is not None:
+            fault.remove()
+        training.step(0)
+        radar.measure(1)
+    return came
+
+
+def main(folder, scenario, *cases):
+    torch.set_num_threads(1)
+    distributed.init_process_group("gloo")
+    told = globals()[scenario](folder, cases)
+    (folder / f"{distributed.get_rank()}.json").write_text(json.dumps(told))
+    if scenario != "apart":  # there one rank may have gone
+        distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), *sys.argv[2:])

@@ -1,0 +1,113 @@
+"""Ranks that train one model together measure it: the same numbers as one process, nobody waits, nothing is changed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fuzzing import cases
+
+SCRIPT = Path(__file__).with_name("live_training.py")
+QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+TWO = [
+    "fsdp1/qwen2_vl/5", "fsdp1/gemma3/5", "fsdp2/llava_onevision/5", "fsdp2/gemma3/1", "fsdp2_prefetch/qwen2_vl/5",
+    "fsdp2_compiled/qwen2_vl/5", "fsdp2_peft/qwen2_vl/5", "ddp/llava_onevision/5", "tp/qwen2_vl/5",
+    "tp/llava_onevision/5", "tp/gemma3/5",
+]  # fmt: skip
+FOUR = [
+    "fsdp2/qwen2_vl/13", "fsdp2/gemma3/2", "fsdp1/llava_onevision/13", "hybrid/qwen2_vl/13", "hybrid/llava_onevision/1",
+    "hybrid/gemma3/5", "hf_fsdp/llava_onevision/2",
+]  # fmt: skip
+
+
+def launch(ranks, folder, *arguments, timeout=400):
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(ranks)]
+    return subprocess.run(
+        [sys.executable, *launcher, str(SCRIPT), *map(str, (folder, *arguments))],
+        env={**os.environ, **QUIET},
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+
+
+def told(ranks, folder, *arguments, **settings):
+    """What each rank wrote down."""
+    done = launch(ranks, folder, *arguments, **settings)
+    assert done.returncode == 0, done.stderr[-6000:]
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(ranks)]
+
+
+@pytest.mark.timeout(500)
+@pytest.mark.parametrize(("ranks", "tried"), [(2, TWO), (4, FOUR)])
+def test_every_way_of_wrapping_gives_the_scores_of_one_process(tmp_path, ranks, tried):
+    """13 questions do not divide by four; with one or two some ranks have none. A tensor-parallel pair shares."""
+    of_rank = told(ranks, tmp_path, "scores", *tried)
+    for case in tried:
+        assert of_rank[0][case]["worst"] < 1e-5, case
+        assert of_rank[0][case]["way"] == "shared"
+        assert all(other[case]["numbers"] == of_rank[0][case]["numbers"] for other in of_rank)
+        groups = {"tp": 1, "hybrid": ranks // 2}.get(case.split("/")[0], ranks)
+        assert of_rank[0][case]["shares"] == groups, case
+
+
+@pytest.mark.timeout(500)
+def test_training_ends_at_the_same_bits_with_and_without_measurements(tmp_path):
+    """Weights, optimizer and random states after 20 steps with dropout; some measurements between two backwards."""
+    tried = [
+        "fsdp1/llava_onevision",
+        "fsdp2/qwen2_vl",
+        "fsdp2_prefetch/gemma3",
+        "fsdp2_compiled/qwen2_vl",
+        "tp/qwen2_vl",
+    ]
+    of_rank = told(2, tmp_path, "untouched", *tried)
+    assert of_rank == [dict.fromkeys(tried, True)] * 2
+
+
+@pytest.mark.timeout(500)
+def test_a_fault_in_one_rank_is_everybodys_knowledge(tmp_path):
+    tried = ["fsdp1/llava_onevision", "fsdp2/qwen2_vl", "tp/qwen2_vl", "ddp/gemma3"]
+    first, last = told(2, tmp_path, "faults", *tried)
+    for case in tried:
+        assert last[case]["out_of_memory"]["seen"] > 0
+        assert last[case]["out_of_memory"]["batch_size"] < 8
+        assert first[case]["changed"] < 1e-6  # memory that ran out changes no number
+        assert first[case]["broken"] == "CheckpointError: rank 1 of 2: RuntimeError: a broken kernel"
+        assert len(first[case]["refused"]) == 1
+        assert "aspect ratio" in first[case]["refused"][0]
+        assert first[case]["left"] == 12
+        for name in ("changed", "broken", "refused", "left", "after"):
+            assert first[case][name] == last[case][name], name
+    # ranks that ask the same questions halve together, others each as they need
+    assert first["tp/qwen2_vl"]["out_of_memory"]["batch_size"] == last["tp/qwen2_vl"]["out_of_memory"]["batch_size"]
+    assert first["fsdp2/qwen2_vl"]["out_of_memory"]["batch_size"] == 8
+
+
+def test_a_rank_that_does_not_come_is_named(tmp_path):
+    launch(2, tmp_path, "apart", "elsewhere", 4)
+    said = json.loads((tmp_path / "0.json").read_text())
+    assert said["reason"].startswith("RanksApartError: rank 0 was waiting for the others before")
+    assert "rank 1 has not said where it is" in said["reason"]
+    assert said["seconds"] < 60
+
+
+def test_a_rank_that_is_stuck_in_a_layer_is_named_with_the_place(tmp_path):
+    done = launch(2, tmp_path, "apart", "inside", 4)
+    assert done.returncode != 0
+    said = json.loads((tmp_path / "0.json").read_text())["reason"]
+    assert "rank 1 has not moved since it was in model.language_model.layers.1" in said
+    assert "radar: rank 1 was in model.language_model.layers.1" in done.stderr
+    assert "time.sleep" in done.stderr or "lambda" in done.stderr  # where it was, line by line
+
+
+@pytest.mark.timeout(36_000)
+def test_random_faults_never_make_ranks_wait_for_each_other(tmp_path):
+    """`RADAR_FUZZ` times four runs, each with a random way, family, number of questions and fault."""
+    runs = cases(4)
+    of_rank = told(2, tmp_path, "soak", runs, 20261126, timeout=60 * runs + 300)
+    assert of_rank[0] == of_rank[1]
+    assert sum(of_rank[0].values()) == runs
