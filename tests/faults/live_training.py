@@ -10,6 +10,7 @@ import time
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
 from radar_tasks.store import open_source
 from radar_tasks.store.document_order import document_order
+from radar_tasks.training import RadarCallback
 
 SOURCE = "mini_sum"
 
@@ -313,6 +315,72 @@ def apart(folder, cases):
     started = time.monotonic()
     reason = reason_of(partial(radar.measure, 1))
     return {"reason": reason, "seconds": time.monotonic() - started}
+
+
+class AcceleratedLoop:
+    """What `RadarCallback` needs of a Trainer, around accelerate's own FSDP: the Trainer itself refuses it on a CPU."""
+
+    def __init__(self, version, family):
+        from accelerate import Accelerator
+        from accelerate.utils import FullyShardedDataParallelPlugin
+
+        model, self.processing_class = bare(family)
+        self.model = model
+        plugin = FullyShardedDataParallelPlugin(
+            fsdp_version=version, auto_wrap_policy="transformer_based_wrap", use_orig_params=True,
+            transformer_cls_names_to_wrap=sorted({type(block).__name__ for block in blocks_of(model)}),
+        )  # fmt: skip
+        self.accelerator = Accelerator(cpu=True, fsdp_plugin=plugin)
+        self.model_wrapped, self.optimizer = self.accelerator.prepare(
+            model, torch.optim.AdamW(model.parameters(), lr=0.01)
+        )
+        self.control = SimpleNamespace(should_log=True)
+        self.logged = []
+
+    def log(self, numbers):
+        self.logged.append(without_time(numbers))
+
+    def train(self, steps, callback):
+        encoder = from_model(self.model_wrapped, self.processing_class)
+        state = SimpleNamespace(global_step=0, is_world_process_zero=False)
+        callback.on_train_begin(None, state, self.control)
+        for step in range(steps):
+            self.model_wrapped.train()
+            self.accelerator.backward(self.model_wrapped(**batch_of(encoder, step)).loss)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+            state.global_step = step + 1
+            callback.on_step_end(None, state, self.control)
+
+
+def callback(folder, cases):
+    """`RadarCallback` on a model that accelerate has sharded; in the middle one rank has an error."""
+    told = {}
+    for case in cases:
+        version, family = case.split("/")
+        loop = AcceleratedLoop(int(version), family)
+        radar = RadarCallback(loop, [SOURCE], 2, questions=5, patience=60)
+        measure, broken = radar._measure, []
+
+        def measure_with_fault(step, measure=measure, broken=broken, loop=loop):
+            fault = Fault(loop.model_wrapped, 1, RuntimeError("a broken kernel")) if step == 4 else None
+            reason = measure(step)
+            if fault is not None:
+                fault.remove()
+                broken.append(reason)
+            return reason
+
+        radar._measure = measure_with_fault
+        loop.train(6, radar)
+        reference = alone(family, 5)
+        loss = -np.mean([reference[q.q_id][q.answer] for q in asked(5)])
+        told[case] = {
+            "measured": len(loop.logged),
+            "first": abs(loop.logged[0][f"radar/{SOURCE}_nll"] - loss),
+            "broken": broken,
+            "logged": loop.logged,
+        }
+    return told
 
 
 def soak(folder, cases):

@@ -87,6 +87,18 @@ def test_a_fault_in_one_rank_is_everybodys_knowledge(tmp_path):
     assert first["fsdp2/qwen2_vl"]["out_of_memory"]["batch_size"] == 8
 
 
+@pytest.mark.timeout(500)
+def test_the_callback_measures_what_accelerate_has_sharded(tmp_path):
+    """Before the first step, at steps 2 and 6; at step 4 one rank has an error, and training goes on."""
+    tried = ["1/qwen2_vl", "2/gemma3"]
+    first, last = told(2, tmp_path, "callback", *tried)
+    assert first == last
+    for case in tried:
+        assert first[case]["measured"] == 3
+        assert first[case]["first"] < 1e-5
+        assert first[case]["broken"] == ["rank 1 of 2: RuntimeError: a broken kernel"]
+
+
 def test_a_rank_that_does_not_come_is_named(tmp_path):
     launch(2, tmp_path, "apart", "elsewhere", 4)
     said = json.loads((tmp_path / "0.json").read_text())
