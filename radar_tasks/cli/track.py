@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from radar_tasks.cli import report as report_command
 from radar_tasks.errors import QUESTIONS_LEFT_OUT, RadarError
+
+if TYPE_CHECKING:
+    from radar_tasks.results import CheckpointResult
+
+
+class Log(str, Enum):
+    """Trackers that can be told."""
+
+    wandb = "wandb"
+    tensorboard = "tensorboard"
+    trackio = "trackio"
 
 
 def command(
@@ -28,6 +42,10 @@ def command(
     ] = True,
     watch: Annotated[bool, typer.Option("--watch", help="Wait for new checkpoints until interrupted.")] = False,
     report: Annotated[Path | None, typer.Option(help="A page to renew after each checkpoint.")] = None,
+    log: Annotated[Log | None, typer.Option(help="A tracker that is told the scores of each checkpoint.")] = None,
+    project: Annotated[
+        str, typer.Option(help="The tracker's project; TensorBoard's files go beside the results.")
+    ] = "radar",
 ) -> None:
     """Score every checkpoint that has no finished result yet; the same command goes on where it stopped."""
     from radar_tasks.follow.discovery import find_checkpoints
@@ -36,27 +54,35 @@ def command(
         find_checkpoints(checkpoints, every)  # before anything slow is imported: a pattern is easily mistyped
 
     from radar_tasks.follow.track import Tracker
-    from radar_tasks.harness.ranks import ranks
+    from radar_tasks.harness.ranks import failing_together, ranks
     from radar_tasks.paths import data_home
     from radar_tasks.run_arguments import model_arguments
 
     left_out = False
     try:
-        tracker = Tracker(
-            patterns=checkpoints,
-            tasks=[task.strip() for task in tasks.split(",") if task.strip()],
-            output=output,
-            model_args=model_arguments(model_args),
-            every=every,
-            limit=limit,
-            batch_size=batch_size,
-            feature_store=data_home() / "features" if share_features else None,
-            on_result=lambda _: _renew(report, output),
-        )
-        if watch:
-            tracker.watch()
-        failed = bool(tracker.once())
-        left_out = bool(tracker.left_out)
+        with ExitStack() as open_trackers:
+
+            def tell(_: CheckpointResult) -> None:
+                return None
+
+            with failing_together():
+                if ranks().is_main_process:
+                    tell = _telling(log, project, output, report, open_trackers)
+            tracker = Tracker(
+                patterns=checkpoints,
+                tasks=[task.strip() for task in tasks.split(",") if task.strip()],
+                output=output,
+                model_args=model_arguments(model_args),
+                every=every,
+                limit=limit,
+                batch_size=batch_size,
+                feature_store=data_home() / "features" if share_features else None,
+                on_result=tell,
+            )
+            if watch:
+                tracker.watch()
+            failed = bool(tracker.once())
+            left_out = bool(tracker.left_out)
     except RadarError as error:  # every rank has met it
         if ranks().is_main_process:
             print(f"radar: {error}", file=sys.stderr, flush=True)
@@ -66,11 +92,27 @@ def command(
         raise typer.Exit(1 if failed else QUESTIONS_LEFT_OUT)
 
 
-def _renew(report: Path | None, output: Path) -> None:
-    """Make the page again from all results; what fails there is said, for scoring goes on without it."""
-    if report is None:
-        return
-    try:
-        report_command.command([str(output)], output=report)
-    except RadarError as error:
-        print(f"radar: the page was not renewed: {error}", file=sys.stderr, flush=True)
+def _telling(
+    log: Log | None, project: str, output: Path, report: Path | None, open_trackers: ExitStack
+) -> Callable[[CheckpointResult], None]:
+    """What happens on the first rank with each result; what fails there is said, for scoring goes on without it.
+
+    Raises:
+        RadarError: the tracker is not installed.
+    """
+    from radar_tasks.export.trackers import TrackerRuns
+
+    runs = None
+    if log is not None:
+        runs = open_trackers.enter_context(TrackerRuns(log.value, project, output / "tensorboard"))
+
+    def tell(result: CheckpointResult) -> None:
+        try:
+            if runs is not None:
+                runs.log(result)
+            if report is not None:
+                report_command.command([str(output)], output=report)
+        except RadarError as error:
+            print(f"radar: {error}", file=sys.stderr, flush=True)
+
+    return tell

@@ -7,18 +7,22 @@ import shutil
 import subprocess
 import sys
 import threading
+import types
 
 import numpy as np
 import pytest
+import typer
 from safetensors.torch import load_file, save_file
 from tiny_models import build
 
+from radar_tasks.cli import track as track_command
 from radar_tasks.errors import CheckpointError, RadarError, ResultsError
 from radar_tasks.follow import track as track_module
 from radar_tasks.follow.track import Tracker
 from radar_tasks.harness import evaluation as run_module
 from radar_tasks.harness.evaluation import replace_folder
 from radar_tasks.results import find_runs, load_run
+from radar_tasks.results.tracker_values import tracker_values
 
 TASKS = ["radar_mini_colour"]
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -285,6 +289,30 @@ def test_scores_are_told_as_they_come(tracked, copy):
     results = []
     tracker(copy, on_result=results.append).once()
     assert [result.name for result in results] == ["step-00000", "step-00200"]
+
+
+def test_a_tracker_and_a_page_hear_of_each_checkpoint(copy, monkeypatch, capsys):
+    """The names are those of `RadarCallback`; a page that cannot be made yet ends nothing."""
+    shutil.rmtree(copy / "results")
+    shutil.rmtree(copy / "step-00100")
+    logged = []
+    fake = types.ModuleType("trackio")
+    fake.init = lambda **about: logged.append(about["project"])
+    fake.log = lambda numbers, step: logged.append((step, numbers))
+    fake.finish = lambda: logged.append("finished")
+    monkeypatch.setitem(sys.modules, "trackio", fake)
+    monkeypatch.setenv("RADAR_HOME", str(copy / "home"))
+    settings = {"output": copy / "results", "tasks": TASKS[0], "limit": 3, "report": copy / "page.html"}
+    track_command.command([str(copy)], log=track_command.Log.trackio, project="p", **settings)
+    assert logged[0] == "p"
+    assert [entry[0] for entry in logged[1:-1]] == [0, 200]
+    assert logged[-1] == "finished"
+    run = load_run(copy / "results" / "step-00200")
+    assert logged[2][1]["radar/perception_sds"] == pytest.approx(tracker_values(run.sources)["radar/perception_sds"])
+    assert "<html" in (copy / "page.html").read_text()
+    with pytest.raises(typer.Exit):
+        track_command.command([str(copy)], log=track_command.Log.tensorboard, **settings)
+    assert "tensorboard" in capsys.readouterr().err
 
 
 def test_a_pattern_without_a_match_is_said_before_anything_else(tmp_path):
