@@ -61,10 +61,7 @@ def command(
     left_out = False
     try:
         with ExitStack() as open_trackers:
-
-            def tell(_: CheckpointResult) -> None:
-                return None
-
+            tell: Callable[[CheckpointResult], None] | None = None
             with failing_together():
                 if ranks().is_main_process:
                     tell = _telling(log, project, output, report, open_trackers)
@@ -77,7 +74,7 @@ def command(
                 limit=limit,
                 batch_size=batch_size,
                 feature_store=data_home() / "features" if share_features else None,
-                on_result=tell,
+                on_result=tell or (lambda _: None),
             )
             if watch:
                 tracker.watch()
