@@ -8,6 +8,9 @@ from pathlib import Path
 import fake_runs
 import pytest
 
+from radar_tasks import paths
+from radar_tasks.scoring.checkpoints import CheckpointOptions, load
+
 ROOT = Path(__file__).parent.parent
 SNIPPET = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 STEPS = (0, 200, 1000, 2400)
@@ -40,7 +43,18 @@ def test_every_snippet_of_the_page_for_python_runs(demo):
 
 
 def test_the_snippets_of_the_readme_run(demo):
-    names: dict[str, object] = {}
-    with contextlib.redirect_stdout(io.StringIO()):
+    """The loop over a model in training needs one: the shipped checkpoint, and a loader of two batches."""
+    checkpoint = load(CheckpointOptions(pretrained=str(paths.checkpoints() / "step-00200"), dtype="float32"))
+    names: dict[str, object] = {
+        "model": checkpoint.model,
+        "processor": checkpoint.processor,
+        "loader": range(2),
+    }
+    measured = io.StringIO()
+    with contextlib.redirect_stdout(measured):
         for snippet in snippets("README.md"):
-            exec(compile(snippet, "README.md", "exec"), names)
+            small = snippet.replace('["mmbench", "spatial"], every=500', '["mini_colour"], every=1, questions=4')
+            exec(compile(small, "README.md", "exec"), names)
+    assert set(names["numbers"]) >= {"radar/perception_sds", "radar/mini_colour_sds"}
+    assert (Path("results") / "exp1" / "step-000001").is_dir()
+    assert measured.getvalue().count("sum-") == 20
