@@ -17,7 +17,7 @@ MAX_IMAGES = 12
 """Questions with more images are left out, as the official scripts do."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Question:
     """A question about images with candidate answers, exactly one of which is right.
 
@@ -58,6 +58,15 @@ class Question:
     def __post_init__(self) -> None:
         if problems := problems_of(self):
             raise QuestionError(f"question {self.q_id!r} of {self.source!r}: " + "; ".join(problems), problems)
+
+    def __repr__(self) -> str:
+        """A line; the pictures alone would be a megabyte."""
+        options = ", ".join(_short(option, 30) for option in self.options[:6]) + ", …" * (len(self.options) > 6)
+        text = _short("<image>".join(map(str, self.text)), 60)
+        return (
+            f"<Question {_short(self.q_id, 60)} of {_short(self.source, 60)}: {text}, {len(self.images)} image(s), "
+            f"options {options}>"
+        )
 
     @property
     def images_are_marked(self) -> bool:
@@ -121,6 +130,12 @@ class VerbatimQuestion:
 
 AskedQuestion = Question | VerbatimQuestion
 """What a checkpoint can be asked."""
+
+
+def _short(text: object, width: int) -> str:
+    """A text as a literal in one line, its end left out where it is long."""
+    whole = str(text)
+    return repr(whole if len(whole) <= width else whole[: width - 1] + "…")
 
 
 def problems_of(question: Question) -> list[str]:

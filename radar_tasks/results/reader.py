@@ -199,8 +199,10 @@ def _attempts_at(path: Path) -> list[list[_Attempt]]:
     ]
 
 
-def _age(attempt: _Attempt) -> tuple[str, str]:
-    return attempt.date, attempt.file.name
+def _age(attempt: _Attempt) -> tuple[str, int, str]:
+    """Of several runs of one second, the later have a number behind the stamp: `…-2`, `…-10`."""
+    stamp = _named(attempt.file)[1]
+    return attempt.date, len(stamp), stamp
 
 
 def _in_hidden_folder(file: Path, root: Path) -> bool:

@@ -15,7 +15,8 @@ from radar_tasks.errors import ResultsError
 from radar_tasks.harness.patches import results_files as saving
 from radar_tasks.results import find_runs, load_run
 
-SECOND = "20261124_101112"
+SECOND, UTC = "20261124_101112", "20261124_021112Z"
+"""A stamp as lmms-eval gives it, by the clock of Singapore, and the same second in a file's name."""
 MODEL = "ckpts__step-02400"
 
 
@@ -65,13 +66,13 @@ def test_files_have_the_names_that_lmms_eval_gives_and_nothing_else_is_left(resu
     saved_by_command(results, tmp_path)
     assert files(tmp_path) == [
         MODEL,
-        f"{MODEL}/{SECOND}_results.json",
-        f"{MODEL}/{SECOND}_samples_radar_mini_colour.jsonl",
+        f"{MODEL}/{UTC}_results.json",
+        f"{MODEL}/{UTC}_samples_radar_mini_colour.jsonl",
     ]
     assert len(load_run(tmp_path).sources["mini_colour"].q_id) == 40
     assert [line.strip() for line in told if "Saved" in line] == [
-        f"INFO: Saved {tmp_path / MODEL / f'{SECOND}_results.json'}",
-        f"INFO: Saved {tmp_path / MODEL / f'{SECOND}_samples_radar_mini_colour.jsonl'}",
+        f"INFO: Saved {tmp_path / MODEL / f'{UTC}_results.json'}",
+        f"INFO: Saved {tmp_path / MODEL / f'{UTC}_samples_radar_mini_colour.jsonl'}",
     ]
     assert not any("/." in line for line in told)
 
@@ -85,13 +86,11 @@ def test_runs_of_one_second_are_all_whole(results, tmp_path):
         job.join(60)
         assert job.exitcode == 0
     found = sorted(tmp_path.rglob("*_results.json"))
-    assert [file.name for file in found] == sorted(
-        f"{SECOND}{suffix}_results.json" for suffix in ("", "-2", "-3", "-4")
-    )
+    assert [file.name for file in found] == sorted(f"{UTC}{suffix}_results.json" for suffix in ("", "-2", "-3", "-4"))
     for file in found:
         assert len(load_run(file).sources["mini_colour"].q_id) == 40
     (run,) = find_runs([tmp_path])
-    assert run.file.name == f"{SECOND}-4_results.json"
+    assert run.file.name == f"{UTC}-4_results.json"
     assert len(run.left_out) == 3
 
 

@@ -6,7 +6,9 @@ for runs with a task of this project,
 
 * a file is written beside its place, looked at, and moved there when it is whole;
 * the results file takes a name that no other run has (`…-2_results.json`), and the samples files go by it;
-* a file that cannot be written there goes to the system's temporary folder, and an error says so.
+* a file that cannot be written there goes to the system's temporary folder, and an error says so;
+* the version is lmms-eval's release, where it writes the commit of whatever git repository lies around its
+  installation, and dates are UTC and say so, where it takes Singapore's clock.
 
 An output folder that cannot be written at all is refused before anything is loaded.
 """
@@ -21,6 +23,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +31,7 @@ from loguru import logger
 
 from radar_tasks.errors import ResultsError
 from radar_tasks.harness.patches.patch import Patch, replace
+from radar_tasks.results.origin import date_of
 
 WRITER = "lmms_eval.loggers.evaluation_tracker"
 """The module whose lines would name places where nothing stays."""
@@ -71,7 +75,10 @@ def _results_whole(save_results: Callable[..., None]) -> Callable[..., None]:
     def save_results_whole(self: Any, results: dict[str, Any], samples: Any, datetime_str: str) -> None:
         self.saving.whole = bool(self.output_path) and _is_ours(results)
         if self.saving.whole:
-            date = _claim(_folder(self), datetime_str.replace(":", "-"))
+            utc = date_of({"config": results.get("config")}, datetime_str)
+            results |= {"lmms_eval_version": version("lmms-eval"), "git_hash": None, "git_branch": None, "date": utc}
+            stamp = utc.replace("-", "").replace(":", "").replace("T", "_")  # 20261123_021112Z
+            date = _claim(_folder(self), stamp)
             _write(self, f"{date}_results.json", lambda: save_results(self, results, samples, date), _is_json)
         else:
             save_results(self, results, samples, datetime_str)

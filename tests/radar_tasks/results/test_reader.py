@@ -153,6 +153,113 @@ def test_a_line_that_breaks_a_rule(run_file, edit, message):
         load_run(run_file)
 
 
+def put(name, option, value):
+    return lambda record: record[name].__setitem__(option, value)
+
+
+def turn_answer(record):
+    record["answer"] = 1 - record["answer"] if record["answer"] < 2 else 0
+
+
+def turn_answer_and_score(record):
+    turn_answer(record)
+    weights = np.exp(np.array(record["logprob"]) - max(record["logprob"]))
+    record["score"] = float(weights[record["answer"]] / weights.sum())
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (put("logprob", 0, 0.3), r"line 3: sds: logprob of option 0 is 0.3; a log-probability is not above 0"),
+        (put("logprob", 1, 2e-4), r"line 3: sds: logprob of option 1 is 0.0002"),
+        (put("logprob", 1, 1e300), r"line 3: sds: logprob of option 1"),
+        (
+            lambda r: r.update(logprob_sum=[-1.0, 3.0, -1.0][: len(r["options"])]),
+            "line 3: sds: logprob_sum of option 1",
+        ),
+        (turn_answer, r"line 3: the score is .*, and by the options' scores the answer, option \d, has .* was changed"),
+        (put("logprob", 0, -40.0), r"line 3: the score is .* was changed after scoring"),
+        (lambda r: r.update(score=r["score"] + 1e-4), r"line 3: the score is .* was changed after scoring"),
+        (lambda r: r["logprob"].reverse(), r"line 3: the score is .* was changed after scoring"),
+        # changed so that the line agrees with itself: the harness's printed mean tells
+        (turn_answer_and_score, r"its 12 questions give sds 0\.\d+, and .*_results.json says 0\.\d+: one of the two"),
+    ],
+)
+def test_numbers_that_cannot_be_what_was_scored(run_file, edit, message):
+    change(samples_file(run_file), 2, edit_record(edit))
+    with pytest.raises(ResultsError, match=rf"(?s)mmbench.jsonl(, |: ){message}"):
+        load_run(run_file)
+
+
+def test_printed_numbers_that_are_not_the_samples_are_refused(run_file):
+    results = json.loads(run_file.read_text())
+    results["results"]["radar_mmbench"]["sds,none"] += 1e-4
+    run_file.write_text(json.dumps(results))
+    with pytest.raises(ResultsError, match="was changed after scoring"):
+        load_run(run_file)
+
+
+def test_what_rounding_leaves_is_no_change(run_file):
+    """A sure token may have a log-probability a little above 0, and numbers may have been printed with seven digits."""
+
+    def sure(record):
+        record["logprob"][record["answer"]] = 5e-5
+        weights = np.exp(np.array(record["logprob"]))
+        record["score"] = round(float(weights[record["answer"]] / weights.sum()), 7)
+
+    change(samples_file(run_file), 2, edit_record(sure))
+    lines = [json.loads(line)["sds"] for line in samples_file(run_file).read_text().splitlines()]
+    results = json.loads(run_file.read_text())
+    results["results"]["radar_mmbench"]["sds,none"] = float(np.mean([record["score"] for record in lines]))
+    run_file.write_text(json.dumps(results))
+    assert len(load_run(run_file).sources["mmbench"]) == 12
+
+
+def test_files_without_printed_scores_are_read(run_file):
+    for line in range(12):
+        change(samples_file(run_file), line, edit_record(lambda record: record.pop("score")))
+    results = json.loads(run_file.read_text())
+    results["results"]["radar_mmbench"] = {}
+    run_file.write_text(json.dumps(results))
+    assert len(load_run(run_file).sources["mmbench"]) == 12
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda lines: "\r\n".join(lines) + "\r\n",
+        "\n".join,
+        lambda lines: "\n".join(line.replace('"tokens": [1', '"tokens": [1.0') for line in lines) + "\n",
+        lambda lines: "\n".join(line.replace('"logprob": [-', '"logprob": [ -') for line in lines) + "\n",
+        lambda lines: (
+            "\n".join(line.replace('"input": "Question', '"input": "\\u0051uestion') for line in lines) + "\n"
+        ),
+        lambda lines: (
+            "\n".join(line.replace('"doc_id": 0,', '"doc_id": 0, "x": [{"sds": null}],') for line in lines) + "\n"
+        ),
+    ],
+)
+def test_other_ways_to_write_the_same(run_file, write):
+    before = load_run(run_file).sources["mmbench"]
+    file = samples_file(run_file)
+    file.write_bytes(write(file.read_text().splitlines()).encode())
+    after = load_run(run_file).sources["mmbench"]
+    assert after.q_id.tolist() == before.q_id.tolist()
+    assert after.prompts == before.prompts
+    assert np.array_equal(after.logprob.values, before.logprob.values)
+    assert np.array_equal(after.tokens.values, before.tokens.values)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["null", " null", "{}null", "{} null", "[]", "1", '"x"', "{}", "[" * 100_000, '{"sds": null}', "\x00", "{", ""],
+)
+def test_a_line_that_is_no_record_is_named_and_ends_nothing(run_file, line):
+    change(samples_file(run_file), 2, lambda _: line + "\n")
+    with pytest.raises(ResultsError, match=r"mmbench.jsonl, line 3"):
+        load_run(run_file)
+
+
 def test_a_score_that_only_some_questions_have(run_file):
     change(samples_file(run_file), 2, edit_record(lambda record: record.pop("logit")))
     with pytest.raises(ResultsError, match=r"logit is missing for 1 of 12 questions, e\.g\. 'q0002'"):
