@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from radar_tasks.cli._reading import reading_progress
+
 if TYPE_CHECKING:
     from radar_tasks.published import PublishedModel
     from radar_tasks.results import CheckpointResult
@@ -26,7 +28,8 @@ def runs_of(paths: Sequence[str]) -> list[CheckpointResult]:
     """
     from radar_tasks.results import find_runs
 
-    runs = find_runs(paths)
+    with reading_progress() as progress:
+        runs = find_runs(paths, progress)
     for message in dict.fromkeys(message for run in runs for message in run.left_out):
         print(message, file=sys.stderr)
     return runs
