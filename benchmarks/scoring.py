@@ -6,6 +6,7 @@ official      one question at a time, its options as a batch with the picture in
 per_option    one forward an option, logits of every position
 independent   the engine's reference: one forward an option, batched, logits where they are needed
 shared        the engine: a prompt once, its cache spread to the options
+with_prior    the same, and every question also without its picture (prior=blind); no prompt and no option repeats here
 floor         pictures and prompts once in the same batches, nothing else: no way can be faster
 
 Weights are random and questions are made up, so nothing is downloaded; both are equal for all ways. Pictures count as
@@ -24,9 +25,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 import torch
@@ -35,6 +36,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from radar_tasks.questions import Question
 from radar_tasks.scoring import EncodedQuestion, Scorer
+from radar_tasks.scoring.checkpoints import CheckpointOptions
 from radar_tasks.scoring.engine.batching import next_batch
 
 IMAGE, START, END, VIDEO = 10, 11, 12, 13
@@ -73,9 +75,14 @@ class Made:
     model: Any
     encoded: Sequence[EncodedQuestion]
     model_type: str = "qwen2_vl"
+    options: CheckpointOptions = CheckpointOptions(pretrained="made")
 
     def encode(self, question: Question) -> EncodedQuestion:
         return self.encoded[int(question.q_id)]
+
+    def encode_with_prior(self, question: Question, withheld: str) -> EncodedQuestion:
+        encoded = self.encode(question)
+        return replace(encoded, prior=blind(encoded))
 
 
 def make_model(shape: Shape, device: str, dtype: torch.dtype) -> Any:
@@ -138,6 +145,12 @@ def make_questions(shape: Shape, visual_tokens: int, count: int, options: int) -
     return made
 
 
+def blind(question: EncodedQuestion) -> EncodedQuestion:
+    """The question without its picture and the marks around it."""
+    text = question.prefix_ids[question.visual_tokens + 2 :]
+    return EncodedQuestion(question.q_id, text, question.continuations, question.scored, question.option_bytes)
+
+
 def stand_ins(made: Sequence[EncodedQuestion]) -> list[Question]:
     """Questions that `Made.encode` knows by their number."""
     return [
@@ -180,9 +193,9 @@ def per_option(made: Made) -> None:
         mean_logprobs((forward(made.model, [question], [row]).logits[0] for row in rows), question)
 
 
-def engine(scoring: str) -> Callable[[Made, int], None]:
+def engine(scoring: str, prior: Literal["blind"] | None = None) -> Callable[[Made, int], None]:
     def run(made: Made, batch_size: int) -> None:
-        scorer = Scorer(made, scoring=scoring, batch_size=batch_size, workers=1)  # type: ignore[arg-type]
+        scorer = Scorer(made, scoring=scoring, batch_size=batch_size, workers=1, prior=prior)  # type: ignore[arg-type]
         assert len(list(scorer.score(stand_ins(made.encoded)))) == len(made.encoded)
         assert scorer.describe()["batch_size"] == batch_size, "did not fit: the times would not compare"
 
@@ -202,6 +215,7 @@ WAYS: dict[str, Callable[[Made, int], None]] = {
     "per_option": lambda made, _: per_option(made),
     "independent": engine("independent"),
     "shared": engine("shared"),
+    "with_prior": engine("shared", prior="blind"),
     "floor": floor,
 }
 
