@@ -25,7 +25,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -75,12 +75,12 @@ class Made:
     model: Any
     encoded: Sequence[EncodedQuestion]
     model_type: str = "qwen2_vl"
-    options: CheckpointOptions = CheckpointOptions(pretrained="made")
+    options: CheckpointOptions = field(default_factory=lambda: CheckpointOptions(pretrained="made"))
 
     def encode(self, question: Question) -> EncodedQuestion:
         return self.encoded[int(question.q_id)]
 
-    def encode_with_prior(self, question: Question, withheld: str) -> EncodedQuestion:
+    def encode_with_prior(self, question: Question, _: str) -> EncodedQuestion:
         encoded = self.encode(question)
         return replace(encoded, prior=blind(encoded))
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -40,6 +40,10 @@ def command(
     share_features: Annotated[
         bool, typer.Option(help="Keep features of a vision tower that several checkpoints have, at most 20 GB.")
     ] = True,
+    prior: Annotated[
+        Literal["blind", "blank"] | None,
+        typer.Option(help="Also ask every question without its picture: left out (blind), or grey (blank)."),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Wait for new checkpoints until interrupted.")] = False,
     report: Annotated[Path | None, typer.Option(help="A page to renew after each checkpoint.")] = None,
     log: Annotated[Log | None, typer.Option(help="A tracker that is told the scores of each checkpoint.")] = None,
@@ -69,7 +73,7 @@ def command(
                 patterns=checkpoints,
                 tasks=[task.strip() for task in tasks.split(",") if task.strip()],
                 output=output,
-                model_args=model_arguments(model_args),
+                model_args=model_arguments(model_args) | ({"prior": prior} if prior else {}),
                 every=every,
                 limit=limit,
                 batch_size=batch_size,

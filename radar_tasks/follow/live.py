@@ -22,6 +22,7 @@ from radar_tasks.results import SourceSamples, samples_of
 from radar_tasks.results.tracker_values import tracker_values
 from radar_tasks.scoring import OptionScore, Scorer
 from radar_tasks.scoring.checkpoints import from_model
+from radar_tasks.scoring.checkpoints.model_args import Withheld
 from radar_tasks.scoring.engine.lockstep import PATIENCE, Lockstep, RanksApartError, StoppedError
 from radar_tasks.store import open_source
 from radar_tasks.store.document_order import document_order
@@ -72,6 +73,7 @@ class LiveEvaluator:
         log: called on the first rank with the numbers and the step: `lambda numbers, step: wandb.log(numbers, step)`.
         batch_size: most questions a batch; halved when memory runs out.
         patience: seconds that a rank waits for others before an error says which did not come.
+        prior: also ask every question without its picture, which is left out (`blind`) or grey (`blank`).
         options: further arguments of `radar_tasks.scoring.checkpoints.from_model`, e.g. `prompt_format`.
 
     Attributes:
@@ -98,13 +100,15 @@ class LiveEvaluator:
         log: Callable[[dict[str, float], int], None] | None = None,
         batch_size: int = BATCH,
         patience: float = PATIENCE,
+        prior: Withheld | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.schedule = Schedule(every, first, per_doubling)
         self._tables = {source: open_source(source) for source in sources}
         self._lockstep = Lockstep(model, patience)
         self._checkpoint = from_model(self._lockstep.model, processor, **(options or {}))
-        self._scorer = Scorer(self._checkpoint, batch_size=batch_size, lockstep=self._lockstep)
+        self._scorer = Scorer(self._checkpoint, batch_size=batch_size, lockstep=self._lockstep, prior=prior)
+        self._prior = prior
         self._limit, self._log = questions, log
         self._output = None if output is None else Path(output)
         self._before: dict[str, SourceSamples] | None = None
@@ -212,6 +216,7 @@ class LiveEvaluator:
         scoring = {
             **self._checkpoint.describe(),
             **self._scorer.describe(),
+            "prior": self._prior,
             "blind": self._checkpoint.options.blind,
             "seconds": numbers["radar/seconds"],
             "questions_scored": len(self),
