@@ -25,7 +25,7 @@ from radar_metrics.uncertainty import (
 )
 from radar_tasks.analysis.paired_questions import differing, paired, refuse_unless_comparable, unmatched
 from radar_tasks.analysis.settings import Setting, are_twins, may_differ
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import METRICS, available, per_question, question_weights
@@ -170,7 +170,8 @@ class _Measured:
     def of(cls, pairs: Mapping[str, _Pair], metric: str, labels: tuple[str, str]) -> _Measured:
         if metric not in METRICS or METRICS[metric].per_question is None:
             known = ", ".join(name for name, made in METRICS.items() if made.per_question)
-            raise ResultsError(f"{metric!r} cannot be compared question by question; these can: {known}.")
+            near = did_you_mean(metric, known.split(", "))
+            raise ResultsError(f"{metric!r} cannot be compared question by question; these can: {known}.{near}")
         return cls(metric, pairs, {source: _values(pair, metric, labels) for source, pair in pairs.items()})
 
     def join(self, sources: Sequence[str]) -> tuple[FloatArray, FloatArray]:

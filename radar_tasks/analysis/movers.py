@@ -9,7 +9,7 @@ import numpy as np
 
 from radar_metrics.options import FloatArray
 from radar_tasks.analysis.paired_questions import paired, refuse_unless_comparable
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.results import CheckpointResult
 from radar_tasks.results.metrics import option_probabilities
 
@@ -55,7 +55,8 @@ def movers(
     """
     shared = refuse_unless_comparable(first, second)
     if unknown := [source for source in sources if source not in shared]:
-        raise ResultsError(f"both runs have no {', '.join(unknown)}; they have {', '.join(shared)}.")
+        near = did_you_mean(unknown[0], shared)
+        raise ResultsError(f"both runs have no {', '.join(unknown)}; they have {', '.join(shared)}.{near}")
     chosen = list(sources) or shared
     by_bytes = any(run.sources[source].logprob is None for run in (first, second) for source in chosen)
     found = [mover for source in chosen for mover in _of_source(first, second, source, by_bytes)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from radar_tasks.cli._runs import runs_of
 
 if TYPE_CHECKING:
     from radar_tasks.analysis.development.tables import Development
+    from radar_tasks.analysis.run_descriptions import RunDescription
     from radar_tasks.results import CheckpointResult
 
 Results = Annotated[list[str], typer.Argument(help="Results folders or files of one or more runs.")]
@@ -27,18 +29,29 @@ Parting = Annotated[
 Seed = Annotated[int, typer.Option(help="Of the resamples.")]
 
 
+@dataclass(frozen=True)
+class Developed:
+    """The tables, the results that they were made from, and what the file of descriptions says of these."""
+
+    tables: Development
+    results: list[CheckpointResult]
+    descriptions: list[RunDescription]
+
+
 def develop(
     results: Sequence[str], descriptions: Path | None, metric: str, parting: int | None, seed: int
-) -> tuple[Development, list[CheckpointResult]]:
-    """The tables and the runs they were made from. Raises as the functions that it calls."""
+) -> Developed:
+    """Reads results and makes all tables. Raises as the functions that it calls."""
     import numpy as np
 
-    from radar_tasks.analysis.development.curves import training_curves
+    from radar_tasks.analysis.development.curves import require_mean_over_questions, training_curves
     from radar_tasks.analysis.development.tables import development
     from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
 
+    require_mean_over_questions(metric)  # before a hundred checkpoints are read
     rows = read_descriptions(descriptions) if descriptions else []
     runs = with_descriptions(runs_of(results), rows)
     rng = np.random.default_rng(seed)
     trainings, notes = training_curves(runs, rng, metric)
-    return development(trainings, runs, rng, descriptions=rows, parting=parting, notes=notes), runs
+    tables = development(trainings, runs, rng, descriptions=rows, parting=parting, notes=notes)
+    return Developed(tables, runs, rows)

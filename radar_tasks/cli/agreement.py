@@ -63,11 +63,12 @@ def command(
 
 
 def _chosen(judged: list[MetricQuality], names: Sequence[str]) -> list[MetricQuality]:
-    from radar_tasks.errors import ResultsError
+    from radar_tasks.errors import ResultsError, did_you_mean
 
     known = list(dict.fromkeys(row.name for row in judged))
     if unknown := [name for name in names if name not in known]:
-        raise ResultsError(f"nothing was measured on {', '.join(unknown)}; there is {', '.join(known)}.")
+        near = did_you_mean(unknown[0], known)
+        raise ResultsError(f"nothing was measured on {', '.join(unknown)}; there is {', '.join(known)}.{near}")
     return [row for row in judged if not names or row.name in names]
 
 

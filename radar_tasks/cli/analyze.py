@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
+from radar_tasks.cli._json import to_json
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,13 +36,13 @@ def command(
     from radar_tasks.errors import ResultsError
     from radar_tasks.files import write_whole
 
-    made, _ = develop(results, runs, metric, parting, seed)
+    made = develop(results, runs, metric, parting, seed).tables
     if not made.abilities:
         raise ResultsError("; ".join(made.notes))
     screen = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
     show(made, screen)
     if json_file is not None:
-        write_whole(json_file, json.dumps(asdict(made), indent=1, allow_nan=False) + "\n")
+        write_whole(json_file, to_json(made))
         print(json_file)
 
 

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+from radar_tasks.cli._json import to_json
 from radar_tasks.cli._runs import console, runs_or_published
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from radar_tasks.analysis.compare import Comparison, Difference
+
+
+class Format(str, Enum):
+    """How comparisons are written."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
 
 
 def command(
@@ -25,6 +39,7 @@ def command(
         bool,
         typer.Option("--allow-different", help="Compare other data, prompts or limits, on the questions both have."),
     ] = False,
+    format: Annotated[Format, typer.Option(help="How to write the comparisons.")] = Format.terminal,  # noqa: A002
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples and permutations.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
 ) -> None:
@@ -39,17 +54,48 @@ def command(
     sides = runs_or_published(runs)
     if len(sides) < 2:
         raise ResultsError(f"one run only ({sides[0].label}): a comparison needs two.")
-    screen = console()
     rng = np.random.default_rng(seed)
-    first = sides[0]
+    first, compared = sides[0], []
     for second in sides[1:]:
         if isinstance(first, CheckpointResult) and isinstance(second, CheckpointResult):
-            made = compare(
-                first, second, rng, metrics=metric or (), allow_different=allow_different, resamples=resamples
+            compared.append(
+                compare(first, second, rng, metrics=metric or (), allow_different=allow_different, resamples=resamples)
             )
         else:
-            made = compare_published(first, second, metric or ())
-        show(made, screen)
+            compared.append(compare_published(first, second, metric or ()))
+    if format is Format.json:
+        print(to_json(compared), end="")
+    elif format is Format.csv:
+        print(_csv(compared), end="")
+    elif format is Format.markdown:
+        print("\n".join(_markdown(compared)), end="")
+    else:
+        screen = console()
+        if len(compared) > 1:
+            screen.print(overview(compared))
+        for made in compared:
+            show(made, screen)
+
+
+def overview(compared: Sequence[Comparison]) -> Table:
+    """One line a run, metric and ability (a source, where there is no average), so that many runs are seen at once."""
+    table = _table(f"{len(compared)} runs minus {_plain(compared[0].first)}")
+    for column in ("run", "metric", "on"):
+        table.add_column(column, overflow="fold")
+    for column in ("change", "95% interval", "p"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for made in compared:
+        for k, row in enumerate(_headline(made)):
+            name = made.second if k == 0 else ""
+            change = f"{row.difference:+.4f}"
+            table.add_row(_plain(name), row.metric, _plain(row.name), change, _interval(row), _probability(row.p_value))
+        table.add_section()
+    return table
+
+
+def _headline(made: Comparison) -> list[Difference]:
+    averages = [row for row in made.rows if row.is_average]
+    return averages or list(made.rows)
 
 
 def show(made: Comparison, screen: Console) -> None:
@@ -75,35 +121,109 @@ def show(made: Comparison, screen: Console) -> None:
 
 
 def _show_metric(metric: str, rows: list[Difference], screen: Console) -> None:
-    from rich.table import Table
-
-    from radar_tasks.results.metrics import METRICS
-
-    better = "higher" if METRICS[metric].higher_is_better else "lower"
-    table = Table(title=f"{metric} ({better} is better)", title_justify="left")
-    table.add_column("source")
-    for column in ("first", "second", "difference", "95% interval", "p", "p (Holm)", "could show", "questions"):
-        table.add_column(column, justify="right")
+    table = _table(_title(metric))
+    table.add_column("source", overflow="fold")
+    for column in HEAD:
+        table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        table.add_row(*_cells(row), style="bold" if row.is_average else None, end_section=row is _last_source(rows))
+        cells = map(_plain, [row.name, *_cells(row)])
+        table.add_row(*cells, style="bold" if row.is_average else None, end_section=row is _last_source(rows))
     screen.print(table)
-    for note in dict.fromkeys(f"{row.name}: {row.note}" if row.questions else row.note for row in rows if row.note):
+    for note in _notes(rows):
         screen.print(f"  {_plain(note)}")
 
 
+def _table(title: str) -> Table:
+    """Narrow enough for a terminal of 80 columns."""
+    from rich import box
+    from rich.table import Table
+
+    return Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
+
+
+def _title(metric: str) -> str:
+    from radar_tasks.results.metrics import METRICS
+
+    return f"{metric} ({'higher' if METRICS[metric].higher_is_better else 'lower'} is better)"
+
+
+HEAD = ("first", "second", "change", "95% interval", "p", "Holm", "shows", "n")
+"""Columns of a comparison after the source, as docs/comparing.md explains them."""
+
+
 def _cells(row: Difference) -> list[str]:
-    interval = f"[{row.interval.low:+.4f}, {row.interval.high:+.4f}]" if row.interval else "–"
     return [
-        _plain(row.name),
         f"{row.first:.4f}",
         f"{row.second:.4f}",
         f"{row.difference:+.4f}",
-        _plain(interval),
+        _interval(row),
         _probability(row.p_value),
         _probability(row.p_holm),
-        f"{row.detectable:.4f}" if row.detectable is not None else "–",
+        f"{row.detectable:.3f}" if row.detectable is not None else "–",
         str(row.questions or "–"),
     ]
+
+
+def _interval(row: Difference) -> str:
+    return f"[{row.interval.low:+.3f}, {row.interval.high:+.3f}]" if row.interval else "–"
+
+
+def _notes(rows: Sequence[Difference]) -> list[str]:
+    return list(dict.fromkeys(f"{row.name}: {row.note}" if row.questions else row.note for row in rows if row.note))
+
+
+def _said(made: Comparison) -> list[str]:
+    """What a reader must know of a comparison, for formats without colours."""
+    said = [f"differs: {setting}" for setting in made.different]
+    said += [f"also differs: {setting}" for setting in made.noted]
+    said += [
+        f"left out of {source}: {first} questions only in the first, {second} only in the second"
+        for source, (first, second) in (made.unmatched or {}).items()
+    ]
+    return said + ([f"left out: {', '.join(made.alone)}"] if made.alone else [])
+
+
+def _markdown(compared: Sequence[Comparison]) -> list[str]:
+    from radar_tasks.report.text_tables import markdown
+
+    parts = []
+    if len(compared) > 1:
+        rows = [
+            [made.second, row.metric, row.name, f"{row.difference:+.4f}", _interval(row), _probability(row.p_value)]
+            for made in compared
+            for row in _headline(made)
+        ]
+        title = f"**{len(compared)} runs minus {compared[0].first}**"
+        parts.append(f"{title}\n\n{markdown(['run', 'metric', 'on', 'change', '95% interval', 'p'], rows)}")
+    for made in compared:
+        kind = "Visual gain: " if made.visual_gain else ""
+        parts.append(f"**{kind}{made.second} minus {made.first}**\n")
+        parts += [f"- {line}" for line in _said(made)]
+        for metric in dict.fromkeys(row.metric for row in made.rows):
+            of = [row for row in made.rows if row.metric == metric]
+            parts.append(f"{_title(metric)}\n\n{markdown(['source', *HEAD], [[row.name, *_cells(row)] for row in of])}")
+            parts += [f"- {note}" for note in _notes(of)]
+    return parts
+
+
+def _csv(compared: Sequence[Comparison]) -> str:
+    """One line a comparison, metric and source or average."""
+    from radar_tasks.report.text_tables import comma_separated
+
+    head = ["first", "second", "metric", "source", "ability", "is_average", "first_value", "second_value", "change"]
+    head += ["low", "high", "p", "p_holm", "detectable", "questions", "note"]
+    rows = [
+        [
+            *(made.first, made.second, row.metric, row.name, row.ability, str(row.is_average).lower()),
+            *(repr(row.first), repr(row.second), repr(row.difference)),
+            *(map(repr, (row.interval.low, row.interval.high)) if row.interval else ("", "")),
+            *("" if number is None else repr(number) for number in (row.p_value, row.p_holm, row.detectable)),
+            *(str(row.questions), row.note),
+        ]
+        for made in compared
+        for row in made.rows
+    ]
+    return comma_separated(head, rows)
 
 
 def _last_source(rows: list[Difference]) -> Difference | None:
@@ -114,7 +234,7 @@ def _last_source(rows: list[Difference]) -> Difference | None:
 def _probability(p: float | None) -> str:
     if p is None:
         return "–"
-    return f"{p:.4f}" if p >= 0.001 else f"{p:.1e}"
+    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
 
 
 def _plain(text: str) -> str:

@@ -26,9 +26,9 @@ def command(
     pattern = str(paths.checkpoints() / "step-*")
     if Tracker([pattern], ["radar_mini"], results, {"dtype": "float32"}).once():
         raise typer.Exit(1)
-    made, runs = develop([str(results)], None, "sds", None, seed=0)
+    made = develop([str(results)], None, "sds", None, seed=0)
     console = Console(highlight=False)
-    for table in growth_tables(made, runs):
+    for table in growth_tables(made.tables, made.results):
         console.print(table)
     plot.command([str(results)], output / "abilities.png")
     report.command([str(results)], output / "report.html", title="RADAR demo: a small model grows")

@@ -28,7 +28,8 @@ def command(
     from radar_tasks.report.gallery import gallery
     from radar_tasks.report.page import write_page
 
-    made, found = develop(results, runs, metric, parting, seed)
+    developed = develop(results, runs, metric, parting, seed)
+    made, found = developed.tables, developed.results
     questions = gallery([run for run in found if not run.withheld], np.random.default_rng(seed))
     names = dict.fromkeys(run.experiment.rstrip("/").split("/")[-1] for run in found)
     write_page(output, made, found, questions, title or f"RADAR report: {', '.join(names)}", live=live)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.export.values import Value
 from radar_tasks.report.text_tables import LATEX_PACKAGES, MARKDOWN_SPECIAL, latex_table, markdown
 
@@ -79,8 +79,9 @@ def _tables(values: Sequence[Value], metrics: Sequence[str]) -> list[_Table]:
     grouped = [(metric, [v for v in values if v.metric == metric]) for metric in metrics]
     tables = [_Table(metric, rows) for metric, rows in grouped if rows]
     if not tables:
-        known = ", ".join(dict.fromkeys(v.metric for v in values))
-        raise ResultsError(f"none of the metrics {', '.join(metrics)} is in these results; there are {known}.")
+        known = list(dict.fromkeys(v.metric for v in values))
+        said = f"none of the metrics {', '.join(metrics)} is in these results; there are {', '.join(known)}."
+        raise ResultsError(said + did_you_mean(metrics[0], known))
     return tables
 
 

@@ -15,21 +15,39 @@ from radar_tasks.report.theme import BACKGROUND, Mode, config
 FORMATS = (".png", ".svg", ".pdf")
 
 
-def save(figure: Figure, path: Path, mode: Mode = "light") -> None:
-    """Writes the figure, all panels in one picture.
+def save(
+    figure: Figure,
+    path: Path,
+    mode: Mode = "light",
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    title: bool = True,
+) -> None:
+    """Writes the figure, all panels in one picture; PNG has twice the pixels of a screen.
+
+    Args:
+        figure: what to draw.
+        path: the file, whose ending says the format.
+        mode: on light or dark ground.
+        width, height, title: as `Figure.chart` takes them.
 
     Raises:
         RadarError: the file name ends with none of `FORMATS`, or the file cannot be written.
     """
-    ending = path.suffix.lower()
-    if ending not in FORMATS:
+    require_ending(path)
+    chart = figure.chart(width=width, height=height, title=title)
+    write_whole(path, _render(chart.to_dict(), path.suffix.lower(), mode))
+
+
+def require_ending(path: Path) -> None:
+    """Raises `RadarError` for a file name that says no format of `FORMATS`."""
+    if path.suffix.lower() not in FORMATS:
         raise RadarError(f"{path}: the file's ending says the format, one of {', '.join(FORMATS)}.")
-    write_whole(path, render(figure, ending, mode))
 
 
-def render(figure: Figure, ending: str, mode: Mode = "light") -> bytes:
-    """The picture's bytes; PNG has twice the pixels of a screen."""
-    spec: dict[str, Any] = {**figure.chart().to_dict(), "padding": 16}
+def _render(chart: dict[str, Any], ending: str, mode: Mode) -> bytes:
+    spec: dict[str, Any] = {**chart, "padding": 16}
     theme = config(mode, BACKGROUND[mode])
     if ending == ".png":
         return vl_convert.vegalite_to_png(spec, scale=2.0, config=theme)

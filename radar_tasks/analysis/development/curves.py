@@ -19,7 +19,7 @@ from radar_metrics.options import FloatArray
 from radar_tasks.analysis.chance_level import chance_level
 from radar_tasks.analysis.settings import are_twins
 from radar_tasks.analysis.training_runs import training_runs
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results import CheckpointResult, SourceSamples, TrainingRun
 from radar_tasks.results.metrics import METRICS, available, per_question, question_weights, value
@@ -147,7 +147,8 @@ def require_mean_over_questions(metric: str) -> None:
     """Raises `ResultsError` for a metric that is unknown or has no value of one question."""
     if metric not in METRICS or METRICS[metric].per_question is None:
         known = ", ".join(name for name, made in METRICS.items() if made.per_question)
-        raise ResultsError(f"{metric!r} is no mean over questions; these are: {known}.")
+        near = did_you_mean(metric, known.split(", "))
+        raise ResultsError(f"{metric!r} is no mean over questions; these are: {known}.{near}")
 
 
 def _training_curves(

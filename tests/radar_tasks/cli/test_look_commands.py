@@ -1,6 +1,7 @@
 """`radar analyze`, `plot`, `report` and `export` as typed: what they print, write and refuse."""
 
 import json
+import re
 
 import pytest
 import typer
@@ -43,6 +44,35 @@ def test_plot_writes_the_picture(curve, tmp_path):
     assert "mini_colour" in (tmp_path / "sources.svg").read_text()
     with pytest.raises(RadarError, match=r"needs --runs FILE"):
         call(plot, curve, "--chart", "scaling", "--out", tmp_path / "x.svg")
+
+
+def test_plot_takes_a_size_no_title_another_axis_and_a_logarithm(curve, tmp_path):
+    def drawn(*arguments):
+        call(plot, curve, "--out", tmp_path / "x.svg", *arguments)
+        return (tmp_path / "x.svg").read_text()
+
+    def size(svg):
+        return [float(re.search(rf'{side}="([0-9.]+)"', svg)[1]) for side in ("width", "height")]
+
+    plain = drawn()
+    small = drawn("--width", 200, "--height", 100, "--no-title")
+    assert all(a < b - 100 for a, b in zip(size(small), size(plain), strict=True))
+    assert "Abilities of exp1 over training" in plain
+    assert "over training" not in small
+    images = drawn("--x", "images=512")
+    assert "Images" in images
+    assert ">102.4k<" in images
+    assert "Training step (log scale)" in drawn("--log")
+    (tmp_path / "runs.csv").write_text("run,tokens\nexp1,3e9\nstep-00100,5e8\n")
+    assert "Tokens (log scale)" in drawn("--x", "tokens", "--log", "--runs", tmp_path / "runs.csv")
+    for arguments, said in [
+        (("--x", "tokes", "--runs", tmp_path / "runs.csv"), "Did you mean tokens"),
+        (("--x", "images"), "images=512"),
+        (("--x", "images=none"), "must be a number above 0"),
+        (("--chart", "source"), "Did you mean sources"),
+    ]:
+        with pytest.raises(RadarError, match=said):
+            drawn(*arguments)
 
 
 def test_report_writes_one_page(curve, tmp_path):

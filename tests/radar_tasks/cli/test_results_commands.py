@@ -2,13 +2,19 @@
 
 import csv
 import io
+import json
 import sys
 
+import numpy as np
 import pytest
 from fake_runs import ABILITIES, simulate, write_curve, write_run
+from rich.console import Console
 from typer.testing import CliRunner
 
 from radar_tasks import cli
+from radar_tasks.analysis.compare import compare
+from radar_tasks.cli.compare import overview, show
+from radar_tasks.results import load_run
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +59,56 @@ def test_compare_with_a_blind_twin_and_published_rows(results):
     text = radar("compare", "published:Qwen2-VL-2B", results / "A")
     assert "no pairs, no interval" in text
     assert "0.6940" in text
+
+
+def test_comparisons_fit_80_columns_and_many_runs_begin_with_an_overview(results):
+    screen = Console(width=80, file=io.StringIO(), highlight=False)
+    names = [results / "A", results / "B", results / "A"]
+    compared = json.loads(radar("compare", *names, "--resamples", 200, "--format", "json"))
+    assert [made["second"] for made in compared] == ["B", "A"]
+    runs = [load_run(name) for name in names]
+    made = [compare(runs[0], run, np.random.default_rng(0), resamples=200) for run in runs[1:]]
+    screen.print(overview(made))
+    for one in made:
+        show(one, screen)
+    lines = screen.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= 80
+    for source in ABILITIES:  # no name is broken over two lines
+        assert sum(line.startswith(source) for line in lines) == 4
+    text = radar("compare", *names, "--resamples", 200)
+    assert text.index("2 runs minus A") < text.index("B minus A")
+    assert "runs minus" not in radar("compare", *names[:2], "--resamples", 200)
+
+
+def test_a_comparison_is_the_same_in_every_format(results):
+    arguments = ("compare", results / "A", results / "B", "--resamples", 200, "--format")
+    (made,) = json.loads(radar(*arguments, "json"))
+    rows = list(csv.DictReader(io.StringIO(radar(*arguments, "csv"))))
+    markdown = radar(*arguments, "markdown")
+    assert len(rows) == len(made["rows"]) == 2 * (len(ABILITIES) + 2)
+    for row, line in zip(made["rows"], rows, strict=True):
+        assert (line["source"], line["metric"], line["questions"]) == (
+            row["name"],
+            row["metric"],
+            str(row["questions"]),
+        )
+        assert float(line["change"]) == pytest.approx(row["second"] - row["first"])
+        assert float(line["low"]) == row["interval"]["low"]
+        assert f"| {row['name']} | {row['first']:.4f} | {row['second']:.4f} |" in markdown
+    assert markdown.startswith("**B minus A**")
+
+
+def test_a_name_that_does_not_exist_is_answered_with_the_nearest(results, monkeypatch, capsys):
+    pairs = [
+        (("compare", results / "A", results / "B", "--metric", "sds_logits"), "Did you mean sds_logit"),
+        (("analyze", results / "curve", "--metric", "margn"), "Did you mean margin"),
+        (("agreement", results / "curve", "--metric", "briar"), "Did you mean brier"),
+        (("agreement", results / "curve", "--on", "spatail"), "Did you mean spatial"),
+        (("samples", results / "A", results / "B", "--source", "mathvsta"), "Did you mean mathvista"),
+        (("plot", results / "curve", "--chart", "bottlenek", "--out", "x.svg"), "Did you mean bottleneck"),
+    ]
+    for arguments, said in pairs:
+        assert said in refused(monkeypatch, capsys, *arguments)
 
 
 def test_compare_says_what_is_wrong(results, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """Charts from typed rows: what they say, how labels stand, and that every format comes out."""
 
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from radar_tasks.analysis.development.scaling import ScalingLine, ScalingPoint
 from radar_tasks.analysis.development.stability import SubsetPoint
 from radar_tasks.analysis.leaderboard import AbilityAverage
 from radar_tasks.analysis.metric_quality import MetricQuality
+from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.errors import RadarError
 from radar_tasks.report import chart_files, charts, theme
 from radar_tasks.report.charts.asymmetry import asymmetry
@@ -23,6 +25,8 @@ from radar_tasks.report.charts.leaderboard import leaderboard
 from radar_tasks.report.charts.metric_quality import metric_comparison
 from radar_tasks.report.charts.scaling import scaling
 from radar_tasks.report.charts.stability import stability
+from radar_tasks.report.charts.training_axis import training_axis
+from radar_tasks.results import CheckpointResult
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & \"quotes\" 'x' \u202e\u2028"
 
@@ -191,3 +195,45 @@ def test_what_is_drawn_can_be_read(mode):
     assert contrast(theme.INK[mode]["chance"], ground) > 4.5
     for colour in theme.CATEGORY[mode][:2]:
         assert contrast(colour, ground) > 3.5
+
+
+def test_amounts_of_checkpoints_come_from_their_rows_or_from_their_share_of_the_run():
+    results = [checkpoint(step) for step in (0, 100, 200, 400)]
+    rows = [RunDescription(run="exp1", images=4000), RunDescription(run="step-00100", images=1500)]
+    axis = training_axis("images", False, results, rows)
+    assert [axis.place("exp1", step) for step in (0, 100, 200, 400)] == [0, 1500, 2000, 4000]
+    assert training_axis("images=8", False, results).place("exp1", 300) == 2400
+    with pytest.raises(RadarError, match="gives no images to exp1/step-00000"):
+        training_axis("images", False, results, rows[1:])
+
+
+def checkpoint(step):
+    name = f"step-{step:05d}"
+    return CheckpointResult(
+        name, "checkpoints/exp1", step, Path(name), "20261123_101112", "lmms-eval", {}, {}, {}, {}, {}
+    )
+
+
+def test_a_logarithmic_axis_leaves_step_0_out_and_keeps_the_others():
+    figure = charts.abilities_over_steps(both(), axis=charts.TrainingAxis(log=True))
+    assert {datum["step"] for datum in figure.panels[0].data} == {100, 200, 300}
+    encoding = figure.panels[0].chart.to_dict()["layer"][2]["encoding"]["x"]
+    assert encoding["scale"]["type"] == "log"
+
+
+def test_names_that_are_too_long_for_labels_stand_in_a_legend():
+    long = "qwen2vl-2b-pretrain-mix-a-lr3e4-bs512"
+    figure = charts.abilities_over_steps(both() + of_run(long))
+    assert figure.legend == ("exp1", long)
+    assert max(map(len, texts(figure))) <= 7
+    assert long in str(figure.chart().to_dict())
+    short = charts.abilities_over_steps(both() + of_run("exp2"))
+    assert short.legend == ()
+
+
+def test_a_picture_has_the_size_and_the_title_that_are_asked_for():
+    figure = charts.abilities_over_steps(both())
+    plain, small = figure.chart().to_dict(), figure.chart(width=120, height=90, title=False).to_dict()
+    assert (small["concat"][0]["width"], small["concat"][0]["height"]) == (120, 90)
+    assert plain["concat"][0]["width"] == 620
+    assert "title" not in small
