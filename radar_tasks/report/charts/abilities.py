@@ -33,7 +33,7 @@ def abilities_over_steps(
     runs = list(dict.fromkeys(point.run for point in points))
     if len(runs) == 1:
         panels = [curve_panel("", _by_ability(points), ABILITY_NAMES, CurveStyle(metric_title(metric)), axis)]
-        return Figure("abilities", f"Abilities of {runs[0]} over training", how_to_read(points), panels)
+        return Figure("abilities", f"Abilities of {runs[0]} over training", how_to_read(points, axis), panels)
     named = fit_as_labels(runs)
     style = CurveStyle(metric_title(metric), named=named)
     abilities = dict.fromkeys(point.ability for point in points)
@@ -42,7 +42,7 @@ def abilities_over_steps(
         for ability in abilities
     ]
     title = "Abilities over training"
-    return Figure("abilities", title, how_to_read(points), panels, len(panels), () if named else tuple(runs))
+    return Figure("abilities", title, how_to_read(points, axis), panels, len(panels), () if named else tuple(runs))
 
 
 def sources_over_steps(points: Sequence[CurvePoint], metric: str = "sds", axis: TrainingAxis = STEPS) -> Figure:
@@ -55,14 +55,18 @@ def sources_over_steps(points: Sequence[CurvePoint], metric: str = "sds", axis: 
     for source in dict.fromkeys(point.source for point in points):
         members = [point for point in points if point.source == source]
         panels.append(curve_panel(source, _by_ability(members) if single else _by_run(members), series, style, axis))
-    return Figure("sources", "Every source over training", how_to_read(points), panels, 3, tuple(series))
+    return Figure("sources", "Every source over training", how_to_read(points, axis), panels, 3, tuple(series))
 
 
-def how_to_read(points: Sequence[CurvePoint]) -> str:
-    """What the bands are and how many questions they rest on."""
+def how_to_read(points: Sequence[CurvePoint], axis: TrainingAxis = STEPS) -> str:
+    """What the bands are, how many questions they rest on, and what the axis cannot show."""
     questions = max((point.questions for point in points), default=0)
     count = f" up to {questions:,} questions a curve." if questions else ""
-    return f"Shaded: 95 % cluster-bootstrap intervals;{count} Dashed: a model that cannot tell the options apart."
+    hidden = any(axis.place(point.run, point.step) <= 0 for point in points) if axis.log else False
+    start = " Step 0 has no place on a logarithmic axis." if hidden else ""
+    return (
+        f"Shaded: 95 % cluster-bootstrap intervals;{count} Dashed: a model that cannot tell the options apart.{start}"
+    )
 
 
 def _point(row: CurvePoint | Mapping[str, Any]) -> CurvePoint:

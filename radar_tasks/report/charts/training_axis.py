@@ -41,7 +41,7 @@ class TrainingAxis:
     def encoding(self, data: Sequence[Datum], small: bool = False) -> alt.X:
         """The axis of these data."""
         places = sorted({datum["x"] for datum in data})
-        form = "~s" if places[-1] >= 10_000 else (",d" if all(x == int(x) for x in places) else "~g")
+        form = ".3~s" if places[-1] >= 10_000 else (",d" if all(x == int(x) for x in places) else "~g")
         few = len(places) < (5 if small else 8)
         ticks: dict[str, Any] = {"values": places} if few else {"tickCount": 4 if small else 7}
         axis = alt.Axis(format=form, labelOverlap="greedy", labelSeparation=6, **ticks)

@@ -217,6 +217,8 @@ def checkpoint(step):
 def test_a_logarithmic_axis_leaves_step_0_out_and_keeps_the_others():
     figure = charts.abilities_over_steps(both(), axis=charts.TrainingAxis(log=True))
     assert {datum["step"] for datum in figure.panels[0].data} == {100, 200, 300}
+    assert "Step 0 has no place" in figure.subtitle
+    assert "Step 0" not in charts.abilities_over_steps(both()).subtitle
     encoding = figure.panels[0].chart.to_dict()["layer"][2]["encoding"]["x"]
     assert encoding["scale"]["type"] == "log"
 
