@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
+import json
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +17,8 @@ from radar_tasks.errors import CheckpointError, RadarError, ResultsError
 from radar_tasks.follow.measurement_folder import MeasuredSource, write_measurement
 from radar_tasks.follow.schedule import Schedule
 from radar_tasks.harness.aggregation import of_question
+from radar_tasks.harness.documents import Documents
+from radar_tasks.harness.responses import to_response
 from radar_tasks.questions import Question
 from radar_tasks.results import SourceSamples, samples_of
 from radar_tasks.results.tracker_values import tracker_values
@@ -25,7 +27,6 @@ from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.checkpoints.model_args import Withheld
 from radar_tasks.scoring.engine.lockstep import PATIENCE, Lockstep, RanksApartError, StoppedError
 from radar_tasks.store import open_source
-from radar_tasks.store.document_order import document_order
 
 logger = logging.getLogger("radar")
 
@@ -44,6 +45,30 @@ class Share:
 
     scores: Mapping[int, Sequence[OptionScore]]
     reason: str = ""
+
+
+class _Asked(Sequence[Question]):
+    """Questions that are read from the store when they are needed, by source and place among its documents."""
+
+    def __init__(self, documents: Mapping[str, Documents], places: Sequence[tuple[str, int]]) -> None:
+        self._documents = documents
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, index: Any) -> Any:
+        source, k = self.places[index]
+        return self._documents[source].question(k)
+
+    @property
+    def image_ids(self) -> list[str]:
+        """One a question; the engine encodes a picture once for all questions on it."""
+        return [f"{source}/{self._documents[source][k]['image_id']}" for source, k in self.places]
+
+    def at(self, indices: Sequence[int]) -> _Asked:
+        """Some of them."""
+        return _Asked(self._documents, [self.places[index] for index in indices])
 
 
 class LiveEvaluator:
@@ -104,7 +129,7 @@ class LiveEvaluator:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.schedule = Schedule(every, first, per_doubling)
-        self._tables = {source: open_source(source) for source in sources}
+        self._documents = {source: Documents.of(open_source(source)) for source in sources}
         self._lockstep = Lockstep(model, patience)
         self._checkpoint = from_model(self._lockstep.model, processor, **(options or {}))
         self._scorer = Scorer(self._checkpoint, batch_size=batch_size, lockstep=self._lockstep, prior=prior)
@@ -112,14 +137,15 @@ class LiveEvaluator:
         self._limit, self._log = questions, log
         self._output = None if output is None else Path(output)
         self._before: dict[str, SourceSamples] | None = None
-        asked = [question for source in self._tables for question in self._part(source)]
-        refused = self._refused(asked)
-        self._questions = [question for k, question in enumerate(asked) if k not in refused]
-        self.refused: dict[str, list[str]] = {source: [] for source in self._tables}
+        parts = {source: len(asked) if questions is None else questions for source, asked in self._documents.items()}
+        asked = [(s, k) for s, documents in self._documents.items() for k in range(min(parts[s], len(documents)))]
+        refused = self._refused(_Asked(self._documents, asked))
+        self._asked = _Asked(self._documents, [place for k, place in enumerate(asked) if k not in refused])
+        self.refused: dict[str, list[str]] = {source: [] for source in self._documents}
         for k, reason in refused.items():
-            self.refused[asked[k].source].append(reason)
+            self.refused[asked[k][0]].append(reason)
         for source, reasons in self.refused.items():
-            if all(question.source != source for question in self._questions):
+            if all(of != source for of, _ in self._asked.places):
                 raise CheckpointError(
                     f"no question of {source} can be asked: {reasons[0] if reasons else 'it has none'}"
                 )
@@ -128,7 +154,7 @@ class LiveEvaluator:
 
     def __len__(self) -> int:
         """Questions a measurement."""
-        return len(self._questions)
+        return len(self._asked)
 
     def measure(self, step: int) -> dict[str, float]:
         """Scores the model as it is now; every rank must call this.
@@ -169,11 +195,11 @@ class LiveEvaluator:
         Raises:
             CheckpointError: a rank has met an error; raised by all.
         """
-        mine = range(self._lockstep.share, len(self._questions), self._lockstep.shares)
+        mine = range(self._lockstep.share, len(self), self._lockstep.shares)
         share = Share({})
         with self._lockstep:
             try:
-                scored = self._scorer.score([self._questions[index] for index in mine])
+                scored = self._scorer.score(self._asked.at(mine))
                 scores = {mine[index]: options for index, options in scored}
                 self._lockstep.finish()
                 share = Share(scores)
@@ -196,15 +222,15 @@ class LiveEvaluator:
     def _measured(self, scores: Mapping[int, Sequence[OptionScore]]) -> list[MeasuredSource]:
         """What came out for each source."""
         measured = []
-        for source, table in self._tables.items():
-            asked = [(question, scores[k]) for k, question in enumerate(self._questions) if question.source == source]
+        for source, documents in self._documents.items():
+            asked = [(documents[k], scores[n]) for n, (of, k) in enumerate(self._asked.places) if of == source]
             measured.append(
                 MeasuredSource(
-                    data=table.manifest.for_results(),
-                    prompts=["<image>".join(question.text) for question, _ in asked],
+                    data=documents.provenance["data"],
+                    prompts=["<image>".join(document["text"]) for document, _ in asked],
                     records=[
-                        of_question(vars(question), [dataclasses.asdict(score) for score in options])
-                        for question, options in asked
+                        of_question(document, [json.loads(to_response(score)) for score in options])
+                        for document, options in asked
                     ],
                     refused=self.refused[source],
                 )
@@ -232,13 +258,7 @@ class LiveEvaluator:
             return _in_words(error)
         return ""
 
-    def _part(self, source: str) -> list[Question]:
-        """The first questions of a source in the order in which a limit takes them."""
-        table = self._tables[source]
-        order = document_order(table.headers())
-        return [table[index] for index in order[: self._limit]]
-
-    def _refused(self, asked: Sequence[Question]) -> dict[int, str]:
+    def _refused(self, asked: _Asked) -> dict[int, str]:
         """Which questions the checkpoint cannot be asked, and why; each rank looks at some.
 
         That is settled once and before anything is scored, so that every step is measured on the same questions.
@@ -248,7 +268,7 @@ class LiveEvaluator:
             try:
                 self._checkpoint.encode(asked[k])
             except Exception as error:  # a processor may raise anything
-                found[k] = f"{asked[k].source}, {_in_words(error)}"
+                found[k] = f"{asked.places[k][0]}, {_in_words(error)}"
         everyone = {k: reason for other in self._lockstep.gathered(found) for k, reason in other.items()}
         return dict(sorted(everyone.items()))
 
