@@ -74,7 +74,13 @@ def import_(
         images=images,
     )
     configs, split = _part(recipe, location, config, split)
-    source = BenchmarkSource(name, location or (recipe.dataset if recipe else ""), settings, configs, split)
+    place = location or (recipe.dataset if recipe else "")
+    with question_bars() as bar:
+        row = bar.add_task(f"{name}, its answers", total=None)
+        source = BenchmarkSource(
+            name, place, settings, configs=configs, split=split, progress=lambda count: bar.advance(row, count)
+        )
+        bar.remove_task(row)
     console().print(f"{name}: {source.location}", markup=False, soft_wrap=True)
     for line in source.recognised():
         console().print(f"  {line}", markup=False, soft_wrap=True)

@@ -31,7 +31,7 @@ from radar_tasks.sources.option_lists import (
     options_in_list,
 )
 from radar_tasks.sources.pictures import picture_bytes
-from radar_tasks.sources.record_files import DelimitedFile, Record, shortened
+from radar_tasks.sources.record_files import Record, shortened
 from radar_tasks.sources.source_reader import Rejected
 
 ROTATED = 1_000_000
@@ -89,6 +89,7 @@ class BenchmarkSource:
         location: a file, a folder or a data set, see `benchmark_files.open_benchmark`.
         settings: see `BenchmarkSettings`.
         configs, split: see `benchmark_files.open_benchmark`.
+        progress: called with the number of rows just looked at in the first pass.
 
     Raises:
         DataError: it cannot be read, its columns or its answers cannot be told apart.
@@ -97,7 +98,14 @@ class BenchmarkSource:
     kind: Literal["table", "public"]
 
     def __init__(
-        self, name: str, location: str, settings: BenchmarkSettings, configs: Sequence[str] = (), split: str = ""
+        self,
+        name: str,
+        location: str,
+        settings: BenchmarkSettings,
+        *,
+        configs: Sequence[str] = (),
+        split: str = "",
+        progress: Callable[[int], None] | None = None,
     ) -> None:
         self.source = name
         self._records = open_benchmark(location, configs, split)
@@ -118,6 +126,7 @@ class BenchmarkSource:
         self._originals: dict[int, bytes] = {}
         self._marked = False
         self._count = 0
+        self._progress = progress
         self._answer_as = self._told(self._look_through)
 
     def fingerprint(self) -> str:
@@ -186,11 +195,13 @@ class BenchmarkSource:
         """The first pass over the rows. Returns how answers are to be read; None where no column holds them."""
         columns = self._columns
         wanted = columns.text_columns | set(self._settings.only) | set(_COLUMN.findall(self._settings.question))
-        short_images = isinstance(self._records, DelimitedFile) and bool(columns.image)
+        short_images = self._records.pictures_are_text and bool(columns.image)
         answers = AnswerColumn(columns.answer, columns.lettered)
         references: set[str] = set()
         for record in self._records.records(wanted | set(columns.image) if short_images else wanted):
             self._count += 1
+            if self._progress is not None:
+                self._progress(1)
             if record.problems:
                 continue
             if short_images and len(value := str(record.values.get(columns.image[0], ""))) <= _REFERENCE:
@@ -252,7 +263,7 @@ class BenchmarkSource:
             options = options_in_columns(record, columns.options)
         else:
             value = record.values.get(columns.options[0])
-            if value is None or (not isinstance(value, str) and not len(value)) or str(value).strip() in ("", "[]"):
+            if value is None or value in ([], (), "") or str(value).strip() == "[]":
                 raise _NotAQuestionError("an open question: it has no options")
             options = options_in_list(value, columns.options[0])
         # VLMEvalKit's tables hold the text `nan` where there is no hint.

@@ -61,6 +61,7 @@ class BenchmarkFolder(RecordFile):
             raise DataError(f"{folder} holds several splits ({', '.join(sorted(splits))}): say which with --split")
         self._files = [(config, file) for config in configs for file in self._some(files, [config], "configuration")]
         self._files = self._files or [("", file) for file in files]
+        self.pictures_are_text = ending in (".tsv", ".csv")
 
     @cached_property
     def columns(self) -> tuple[str, ...]:

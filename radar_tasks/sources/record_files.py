@@ -84,9 +84,14 @@ class Record:
 class RecordFile(ABC):
     """A table that can be read again and again, in memory that does not grow with it.
 
+    Attributes:
+        pictures_are_text: whether a picture can only be text: a path, base64, or VLMEvalKit's index of another row.
+
     Raises:
         DataError: the file cannot be read, or its header is not one name a column.
     """
+
+    pictures_are_text = False
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -135,6 +140,8 @@ def text_problem(text: str) -> str | None:
 
 class DelimitedFile(RecordFile):
     """CSV or TSV in UTF-8 with a header, fields quoted as RFC 4180 and pandas do it."""
+
+    pictures_are_text = True
 
     def __init__(self, path: Path, delimiter: str) -> None:
         super().__init__(path)

@@ -384,6 +384,13 @@ def test_a_table_of_vlmevalkit(folder):
     assert {q.category for q in (one, two, three)} == {"colour"}
 
 
+def test_a_folder_of_tables_shares_pictures_as_one_table_does(folder):
+    (folder / "tables").mkdir()
+    tsv(folder / "tables", [vlmevalkit_row(1)], "a.tsv")
+    tsv(folder / "tables", [vlmevalkit_row(2, image="1")], "b.tsv")
+    assert [q.images for q in questions(folder / "tables", answer_as="letter")] == [(png(1),)] * 2
+
+
 def test_a_reference_may_point_forward_and_a_gap_between_options_is_told(folder):
     first, second = read(tsv(folder, [vlmevalkit_row(1, image="2"), vlmevalkit_row(2, B=None, answer="A")]))
     assert first.images == (png(2),)

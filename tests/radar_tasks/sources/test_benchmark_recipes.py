@@ -250,8 +250,8 @@ def copy_of(name: str, folder: Path) -> Path:
 
 def source_of(name: str, folder: Path) -> BenchmarkSource:
     recipe, place = benchmark_recipes()[name], copy_of(name, folder)
-    part = ((), "") if place.is_file() else (recipe.configs, recipe.split)
-    return BenchmarkSource(name, str(place), recipe.settings(), *part)
+    part = {} if place.is_file() else {"configs": recipe.configs, "split": recipe.split}
+    return BenchmarkSource(name, str(place), recipe.settings(), **part)
 
 
 def test_every_recipe_has_a_case_and_there_are_twelve():
@@ -298,7 +298,7 @@ def test_a_recipe_of_a_data_set_that_has_changed_says_what_is_missing(tmp_path):
     pq.write_table(pa.table({"question": ["x"], "gold": ["A"]}), folder / "test.parquet")
     recipe = benchmark_recipes()["ai2d"]
     with pytest.raises(DataError, match="no column 'options', 'answer', 'image'; there are question, gold"):
-        BenchmarkSource("ai2d", str(folder), recipe.settings(), (), "test")
+        BenchmarkSource("ai2d", str(folder), recipe.settings(), split="test")
 
 
 def test_recipes_say_where_they_come_from() -> None:
