@@ -606,9 +606,13 @@ HOSTILE = [
 ]
 
 
-@settings(max_examples=cases(200), deadline=None)
+WIDE = {"index": 3, "hint": "Look.", "question": "<image 1>?", "A": "x", "B": "y", "answer": "B", "category": "c"}
+HOSTILE_WIDE = [WIDE | {"image": ["p.png"]}, WIDE | {"index": 1000003, "image": "p.png", "image_id": "g"}]
+
+
+@settings(max_examples=cases(300), deadline=None)
 @given(
-    spoiled(HOSTILE).map(lambda rows: "\n".join(map(json.dumps, rows)).encode())
+    (spoiled(HOSTILE) | spoiled(HOSTILE_WIDE)).map(lambda rows: "\n".join(map(json.dumps, rows)).encode())
     | damaged(json.dumps(HOSTILE[0]).encode())
 )
 def test_spoilt_rows_give_questions_or_reasons(folder, data):
