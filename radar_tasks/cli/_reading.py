@@ -37,8 +37,10 @@ class _Lines:
         now = time.monotonic()
         if now - self._last >= EVERY:
             self._last = now
-            left = (now - self._began) * (total - done) / done if done else 0.0
-            share = f"{100 * done // total}%, about {left:.0f} s left" if done and total else "just begun"
+            # A few files say nothing of the rest: imports and the first reading of texts are in their time.
+            if told := 50 * done >= total > 0:
+                left = (now - self._began) * (total - done) / done
+            share = f"{100 * done // total}%, about {left:.0f} s left" if told else "just begun"
             print(f"reading {what}: {share}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
