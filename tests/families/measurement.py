@@ -60,6 +60,14 @@ class Measured:
     encoded: int | None = None
 
 
+def measured_elsewhere(family: str, count: int) -> Measured:
+    """`measure` in a process of its own; what goes wrong comes back as words, for not every error can travel."""
+    try:
+        return measure(family, count)
+    except Exception as error:
+        return Measured(errors={"measuring": f"{_short(error)} {traceback.format_exc(limit=-2)}"})
+
+
 def measure(family: str, count: int = 9, seed: int = 0) -> Measured:
     """Measures a family.
 
@@ -116,7 +124,7 @@ def _measure(family: str, checkpoint: Any, count: int, seed: int) -> Measured:
             changes.append(_change(model, processor, chosen[:3], wanted))
             if changes[-1] < UNSEEN:
                 raise ValueError("a picture is not seen")
-        except Exception:  # the family's own processor or model does not take such a prompt: the engine should say so
+        except Exception:  # its own processor or model does not take such a prompt: the engine should say so
             refused_groups[group] = _answer(checkpoint, chosen[0])
             continue
         expected |= wanted
@@ -139,9 +147,9 @@ def _measure(family: str, checkpoint: Any, count: int, seed: int) -> Measured:
         groups=tuple(g for g in GROUPS if g not in refused_groups),
         refused_groups=refused_groups,
         prompts=_prompts(checkpoint, questions, expected),
-        pictures=min(change for change in changes if change >= UNSEEN),
+        pictures=min((change for change in changes if UNSEEN <= change < math.inf), default=None),
         callback=_callback(family, model, processor, questions[::4], expected),
-        encoded=_encoded(checkpoint, with_pictures[0]),
+        encoded=_encoded(checkpoint, with_pictures[0]) if with_pictures else None,
         **found,
     )
 

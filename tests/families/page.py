@@ -42,6 +42,8 @@ def faults(measured: Measured) -> list[str]:
         difference = measured.differences.get(way)
         if difference is not None and not difference <= limit:
             found.append(f"{way}: differs by {difference:.1e}")
+    if measured.pictures is None:
+        found.append("no picture is seen")
     if measured.callback is None or not measured.callback <= SHARED_LIMIT:
         found.append(f"in memory: {measured.callback}")
     found += [f"{group}: {text}" for group, text in measured.refused_groups.items() if text.startswith("TRACEBACK")]

@@ -116,8 +116,9 @@ def _length_with_option(tokenizer: Any, ids: Sequence[int], option: str) -> int:
 
 
 def _option_tokens(tokenizer: Any, ids: Sequence[int], option: str) -> int:
-    """The fewest tokens at the end that hold all of the option's text."""
-    return next(k for k in range(1, len(ids)) if tokenizer.decode(list(ids[-k:])).endswith(option))
+    """How many tokens at the end hold any of the option's text: what is before them ends where the option begins."""
+    start = len(tokenizer.decode(list(ids))) - len(option)
+    return next(k for k in range(1, len(ids) + 1) if len(tokenizer.decode(list(ids[:-k]))) <= start)
 
 
 def _runs_along(value: Any, length: int) -> bool:

@@ -166,7 +166,7 @@ def _idefics3() -> tuple[Any, Any]:
 
 
 def _paligemma() -> tuple[Any, Any]:
-    tok = tokenizer(("<bos>", "<image>"), style="words", image_token="<image>")
+    tok = tokenizer(("<bos>", "<image>"), style="gemma", image_token="<image>")
     tok.bos_token = "<bos>"
     processor = hf.PaliGemmaProcessor(
         hf.SiglipImageProcessor(size={"height": 28, "width": 28}, image_seq_length=4), tok
@@ -183,10 +183,16 @@ def _paligemma() -> tuple[Any, Any]:
 def _gemma3() -> tuple[Any, Any]:
     specials = ("<start_of_image>", "<end_of_image>", "<image_soft_token>")
     tok = tokenizer(
-        specials, style="words", bos=True,
+        specials, style="gemma", bos=True,
         boi_token=specials[0], eoi_token=specials[1], image_token=specials[2],
     )  # fmt: skip
-    text = hf.Gemma3TextConfig(**TEXT_SIZE, head_dim=8, vocab_size=_vocab(tok), sliding_window=16)
+    text = hf.Gemma3TextConfig(
+        **TEXT_SIZE,
+        head_dim=8,
+        vocab_size=_vocab(tok),
+        sliding_window=16,
+        layer_types=["sliding_attention", "full_attention"],
+    )
     config = hf.Gemma3Config(
         text_config=text, vision_config=hf.SiglipVisionConfig(**SIGLIP, vision_use_head=False), mm_tokens_per_image=4,
         image_token_index=_id(tok, specials[2]), boi_token_index=_id(tok, specials[0]),

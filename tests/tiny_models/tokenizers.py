@@ -23,7 +23,7 @@ def tokenizer(
     Args:
         specials: control tokens beside `pad`, `<s>` and `</s>`.
         style: `bytes` (byte-level BPE, as Qwen's and Llama 3's), `words` (Metaspace BPE with a token a byte, as
-            Llama 2's and Gemma's), `legacy` (Fuyu's: a space goes in front of the whole text, and `specials` are
+            Llama 2's), `gemma` (the same with no space in front), `legacy` (Fuyu's: a space goes in front of the whole text, and `specials` are
             ordinary pieces), `pieces` (WordPiece between [CLS] and [SEP], as BERT's) or `unigram` (T5's, with `</s>`
             behind a text).
         bos: whether `<s>` is put in front of a text.
@@ -42,6 +42,12 @@ def tokenizer(
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         backend.decoder = decoders.ByteLevel()
         options["initial_alphabet"] = pre_tokenizers.ByteLevel.alphabet()
+    elif style == "gemma":
+        backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+        backend.normalizer = normalizers.Replace(" ", "▁")
+        backend.pre_tokenizer = pre_tokenizers.Split(" ", "merged_with_previous")
+        backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+        control = ["<unk>", *[f"<0x{b:02X}>" for b in range(256)], *control]
     elif style == "words":
         backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
         backend.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="first", split=False)
