@@ -23,9 +23,9 @@ def tokenizer(
     Args:
         specials: control tokens beside `pad`, `<s>` and `</s>`.
         style: `bytes` (byte-level BPE, as Qwen's and Llama 3's), `words` (Metaspace BPE with a token a byte, as
-            Llama 2's), `gemma` (the same with no space in front), `legacy` (Fuyu's: a space goes in front of the whole text, and `specials` are
-            ordinary pieces), `pieces` (WordPiece between [CLS] and [SEP], as BERT's) or `unigram` (T5's, with `</s>`
-            behind a text).
+            Llama 2's), `gemma` (the same with no space in front), `legacy` (Fuyu's: a space goes in front of the whole
+            text, and `specials` are ordinary pieces), `pieces` (WordPiece between [CLS] and [SEP], as BERT's) or
+            `unigram` (T5's, with `</s>` behind a text).
         bos: whether `<s>` is put in front of a text.
         pad: name of the padding token, id 0 for `bytes`.
         named: further attributes, e.g. `image_token="<image>"`; each is a control token, too.
