@@ -10,7 +10,7 @@ SOURCES := radar_metrics radar_tasks tests benchmarks examples packaging studies
 # Without compiled modules every start of Python costs ten seconds more; some machines forbid writing them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test lowest fuzz soak check lock metrics browser clean
+.PHONY: demo test families lowest fuzz soak check lock metrics browser clean
 
 demo: $(READY)
 	$(BIN)/radar demo
@@ -40,6 +40,10 @@ $(LOWEST)/.ready: pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(LOWEST)
 	$(UV) pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct --group dev --editable .
 	touch $@
+
+# Every model family of transformers, scored every way against its own processor; goes on where it was stopped.
+families: $(READY)
+	PYTHONPATH=tests OMP_NUM_THREADS=1 $(BIN)/python -m families
 
 check: $(READY)
 	$(BIN)/ruff check $(SOURCES)

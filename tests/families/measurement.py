@@ -124,7 +124,8 @@ def _measure(family: str, checkpoint: Any, count: int, seed: int) -> Measured:
             changes.append(_change(model, processor, chosen[:3], wanted))
             if changes[-1] < UNSEEN:
                 raise ValueError("a picture is not seen")
-        except Exception:  # its own processor or model does not take such a prompt: the engine should say so
+            checkpoint.encode(chosen[0])
+        except Exception:  # its own processor, its model or the engine takes no such prompt: the engine should say so
             refused_groups[group] = _answer(checkpoint, chosen[0])
             continue
         expected |= wanted

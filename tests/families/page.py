@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from families.measurement import WAYS, Measured
 from families.questions import GROUPS
@@ -50,8 +50,8 @@ def faults(measured: Measured) -> list[str]:
     return found
 
 
-def page(measured: Mapping[str, Measured], count: int, versions: Mapping[str, str]) -> str:
-    """The whole page."""
+def page(measured: Mapping[str, Measured], count: int, versions: Mapping[str, str], missing: Sequence[str] = ()) -> str:
+    """The whole page; `missing` are types that are not measured yet."""
     scored = {family: found for family, found in sorted(measured.items()) if not found.refused}
     refused = {family: found for family, found in sorted(measured.items()) if found.refused}
     lines = [
@@ -83,6 +83,8 @@ def page(measured: Mapping[str, Measured], count: int, versions: Mapping[str, st
         "| --- | --- |",
         *(f"| {family} | {_cell(found.refused)} |" for family, found in refused.items()),
     ]
+    if missing:
+        lines += ["", "## Not measured yet", "", f"{', '.join(missing)}: `make families` goes on with them."]
     return "\n".join(lines) + "\n"
 
 

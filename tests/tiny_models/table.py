@@ -469,7 +469,7 @@ TABLE: dict[str, Tiny] = {
             "text_config": {"vocab_size_per_layer_input": 700},
             "vision_config": {"model_type": "gemma4_vision", **GEMMA4_VISION},
         },
-        (),
+        ("<|video|>",),
         GEMMA_NAMED,
         {"max_soft_tokens": 70},
         {"image_seq_length": 70},
@@ -480,7 +480,7 @@ TABLE: dict[str, Tiny] = {
     ),
     "gemma4_unified": Tiny(
         {"vision_config": {"model_type": "gemma4_unified_vision", "mm_embed_dim": 32, "output_proj_dims": 32}},
-        (),
+        ("<|video|>",),
         GEMMA_NAMED,
         {"max_soft_tokens": 70},
         {"image_seq_length": 70},
@@ -513,15 +513,16 @@ TABLE: dict[str, Tiny] = {
         ("<image>", "<fake_token_around_image>"),
         images={"image_size": 28},
         image="",
-        style="words",
+        style="llama",
         bos=True,
     ),
     "idefics2": Tiny(
         {"vision_config": {"image_size": 56, "patch_size": 14}},
+        control=("<end_of_utterance>",),
         named={"image_token": "<image>", "image_boundary_token": "<fake_token_around_image>"},
         images={"size": {"shortest_edge": 28, "longest_edge": 56}},
         processor={"image_seq_len": 4},
-        style="words",
+        style="llama",
         bos=True,
     ),
     "smolvlm": Tiny(
@@ -575,7 +576,7 @@ TABLE: dict[str, Tiny] = {
     "pix2struct": Tiny(
         {"vision_config": {"seq_len": 64, "patch_embed_hidden_size": 768}},
         images={"max_patches": 64},
-        style="unigram",
+        style="t5",
         image="",
     ),
     # VQ
@@ -740,7 +741,7 @@ TABLE: dict[str, Tiny] = {
         processor={"num_patch_index_tokens": 64},
         image="",
         control=KOSMOS_TOKENS,
-        style="words",
+        style="llama",
         bos=True,
     ),
     "kosmos-2.5": Tiny(
@@ -751,14 +752,14 @@ TABLE: dict[str, Tiny] = {
         {"num_image_tokens": 4},
         processor_class="Kosmos2_5Processor",
         image="",
-        style="words",
+        style="llama",
         bos=True,
     ),
     "fuyu": Tiny(
         {"image_size": 30, "patch_size": 10, "image_token_id": "|SPEAKER|"},
         ("|SPEAKER|", "|NEWLINE|"),
         images={"size": {"height": 30, "width": 30}, "patch_size": {"height": 10, "width": 10}},
-        style="legacy",
+        style="fuyu",
         image="",
     ),
     "lfm2_vl": Tiny(

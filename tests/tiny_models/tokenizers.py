@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import transformers as hf
@@ -22,26 +23,32 @@ def tokenizer(
 
     Args:
         specials: control tokens beside `pad`, `<s>` and `</s>`.
-        style: `bytes` (byte-level BPE, as Qwen's and Llama 3's), `words` (Metaspace BPE with a token a byte, as
-            Llama 2's), `gemma` (the same with no space in front), `legacy` (Fuyu's: a space goes in front of the whole
-            text, and `specials` are ordinary pieces), `pieces` (WordPiece between [CLS] and [SEP], as BERT's) or
-            `unigram` (T5's, with `</s>` behind a text).
+        style: `bytes` (byte-level BPE, as Qwen's and Llama 3's), `words` (Metaspace BPE with a token a byte: a space
+            goes in front of the first word), `llama` (Llama 2's: a space goes in front of what follows a control token,
+            too), `gemma` (none anywhere), `fuyu` (a unigram model, `specials` are ordinary pieces), `t5` (a unigram
+            model, `</s>` behind a text) or `pieces` (WordPiece between [CLS] and [SEP], as BERT's).
         bos: whether `<s>` is put in front of a text.
         pad: name of the padding token, id 0 for `bytes`.
         named: further attributes, e.g. `image_token="<image>"`; each is a control token, too.
     """
     if style == "pieces":
         return _pieces(specials, named)
-    if style == "legacy":
-        return _legacy(specials)
+    if style == "fuyu":
+        return _unigram(specials, bos="<s>")
+    if style == "t5":
+        return _unigram((pad, *specials))
     control = [AddedToken(t, special=True, normalized=False) for t in (pad, "<s>", "</s>", *specials)]
-    trainer: Any = trainers.BpeTrainer
     options: dict[str, Any] = {"vocab_size": 700}
     if style == "bytes":
         backend = Tokenizer(models.BPE())
         backend.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         backend.decoder = decoders.ByteLevel()
         options["initial_alphabet"] = pre_tokenizers.ByteLevel.alphabet()
+    elif style == "llama":
+        backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
+        backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
+        backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
+        control = ["<unk>", *[f"<0x{b:02X}>" for b in range(256)], *control]
     elif style == "gemma":
         backend = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True))
         backend.normalizer = normalizers.Replace(" ", "▁")
@@ -54,39 +61,29 @@ def tokenizer(
         backend.decoder = decoders.Metaspace()
         control = ["<unk>", *[f"<0x{b:02X}>" for b in range(256)], *control]
     else:
-        backend = Tokenizer(models.Unigram())
-        backend.pre_tokenizer = pre_tokenizers.Metaspace()
-        backend.decoder = decoders.Metaspace()
-        trainer, options = trainers.UnigramTrainer, {"vocab_size": 400, "unk_token": "<unk>"}
-        control = [*control[:1], control[2], AddedToken("<unk>", special=True, normalized=False), *control[3:]]
-    backend.train_from_iterator(WORDS, trainer(special_tokens=control, show_progress=False, **options))
+        raise ValueError(style)
+    backend.train_from_iterator(WORDS, trainers.BpeTrainer(special_tokens=control, show_progress=False, **options))
     backend = _with_ordinary_bytes(backend)
     if bos:
         backend.post_processor = processors.TemplateProcessing(
             single="<s> $A", pair="<s> $A $B", special_tokens=[("<s>", backend.token_to_id("<s>"))]
         )
-    elif style == "unigram":
-        backend.post_processor = processors.TemplateProcessing(
-            single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", backend.token_to_id("</s>"))]
-        )
-    first = {} if style == "unigram" else {"bos_token": "<s>"}
     return hf.PreTrainedTokenizerFast(
-        tokenizer_object=backend, **first, eos_token="</s>", pad_token=pad, extra_special_tokens=named,
+        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", pad_token=pad, extra_special_tokens=named,
         **({"unk_token": "<unk>"} if style != "bytes" else {}),
     )  # fmt: skip
 
 
 def _pieces(specials: tuple[str, ...], named: dict[str, str]) -> hf.PreTrainedTokenizerBase:
     control = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *specials]
-    backend = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    letters = sorted({letter for sentence in WORDS for letter in sentence.lower() if letter.isalnum()})
+    words = sorted({word for sentence in WORDS for word in re.findall("[a-z]+", sentence.lower())})
+    names = dict.fromkeys([*control, *letters, *(f"##{letter}" for letter in letters), *",.?", *words])
+    backend = Tokenizer(models.WordPiece({name: place for place, name in enumerate(names)}, unk_token="[UNK]"))
     backend.normalizer = normalizers.BertNormalizer()
     backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     backend.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        special_tokens=[AddedToken(t, special=True, normalized=False) for t in control],
-        vocab_size=700, show_progress=False,
-    )  # fmt: skip
-    backend.train_from_iterator(WORDS, trainer)
+    backend.add_special_tokens(control)
     ids = [(t, backend.token_to_id(t)) for t in ("[CLS]", "[SEP]")]
     backend.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ids
@@ -97,7 +94,7 @@ def _pieces(specials: tuple[str, ...], named: dict[str, str]) -> hf.PreTrainedTo
     )  # fmt: skip
 
 
-def _legacy(specials: tuple[str, ...]) -> hf.PreTrainedTokenizerBase:
+def _unigram(specials: tuple[str, ...], bos: str | None = None) -> hf.PreTrainedTokenizerBase:
     letters = sorted({letter for sentence in WORDS for letter in sentence} - {" "})
     words = sorted({f"▁{word}" for sentence in WORDS for word in sentence.split()})
     pieces = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), *((f"<0x{b:02X}>", -20.0) for b in range(256))]
@@ -106,9 +103,16 @@ def _legacy(specials: tuple[str, ...]) -> hf.PreTrainedTokenizerBase:
     backend = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
     backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])
-    backend.add_special_tokens(["<unk>", "<s>", "</s>"])
+    backend.add_special_tokens(["<unk>", "<s>", "</s>", *([] if bos else specials)])
+    if bos:
+        return hf.PreTrainedTokenizerFast(
+            tokenizer_object=backend, bos_token=bos, eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+        )
+    backend.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A $B </s>", special_tokens=[("</s>", backend.token_to_id("</s>"))]
+    )
     return hf.PreTrainedTokenizerFast(
-        tokenizer_object=backend, bos_token="<s>", eos_token="</s>", unk_token="<unk>", pad_token="</s>"
+        tokenizer_object=backend, eos_token="</s>", unk_token="<unk>", pad_token=specials[0]
     )
 
 
