@@ -136,10 +136,11 @@ def make_questions(shape: Shape, visual_tokens: int, count: int, options: int) -
                 continuations,
                 lengths,
                 lengths,
-                {"mm_token_type_ids": (prefix == IMAGE).long()},
-                {"pixel_values": pixels, "image_grid_thw": grid},
-                str(index),
-                visual_tokens,
+                token_inputs={"mm_token_type_ids": (prefix == IMAGE).long()},
+                vision={"pixel_values": pixels, "image_grid_thw": grid},
+                vision_axes={"pixel_values": 0, "image_grid_thw": 0},
+                vision_key=str(index),
+                visual_tokens=visual_tokens,
             )
         )
     return made
