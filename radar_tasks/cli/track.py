@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from radar_tasks.results import CheckpointResult
 
 
+RENEWED = 30
+"""Seconds after which an open page reads itself again while `--watch` runs."""
+
+
 class Log(str, Enum):
     """Trackers that can be told."""
 
@@ -68,7 +72,7 @@ def command(
             tell: Callable[[CheckpointResult], None] | None = None
             with failing_together():
                 if ranks().is_main_process:
-                    tell = _telling(log, project, output, report, open_trackers)
+                    tell = _telling(log, project, output, report, open_trackers, live=RENEWED if watch else 0)
             tracker = Tracker(
                 patterns=checkpoints,
                 tasks=[task.strip() for task in tasks.split(",") if task.strip()],
@@ -94,7 +98,7 @@ def command(
 
 
 def _telling(
-    log: Log | None, project: str, output: Path, report: Path | None, open_trackers: ExitStack
+    log: Log | None, project: str, output: Path, report: Path | None, open_trackers: ExitStack, *, live: int
 ) -> Callable[[CheckpointResult], None]:
     """What happens on the first rank with each result; what fails there is said, for scoring goes on without it.
 
@@ -112,7 +116,7 @@ def _telling(
             if runs is not None:
                 runs.log(result)
             if report is not None:
-                report_command.command([str(output)], output=report)
+                report_command.command([str(output)], output=report, live=live)
         except RadarError as error:
             print(f"radar: {error}", file=sys.stderr, flush=True)
 

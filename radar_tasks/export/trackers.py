@@ -107,14 +107,19 @@ class TrackerRuns:
         """Logs one checkpoint; False where the same numbers of it were logged before.
 
         Raises:
-            RadarError: the tracker refuses to begin a run.
+            RadarError: the tracker refuses to begin a run, or does not take the numbers; nothing is noted then.
         """
         numbers = tracker_values(result.sources, metrics=tuple(METRICS))
         digest = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
         logged = _Logged(self._tracker, self._project, training_of(result), self._folder)
         if logged.digests.get(result.name) == digest:
             return False
-        self._open(result).log(numbers, result.step)
+        run = self._open(result)
+        try:
+            run.log(numbers, result.step)
+        except Exception as error:  # the network is gone, the disk is full: the next result begins anew
+            self._run = None
+            raise RadarError(f"{self._tracker} did not take {result.label}: {_said(error)}") from None
         logged.note(result.name, digest)
         return True
 
@@ -135,9 +140,10 @@ class TrackerRuns:
                     kind = _WandB if self._tracker == "wandb" else _Trackio
                     self._run = kind(self._module, self._project, training, config)
             except Exception as error:  # each tracker has errors of its own: no login, no network, a full disk
-                said = next(iter(str(error).splitlines()), type(error).__name__)
                 remedy = " Log in with `wandb login`, or set WANDB_MODE=offline." if self._tracker == "wandb" else ""
-                raise RadarError(f"{self._tracker} did not begin a run for {training}: {said}.{remedy}") from None
+                raise RadarError(
+                    f"{self._tracker} did not begin a run for {training}: {_said(error)}.{remedy}"
+                ) from None
             self._training = training
         return self._run
 
@@ -240,6 +246,11 @@ def _module(tracker: Tracker) -> Any:
         raise RadarError(f"{tracker} is not installed: pip install {tracker}") from None
     except ImportError as error:  # it is there, and something that it needs is not or does not fit
         raise RadarError(f"{tracker} cannot be imported: {error}") from None
+
+
+def _said(error: Exception) -> str:
+    """The first line of what a tracker says, for some say forty."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _run_id(project: str, training: str) -> str:

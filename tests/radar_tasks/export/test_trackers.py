@@ -188,3 +188,20 @@ def test_a_tracker_that_is_missing_or_does_not_begin_says_what_to_do(results, mo
     fake.init = lambda **_: setattr(fake, "open", True)
     trackers.log_runs([run], "wandb", "project")
     assert len(fake.logs) == 1  # the failure had noted nothing
+
+
+def test_numbers_that_a_tracker_does_not_take_are_said_and_logged_the_next_time(results, tracker):
+    first, second = find_runs([results])
+    take = tracker.log
+
+    def refuse(*_, **__):
+        raise OSError("connection reset\nby peer")
+
+    with trackers.TrackerRuns(tracker.__name__, "project", Path("unused")) as runs:
+        tracker.log = refuse
+        with pytest.raises(RadarError, match=r"did not take step-00100: connection reset$"):
+            runs.log(first)
+        tracker.log, tracker.open = take, False
+        assert runs.log(second)
+        assert runs.log(first)
+    assert len(tracker.logs) == 2
