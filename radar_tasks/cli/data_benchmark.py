@@ -31,7 +31,9 @@ def import_(
     columns: Annotated[
         str, typer.Option("--map", help="ROLE=COLUMN,…: question, options, answer, image, hint, id, category, group.")
     ] = "",
-    ability: Annotated[Literal["perception", "reasoning"] | None, typer.Option(help="By default perception.")] = None,
+    ability: Annotated[
+        Literal["perception", "reasoning"] | None, typer.Option(help="By default the recipe's, else perception.")
+    ] = None,
     category: Annotated[str, typer.Option(help="Column with the category; results tell categories apart.")] = "",
     group_by: Annotated[
         str, typer.Option(help="Column that questions on one picture share; by default the same pictures.")

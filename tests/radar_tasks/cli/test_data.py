@@ -124,6 +124,17 @@ def test_rebuild_from_a_local_copy(tmp_path):
         radar_data("rebuild", "--from", tmp_path)
 
 
+def test_stand_ins_are_made_where_they_are_named_and_marked(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "1.jpg")
+    row = {"image": "1.jpg", "caption": "The cat is left of the dog.", "label": 1, "relation": "left of"}
+    (tmp_path / "vsr.jsonl").write_text("\n".join(map(json.dumps, [row, row | {"label": 0}])))
+    told = radar_data("rebuild", "spatial", "--from", tmp_path / "vsr.jsonl")
+    assert told == "spatial: 1 questions, 1 left out: a statement that is false of its picture, a stand-in\n"
+    assert open_source("spatial").manifest.for_results()["stand_in"] is True
+    with pytest.raises(DataError, match="wiki_plant is made from Wikipedia"):
+        radar_data("rebuild", "wiki_plant", "--from", tmp_path)
+
+
 def test_a_source_of_ones_own(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "p.png")
     table = tmp_path / "t.csv"
