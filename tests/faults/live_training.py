@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import distributed
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
-from torch.distributed.fsdp.wrap import ModuleWrapPolicy
+from torch.distributed.fsdp.wrap import CustomPolicy, ModuleWrapPolicy
 from torch.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -68,6 +68,18 @@ def wrapped(way, family, folder):  # noqa: PLR0911, PLR0912
             block.set_modules_to_forward_prefetch([following])
         if not model.config.tie_word_embeddings:
             fully_shard(model.model)
+        return fully_shard(model), processor
+    if way in ("fsdp1_leaves", "fsdp2_leaves"):  # nothing is left for the root
+        inside = {module for block in blocks for module in block.modules()}
+        leaves = [m for m in model.modules() if m not in inside and list(m.parameters(recurse=False))]
+        if way == "fsdp1_leaves":
+            cpu = torch.device("cpu")
+            policy = CustomPolicy(lambda module: module in blocks or module in leaves)
+            return FullyShardedDataParallel(
+                model, auto_wrap_policy=policy, use_orig_params=True, device_id=cpu
+            ), processor
+        for module in [*blocks, *leaves]:
+            fully_shard(module)
         return fully_shard(model), processor
     if way == "fsdp2_compiled":
         for block in blocks:

@@ -14,6 +14,7 @@ QUIET = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM"
 
 TWO = [
     "fsdp1/qwen2_vl/5", "fsdp1/gemma3/5", "fsdp2/llava_onevision/5", "fsdp2/gemma3/1", "fsdp2_prefetch/qwen2_vl/5",
+    "fsdp2_leaves/qwen2_vl/5", "fsdp1_leaves/llava_onevision/5",
     "fsdp2_compiled/qwen2_vl/5", "fsdp2_peft/qwen2_vl/5", "ddp/llava_onevision/5", "tp/qwen2_vl/5",
     "tp/llava_onevision/5", "tp/gemma3/5",
 ]  # fmt: skip
@@ -70,7 +71,7 @@ def test_training_ends_at_the_same_bits_with_and_without_measurements(tmp_path):
 
 @pytest.mark.timeout(500)
 def test_a_fault_in_one_rank_is_everybodys_knowledge(tmp_path):
-    tried = ["fsdp1/llava_onevision", "fsdp2/qwen2_vl", "tp/qwen2_vl", "ddp/gemma3"]
+    tried = ["fsdp1/llava_onevision", "fsdp2/qwen2_vl", "fsdp2_leaves/qwen2_vl", "tp/qwen2_vl", "ddp/gemma3"]
     first, last = told(2, tmp_path, "faults", *tried)
     for case in tried:
         assert last[case]["out_of_memory"]["seen"] > 0

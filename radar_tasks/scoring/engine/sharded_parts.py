@@ -106,11 +106,6 @@ class FullyShardPart(Part):
         return id(self._state)
 
     @property
-    def empty(self) -> bool:
-        """Whether all weights below the module are other parts'."""
-        return not self._groups
-
-    @property
     def dtype(self) -> torch.dtype | None:
         return self._state._mp_policy.param_dtype  # type: ignore[no-any-return]
 
@@ -189,7 +184,7 @@ class FlatPart(Part):
 
     @property
     def whole(self) -> bool:
-        return not self._handle.needs_unshard()
+        return self._handle is None or not self._handle.needs_unshard()
 
     def gather(self) -> None:
         module = self._module
@@ -197,7 +192,7 @@ class FlatPart(Part):
         module._device_handle.current_stream().wait_stream(module._unshard_stream)
 
     def release(self) -> None:
-        if self.whole:
+        if self._handle is not None and self._handle.uses_sharded_strategy and self.whole:
             _reshard(self._module, self._handle, True)
 
     def quiet(self) -> Callable[[], None]:
@@ -205,19 +200,22 @@ class FlatPart(Part):
         self.release()
         module, order = self._module, self._module._exec_order_data
         ahead, module.forward_prefetch = module.forward_prefetch, False
-        handles, index = list(order.handles_post_forward_order), self._handle._post_forward_index
+        handles = list(order.handles_post_forward_order)
+        index = None if self._handle is None else self._handle._post_forward_index
 
         def undo() -> None:
             self.abandon()
             module.forward_prefetch = ahead
             order.handles_post_forward_order[:] = handles
-            self._handle._post_forward_index = index
+            if self._handle is not None:
+                self._handle._post_forward_index = index
 
         return undo
 
     def abandon(self) -> None:
         self._module.training_state = TrainingState.IDLE
-        self._handle._training_state = HandleTrainingState.IDLE
+        if self._handle is not None:
+            self._handle._training_state = HandleTrainingState.IDLE
         self.release()
 
 
@@ -264,17 +262,21 @@ class TensorParallelPart(Part):
 
 
 def parts_of(model: nn.Module) -> list[Part]:
-    """The parts of a model in the order of its modules, the same on every rank."""
+    """The parts of a model in the order of its modules, the same on every rank.
+
+    A wrapped module whose weights are all other parts' is one, too: it never has to be gathered, but the root must be
+    known to be the root, and what an exception leaves in it must be put right.
+    """
     parts: list[Part] = []
     states: set[int] = set()
     for name, module in model.named_modules():
         if isinstance(module, FSDPModule):
             found = FullyShardPart(name, module)
-            if found.state_id not in states and not found.empty:
+            if found.state_id not in states:
                 parts.append(found)
             states.add(found.state_id)
         elif isinstance(module, FullyShardedDataParallel):
-            parts += [FlatPart(name, module)] if module._handle and module._handle.uses_sharded_strategy else []
+            parts.append(FlatPart(name, module))
     parts += _zero3_parts(model)
     data_dimensions = _data_dimensions(parts)
     for name, module in model.named_modules():
