@@ -72,7 +72,9 @@ def gallery(runs: Sequence[CheckpointResult], rng: np.random.Generator, budget: 
     formats = [str(run.scoring["prompt_format"]) for run in runs if run.scoring.get("prompt_format")]
     made.prompt_formats.extend(dict.fromkeys(formats))
     names = list(dict.fromkeys(name for run in runs for name in run.sources))
-    shelves = [_Shelf(name, runs, made) for name in names]
+    lacking: dict[str, list[str]] = {}
+    shelves = [_Shelf(name, runs, made, lacking) for name in names]
+    made.notes.extend(f"{', '.join(sources)}: no pictures, {why}" for why, sources in lacking.items())
     made.total = sum(len(shelf.q_ids) for shelf in shelves)
     pictures = _Pictures(made.images)
     spent = 0
@@ -92,7 +94,9 @@ def gallery(runs: Sequence[CheckpointResult], rng: np.random.Generator, budget: 
 class _Shelf:
     """One source: its samples in every run, and its questions in the store where they are the same version."""
 
-    def __init__(self, name: str, runs: Sequence[CheckpointResult], made: Gallery) -> None:
+    def __init__(
+        self, name: str, runs: Sequence[CheckpointResult], made: Gallery, lacking: dict[str, list[str]]
+    ) -> None:
         self.samples = [run.sources.get(name) for run in runs]
         first = next(samples for samples in self.samples if samples is not None)
         self._index = len(made.sources)
@@ -102,7 +106,7 @@ class _Shelf:
         self._places = [{} if samples is None else indices[id(samples.q_id)] for samples in self.samples]
         self._thousandths = [None if samples is None else _thousandths(samples) for samples in self.samples]
         self.q_ids = list(dict.fromkeys(q_id for places in self._places for q_id in places))
-        self._table = _table(name, runs, made.notes)
+        self._table = _table(name, runs, lacking)
 
     def question(self, q_id: str) -> tuple[list[Any], list[str], tuple[bytes, ...]]:
         """The row without text and pictures, the text, the pictures."""
@@ -159,16 +163,17 @@ def _in_turns(shelves: Sequence[_Shelf], rng: np.random.Generator) -> Iterator[t
         yield from ((shelf, order[turn]) for shelf, order in orders if turn < len(order))
 
 
-def _table(name: str, runs: Sequence[CheckpointResult], notes: list[str]) -> QuestionTable | None:
-    """The source in the store, if it is the version that was scored."""
+def _table(name: str, runs: Sequence[CheckpointResult], lacking: dict[str, list[str]]) -> QuestionTable | None:
+    """The source in the store, if it is the version that was scored; else its name goes into `lacking`, with why."""
     checksums = {str(run.data[name].get("checksum")) for run in runs if name in run.data}
     try:
         table = open_source(name)
     except DataError:
-        notes.append(f"{name}: no pictures, the data is not here. `radar data` brings it; then make the page again.")
+        why = "the data is not here. `radar data` brings it; then make the page again."
+        lacking.setdefault(why, []).append(name)
         return None
     if {table.checksum} != checksums:
-        notes.append(f"{name}: no pictures, the data here is another version than the one that was scored.")
+        lacking.setdefault("the data here is another version than the one that was scored.", []).append(name)
         return None
     return table
 

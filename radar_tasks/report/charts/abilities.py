@@ -33,7 +33,7 @@ def abilities_over_steps(
     runs = list(dict.fromkeys(point.run for point in points))
     if len(runs) == 1:
         panels = [curve_panel("", _by_ability(points), ABILITY_NAMES, CurveStyle(metric_title(metric)), axis)]
-        return Figure("abilities", f"Abilities of {runs[0]} over training", how_to_read(points, axis), panels)
+        return Figure("abilities", f"Abilities of {runs[0]} {_when(points)}", how_to_read(points, axis), panels)
     named = fit_as_labels(runs)
     style = CurveStyle(metric_title(metric), named=named)
     abilities = dict.fromkeys(point.ability for point in points)
@@ -41,7 +41,7 @@ def abilities_over_steps(
         curve_panel(ability.capitalize(), _by_run([p for p in points if p.ability == ability]), runs, style, axis)
         for ability in abilities
     ]
-    title = "Abilities over training"
+    title = f"Abilities {_when(points)}"
     return Figure("abilities", title, how_to_read(points, axis), panels, len(panels), () if named else tuple(runs))
 
 
@@ -55,7 +55,7 @@ def sources_over_steps(points: Sequence[CurvePoint], metric: str = "sds", axis: 
     for source in dict.fromkeys(point.source for point in points):
         members = [point for point in points if point.source == source]
         panels.append(curve_panel(source, _by_ability(members) if single else _by_run(members), series, style, axis))
-    return Figure("sources", "Every source over training", how_to_read(points, axis), panels, 3, tuple(series))
+    return Figure("sources", f"Every source {_when(points)}", how_to_read(points, axis), panels, 3, tuple(series))
 
 
 def how_to_read(points: Sequence[CurvePoint], axis: TrainingAxis = STEPS) -> str:
@@ -64,9 +64,14 @@ def how_to_read(points: Sequence[CurvePoint], axis: TrainingAxis = STEPS) -> str
     count = f" up to {questions:,} questions a curve." if questions else ""
     hidden = any(axis.place(point.run, point.step) <= 0 for point in points) if axis.log else False
     start = " Step 0 has no place on a logarithmic axis." if hidden else ""
-    return (
-        f"Shaded: 95 % cluster-bootstrap intervals;{count} Dashed: a model that cannot tell the options apart.{start}"
-    )
+    drawn = "Lines" if len({point.step for point in points}) == 1 else "Shaded"
+    bands = f"{drawn}: 95 % cluster-bootstrap intervals;{count}"
+    return f"{bands} Dashed: a model that cannot tell the options apart.{start}"
+
+
+def _when(points: Sequence[CurvePoint]) -> str:
+    steps = {point.step for point in points}
+    return f"at step {steps.pop():,}" if len(steps) == 1 else "over training"
 
 
 def _point(row: CurvePoint | Mapping[str, Any]) -> CurvePoint:

@@ -46,6 +46,9 @@ def test_of_one_checkpoint_no_growth_is_claimed(one):
     assert all(row.rate_per_1000_steps is None and row.rate_per_doubling is None for row in tables.growth)
     assert all(row.gain is None for row in tables.bottleneck)
     assert [tile.name for tile in tiles(tables, runs)][:2] == ["Perception", "Reasoning"]
+    for name in ("abilities", "sources"):
+        assert "at step 700" in figure(name, tables).title
+        assert figure(name, tables).subtitle.startswith("Lines: ")
 
 
 def test_what_never_emerged_neither_grows_nor_saturates_and_is_named(tmp_path):
