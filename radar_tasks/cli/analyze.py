@@ -51,6 +51,7 @@ def show(made: Development, screen: Console) -> None:
     from rich.markup import escape
 
     _growth(made, screen)
+    _prior(made, screen)
     _asymmetry(made, screen)
     _bottleneck(made, screen)
     _metrics(made, screen)
@@ -86,6 +87,36 @@ def _growth(made: Development, screen: Console) -> None:
         if any(growth.rate_per_1000_steps or growth.rate_per_doubling for growth in made.growth)
     ]
     _print("Gain between emergence and saturation, 95% intervals", head, rows, screen, bold=bold)
+
+
+def _prior(made: Development, screen: Console) -> None:
+    head = ["run", "step", "ability", "text alone", "looking adds"]
+    rows = [
+        [
+            point.run,
+            f"{point.step:,}",
+            point.ability,
+            f"{point.text.estimate:.3f} ({point.text.low:.3f} to {point.text.high:.3f})",
+            _interval(point.sight),
+        ]
+        for point in made.prior
+        if point.of_ability
+    ]
+    _print("What the text alone gives, and what looking adds (SDS, 95% intervals)", head, rows, screen)
+    head = ["run", "source", "fell by", "from", "to", "without the text's prior", "cause"]
+    rows = [
+        [
+            cause.run,
+            cause.source,
+            f"{-cause.fall.change.estimate:.3f}",
+            f"{cause.fall.start:,.0f}",
+            f"{cause.fall.end:,.0f}",
+            _interval(cause.without_prior),
+            {"prior": "prior drifted", "sight": "sight lost", "both": "both"}[cause.cause],
+        ]
+        for cause in made.falls
+    ]
+    _print("Falls told apart", head, rows, screen)
 
 
 def _asymmetry(made: Development, screen: Console) -> None:

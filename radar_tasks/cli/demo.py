@@ -24,7 +24,8 @@ def command(
     results = output / "results"
     print("Scoring the shipped checkpoints on radar_mini through lmms-eval (its start takes some seconds) …")
     pattern = str(paths.checkpoints() / "step-*")
-    if Tracker([pattern], ["radar_mini"], results, {"dtype": "float32"}).once():
+    # `prior`: each question without its picture as well, so that the page tells what the text alone gives.
+    if Tracker([pattern], ["radar_mini"], results, {"dtype": "float32", "prior": "blind"}).once():
         raise typer.Exit(1)
     made = develop([str(results)], None, "sds", None, seed=0)
     console = Console(highlight=False)

@@ -13,6 +13,7 @@ from radar_tasks.report.charts.figure import Figure
 from radar_tasks.report.charts.intervention import intervention
 from radar_tasks.report.charts.leaderboard import leaderboard
 from radar_tasks.report.charts.metric_quality import metric_comparison
+from radar_tasks.report.charts.prior_split import prior_split
 from radar_tasks.report.charts.scaling import scaling
 from radar_tasks.report.charts.stability import stability
 from radar_tasks.report.charts.training_axis import STEPS, TrainingAxis
@@ -45,6 +46,10 @@ def require_chart(name: str) -> None:
 
 def _abilities(made: Development, axis: TrainingAxis) -> Figure | None:
     return abilities_over_steps(made.abilities, made.metric, axis) if made.abilities else None
+
+
+def _prior(made: Development, axis: TrainingAxis) -> Figure | None:
+    return prior_split(made.prior, axis) if made.prior else None
 
 
 def _sources(made: Development, axis: TrainingAxis) -> Figure | None:
@@ -87,6 +92,7 @@ def _leaderboard(made: Development, _: TrainingAxis) -> Figure | None:
 
 CHARTS: dict[str, Callable[[Development, TrainingAxis], Figure | None]] = {
     "abilities": _abilities,
+    "prior": _prior,
     "sources": _sources,
     "asymmetry": _asymmetry,
     "bottleneck": _bottleneck,
@@ -99,6 +105,7 @@ CHARTS: dict[str, Callable[[Development, TrainingAxis], Figure | None]] = {
 
 NEEDS = {
     "abilities": "it needs a run with steps",
+    "prior": "it needs results that were made with --model_args prior=blind",
     "sources": "it needs a run with steps",
     "asymmetry": "it needs both abilities at two or more checkpoints",
     "bottleneck": "it needs two or more sources of an ability",

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from radar_metrics.development import Fall
 from radar_tasks.analysis.development.asymmetry import Lead
 from radar_tasks.analysis.development.growth import Growth
+from radar_tasks.analysis.development.prior_split import FallCause, PriorSplitPoint
 from radar_tasks.analysis.development.tables import Development
 
 _NAMED = 6
@@ -42,7 +43,9 @@ def _of_training(made: Development, training: str) -> list[str]:
     if never:
         when = "At chance" if sources[0].checkpoints == 1 else "Never above chance to the end"
         said.append(f"{when}: {_some(never)}.")
-    said += [_fall(row, row.fall) for row in rows if row.fall is not None]
+    causes = {cause.source: cause for cause in made.falls if cause.run == training}
+    said += [_fall(row, row.fall, causes.get(row.source)) for row in rows if row.fall is not None]
+    said += _split([point for point in made.prior if point.run == training and point.of_ability])
     for ability in dict.fromkeys(row.ability for row in made.bottleneck if row.run == training):
         worst = next(row for row in made.bottleneck if (row.run, row.ability) == (training, ability))
         said.append(
@@ -81,11 +84,32 @@ def _lead(lead: Lead) -> str:
     return f"{first} leads {second} by {size}{earlier}."
 
 
-def _fall(row: Growth, fall: Fall) -> str:
+def _split(points: Sequence[PriorSplitPoint]) -> list[str]:
+    """What the text alone gives at the last checkpoint, and what looking adds, by ability."""
+    last = {point.ability: point for point in points}
+    return [
+        f"{ability.capitalize()} at step {point.step:,}: the text alone gives {point.text.estimate:.3f}, looking adds "
+        f"{point.sight.estimate:+.3f} (95 % {point.sight.low:+.3f} to {point.sight.high:+.3f})."
+        for ability, point in last.items()
+    ]
+
+
+def _fall(row: Growth, fall: Fall, cause: FallCause | None) -> str:
     change = fall.change
     name = row.source.capitalize() if row.of_ability else row.source
     when = f"from step {fall.start:,.0f} to {fall.end:,.0f}"
-    return f"{name} fell on the way, by {-change.estimate:.3f} {when} (95 % {change.low:+.3f} to {change.high:+.3f})."
+    said = f"{name} fell on the way, by {-change.estimate:.3f} {when} (95 % {change.low:+.3f} to {change.high:+.3f})."
+    return said if cause is None else f"{said} {_why(cause)}"
+
+
+def _why(cause: FallCause) -> str:
+    left = cause.without_prior
+    without = f"without it {left.estimate:+.3f}, 95 % {left.low:+.3f} to {left.high:+.3f}"
+    return {
+        "prior": f"The prior of the text drifted ({without}).",
+        "sight": f"Sight was lost: the fall is there without the text's prior as well ({without}).",
+        "both": f"The prior of the text drifted, and some sight was lost ({without}).",
+    }[cause.cause]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -18,6 +18,7 @@ from radar_tasks.analysis.development.curve_points import CurvePoint, curve_poin
 from radar_tasks.analysis.development.curves import TrainingCurves
 from radar_tasks.analysis.development.growth import Growth, growth_of
 from radar_tasks.analysis.development.intervention import InterventionEffect, InterventionPoint, interventions
+from radar_tasks.analysis.development.prior_split import FallCause, PriorSplitPoint, fall_causes, prior_split
 from radar_tasks.analysis.development.scaling import ScalingLine, ScalingPoint, SlopeComparison, scaling_of
 from radar_tasks.analysis.development.stability import (
     SubsetAgreement,
@@ -42,6 +43,8 @@ class Development:
         metric: what the curves show.
         abilities, sources: points of the curves.
         growth: abilities first, then sources, of each training run.
+        prior: what the text alone gives and what looking adds, at each checkpoint; needs results with `prior=…`.
+        falls: why SDS fell on the way, where that can be told.
         asymmetry, asymmetry_summary: the lead at each checkpoint, and of each training run.
         bottleneck: sources at the last checkpoint, the worst first.
         metrics: how well each metric tells the checkpoints of a training run apart, by ability.
@@ -56,6 +59,8 @@ class Development:
     abilities: list[CurvePoint] = field(default_factory=list)
     sources: list[CurvePoint] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
+    prior: list[PriorSplitPoint] = field(default_factory=list)
+    falls: list[FallCause] = field(default_factory=list)
     asymmetry: list[LeadPoint] = field(default_factory=list)
     asymmetry_summary: list[Lead] = field(default_factory=list)
     bottleneck: list[Bottleneck] = field(default_factory=list)
@@ -98,11 +103,16 @@ def development(
     scaling = scaling_of(trainings, descriptions)
     changes = interventions(trainings, parting, rng) if parting is not None else ([], [])
     alone = [training.name for training in trainings if len(training.steps) == 1]
+    metric = trainings[0].metric if trainings else "sds"
+    growth = [row for t in trainings for row in growth_of(t)]
+    of_sds = metric == "sds" and bool(trainings)  # the split and the causes are about SDS
     return Development(
-        metric=trainings[0].metric if trainings else "sds",
+        metric=metric,
         abilities=[point for t in trainings for point in curve_points(t, t.abilities.values())],
         sources=[point for t in trainings for point in curve_points(t, t.sources.values())],
-        growth=[row for t in trainings for row in growth_of(t)],
+        growth=growth,
+        prior=prior_split(runs, rng) if of_sds else [],
+        falls=fall_causes(growth, runs, rng) if of_sds else [],
         asymmetry=[point for name, lead in leads.items() for point in lead_points(name, lead)],
         asymmetry_summary=[lead_of(name, lead) for name, lead in leads.items()],
         bottleneck=[row for t in trainings for row in bottlenecks(t)],
