@@ -109,7 +109,16 @@ def test_no_two_files_of_the_package_answer_to_one_name():
 SAME_SUBJECT = {
     # A table of `analysis`, and its chart or page in `report`.
     **dict.fromkeys(
-        ("asymmetry", "bottleneck", "intervention", "metric_quality", "movers", "scaling", "stability"),
+        (
+            "asymmetry",
+            "bottleneck",
+            "intervention",
+            "metric_quality",
+            "movers",
+            "prior_split",
+            "scaling",
+            "stability",
+        ),
         "what analysis finds and report shows",
     ),
     "leaderboard": "the paper's tables, made in analysis and drawn in report",
