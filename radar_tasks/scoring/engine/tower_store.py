@@ -3,12 +3,14 @@
     FOLDER/<tower>/first                  the first checkpoint with this tower; nothing is kept of it yet
     FOLDER/<tower>/<random>.safetensors   `keys` (n, 32): SHA-256 of a picture as the tower gets it
                                           `features` (n, layers, tokens, width): what it makes of it
+                                          `checks` (n, 16): a hash of each picture's features
 
 The second checkpoint with a tower writes, the later ones read and pay for projector and language model alone. So a
 tower that is trained, and differs at every checkpoint, costs nothing but its checksum. `<tower>` is a checksum over
 weights, configuration, layers, dtype, device and versions, and the key one over the very numbers of the picture:
 features of another tower or preprocessing are never met. Files appear whole, by renaming, so that several processes
-can share the folder and any of them can be killed.
+can share the folder and any of them can be killed. Features that are not what was written (a file that lost its end
+with the power, and has zeros there) are told by their hash and made again.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from typing import Any
 
 import torch
 import transformers
+import xxhash
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -39,6 +42,9 @@ PART_BYTES = 64 << 20
 """Features gathered in memory before they are written."""
 
 DEFAULT_BYTES = 20 << 30
+
+CHECK_BYTES = 16
+"""Of XXH3-128: it tells damage, not malice."""
 
 
 class TowerFeatures:
@@ -59,7 +65,7 @@ class TowerFeatures:
         self._family = family_of(checkpoint.model_type)
         self._layers = _layers(checkpoint.model.config, self._family)
         self._tower: Any = getattr(checkpoint.model.base_model, "vision_tower", None)
-        self._kept: dict[bytes, tuple[Any, int]] = {}
+        self._kept: dict[bytes, tuple[Any, int, bytes]] = {}
         self._new: dict[bytes, Tensor] = {}
         self._full = False
         self.read = 0
@@ -85,7 +91,10 @@ class TowerFeatures:
         """Puts what is new on disk."""
         if self._new and not self._full:
             keys = torch.frombuffer(bytearray(b"".join(self._new)), dtype=torch.uint8).reshape(-1, 32)
-            self._write({"keys": keys, "features": torch.stack(list(self._new.values()))})
+            features = torch.stack(list(self._new.values()))
+            hashes = bytearray(b"".join(map(_hash, features)))
+            checks = torch.frombuffer(hashes, dtype=torch.uint8).reshape(-1, CHECK_BYTES)
+            self._write({"keys": keys, "features": features, "checks": checks})
         self._new.clear()
 
     def _open(self, checkpoint: Checkpoint) -> str:
@@ -118,13 +127,14 @@ class TowerFeatures:
         if pixel_values.ndim != 4 or args or any(isinstance(value, Tensor) for value in settings.values()):
             return self._compute(pixel_values, *args, **settings)  # a tower that looks at several pictures together
         keys = [hashlib.sha256(picture).digest() for picture in _raw(pixel_values)]
-        missing = {key: row for row, key in enumerate(keys) if key not in self._kept and key not in self._new}
+        stored = {key: features for key in keys if (features := self._stored(key)) is not None}
+        missing = {key: row for row, key in enumerate(keys) if key not in stored}
         made: dict[bytes, Tensor] = {}
         if missing:
             output = self._compute(pixel_values[list(missing.values())], **settings)
             made = dict(zip(missing, self._chosen(output), strict=True))
         self.read += sum(key in self._kept for key in keys)
-        rows = [made[key] if key in made else self._stored(key).to(pixel_values.device) for key in keys]
+        rows = [made[key] if key in made else stored[key].to(pixel_values.device) for key in keys]
         self._add(made)
         return self._as_output(torch.stack(rows))
 
@@ -139,11 +149,17 @@ class TowerFeatures:
             last_hidden_state=states.get(None), hidden_states=None if None in states else states
         )
 
-    def _stored(self, key: bytes) -> Tensor:
+    def _stored(self, key: bytes) -> Tensor | None:
+        """The features of a picture; None where there are none, or others than were written."""
         if key in self._new:
             return self._new[key]
-        part, row = self._kept[key]
+        if key not in self._kept:
+            return None
+        part, row, check = self._kept[key]
         stored: Tensor = part[row]
+        if _hash(stored) != check:
+            del self._kept[key]
+            return None
         return stored
 
     def _add(self, made: dict[bytes, Tensor]) -> None:
@@ -204,14 +220,22 @@ def _raw(values: Tensor) -> Iterator[memoryview]:
         yield memoryview(row.contiguous().reshape(-1).view(torch.uint8).numpy())
 
 
-def _index(file: Path) -> dict[bytes, tuple[Any, int]]:
+def _hash(features: Tensor) -> bytes:
+    return xxhash.xxh3_128(next(iter(_raw(features[None])))).digest()
+
+
+def _index(file: Path) -> dict[bytes, tuple[Any, int, bytes]]:
     """Where each picture of a part is; the features stay on disk until they are asked for."""
     try:
         with safe_open(file, framework="pt") as part:
-            keys, features = part.get_tensor("keys").numpy().tobytes(), part.get_slice("features")
-    except (OSError, SafetensorError):  # deleted by another process to make room
+            keys, checks = (part.get_tensor(name).numpy().tobytes() for name in ("keys", "checks"))
+            features = part.get_slice("features")
+    except (OSError, SafetensorError):  # deleted by another process to make room, or of a version without checks
         return {}
-    return {keys[32 * row : 32 * (row + 1)]: (features, row) for row in range(len(keys) // 32)}
+    return {
+        keys[32 * row : 32 * (row + 1)]: (features, row, checks[CHECK_BYTES * row : CHECK_BYTES * (row + 1)])
+        for row in range(len(keys) // 32)
+    }
 
 
 def _make_room(folder: Path, ours: Path, limit: int) -> bool:

@@ -1,5 +1,6 @@
 """Checkpoints with the same vision tower share its features, and nobody else's."""
 
+import json
 import shutil
 
 import pytest
@@ -88,6 +89,27 @@ def test_another_tower_and_a_damaged_part_are_not_used(tmp_path):
     again = scored(trained_on(tmp_path / "a", tmp_path / "d", 3), store)
     assert again[1:3] == ("on", 0)
     assert len(list(part.parent.glob("*.safetensors"))) == 2
+
+
+def test_features_that_became_zeros_are_made_again(tmp_path):
+    """A file system after a power loss leaves the length, and zeros for what it had not written yet."""
+    build("llava", tmp_path / "a")
+    store = tmp_path / "store"
+    scored(tmp_path / "a", store)
+    scored(trained_on(tmp_path / "a", tmp_path / "b", 1), store)
+    part = next(store.rglob("*.safetensors"))
+    content = bytearray(part.read_bytes())
+    header = int.from_bytes(content[:8], "little")
+    start, end = json.loads(content[8 : 8 + header])["features"]["data_offsets"]
+    middle = 8 + header + (start + end) // 2
+    content[middle : 8 + header + end] = bytes(8 + header + end - middle)
+    part.write_bytes(content)
+    later = trained_on(tmp_path / "a", tmp_path / "c", 2)
+    found = scored(later, store)
+    assert found[1] == "on"
+    assert found[2] > 0  # those before the zeros
+    assert found[3] > 0
+    assert largest_difference(found[0], scored(later)[0]) < 1e-6
 
 
 def test_the_store_keeps_to_its_size_and_old_towers_make_room(tmp_path, monkeypatch):
