@@ -18,12 +18,16 @@ from tqdm import tqdm
 
 from radar_tasks.errors import CheckpointError, QuestionError, RadarError
 from radar_tasks.harness.patches.response_cache import ScoresOneByOne
+from radar_tasks.harness.radar_task import SPLIT
+from radar_tasks.harness.rank_groups import GroupQuestions
 from radar_tasks.harness.ranks import ending_job, rank_and_size
 from radar_tasks.harness.requests import QuestionRequests
 from radar_tasks.harness.responses import to_refusal, to_response
 from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import load, recognise
 from radar_tasks.scoring.checkpoints.model_args import options_of
+from radar_tasks.scoring.checkpoints.tensor_parallel import refuse_untold_groups
+from radar_tasks.scoring.engine.lockstep import Lockstep, LockstepError
 from radar_tasks.scoring.types import OptionScore
 
 Scored = tuple[int, tuple[OptionScore, ...]]
@@ -68,10 +72,13 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
         self._feature_store = None if feature_store is None else Path(feature_store)
         state = PartialState()
         self._rank, self._world_size = rank_and_size()
-        if self._options.device is None and self._options.device_map is None:
+        if self._options.tp > 1:
+            refuse_untold_groups(self._options.tp)
+        elif self._options.device is None and self._options.device_map is None:
             self._options = self._options.model_copy(update={"device": str(state.device)})
         self._device = torch.device(self._options.device or state.device)
         self._scorer: Scorer | None = None
+        self._lockstep: Lockstep | None = None
         self._description = recognise(self._options).describe() | self._scoring.model_dump(exclude={"strict"})
         self._came_out: dict[str, Any] = {}
 
@@ -79,6 +86,11 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
     def device(self) -> torch.device:
         """Where lmms-eval puts the small tensors with which the ranks agree on their numbers of requests."""
         return self._device
+
+    @property
+    def needs_others(self) -> bool:
+        """See `ScoresOneByOne`."""
+        return self._options.tp > 1
 
     @property
     def identity(self) -> str:
@@ -119,12 +131,16 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
             CheckpointError: see `radar_tasks.scoring.checkpoints.load`.
         """
         if self._scorer is None:
+            checkpoint = load(self._options)
+            divided = self._options.tp > 1
+            self._lockstep = Lockstep(checkpoint.model) if divided else None
             self._scorer = Scorer(
-                load(self._options),
+                checkpoint,
                 scoring=self._scoring.scoring,
                 batch_size=self._batch_size,
                 prior=self._scoring.prior,
-                feature_store=self._feature_store,
+                feature_store=None if divided else self._feature_store,
+                lockstep=self._lockstep,
             )
         return self._scorer
 
@@ -136,7 +152,7 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
 
     def clean(self) -> None:
         """Give the weights back; they are read again should another request come."""
-        self._scorer = None
+        self._scorer = self._lockstep = None
         gc.collect()
         super().clean()
 
@@ -145,7 +161,10 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
         started = time.perf_counter()
         scorer = self.load()
         refused: dict[int, QuestionError] = {}
-        scored = scorer.score(questions, on_refused=None if self._scoring.strict else refused.__setitem__)
+        if self._lockstep is None:
+            scored = scorer.score(questions, on_refused=None if self._scoring.strict else refused.__setitem__)
+        else:
+            scored = self._with_others(scorer, self._lockstep, questions, refused)
         for index, scores in self._progress(scored, len(questions)):
             yield questions.answer(index, [to_response(score) for score in scores])
         for index, error in refused.items():
@@ -155,6 +174,30 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
             "seconds": round(time.perf_counter() - started, 3),
             "questions_scored": len(questions) - len(refused),
         }
+
+    def _with_others(
+        self, scorer: Scorer, lockstep: Lockstep, questions: QuestionRequests, refused: dict[int, QuestionError]
+    ) -> Iterator[Scored]:
+        """As `Scorer.score`, where ranks hold the model together: all of a group score what any of them was asked."""
+        asked = GroupQuestions(
+            questions, lockstep, {task: splits.get(SPLIT) for task, splits in self.task_dict.items()}
+        )
+
+        def refuse(index: int, error: QuestionError) -> None:
+            if (own := asked.own(index)) is not None:
+                refused[own] = error
+
+        with lockstep:
+            try:
+                for index, scores in scorer.score(asked, on_refused=None if self._scoring.strict else refuse):
+                    if (own := asked.own(index)) is not None:
+                        yield own, scores
+                lockstep.finish()
+            except LockstepError:
+                raise  # the others know
+            except Exception:
+                lockstep.stop()
+                raise
 
     def _progress(self, scored: Iterable[Scored], total: int) -> Iterator[Scored]:
         """The scored questions, with a bar on rank 0."""

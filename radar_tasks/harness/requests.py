@@ -89,6 +89,11 @@ class QuestionRequests(Sequence[AskedQuestion]):
         """The task that a question belongs to."""
         return self._groups[index][0][0]
 
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """Task and number of the document of each question."""
+        return [(task, doc_id) for (task, doc_id, _), _ in self._groups]
+
     def answer(self, index: int, responses: Sequence[str]) -> tuple[list[Instance], list[str]]:
         """Keep the responses to a question's options, in option order.
 

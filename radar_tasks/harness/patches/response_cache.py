@@ -50,6 +50,11 @@ class ScoresOneByOne(ABC):
     def identity(self) -> str:
         """What decides about its scores; equal texts mean equal scores of a question."""
 
+    @property
+    def needs_others(self) -> bool:
+        """Whether no rank can score alone, so that each must be asked, be it for nothing."""
+        return False
+
     @abstractmethod
     def as_scored(self, requests: list[Instance]) -> Iterator[tuple[list[Instance], list[Any]]]:
         """Requests of a question with their responses, a question at a time, in any order."""
@@ -81,7 +86,10 @@ def _storing_at_once(execute: Callable[..., list[Any]]) -> Callable[..., list[An
     def execute_storing(self: Any, lm: Any, reqtype: str, requests: list[Instance]) -> list[Any]:
         if isinstance(lm, ScoresOneByOne) and reqtype == "loglikelihood":
             self._model_fingerprint_hash = hashlib.sha256(lm.identity.encode()).hexdigest()[:16]
-            execute(self, _Storing(functools.partial(execute, self), lm), reqtype, requests)
+            storing = _Storing(functools.partial(execute, self), lm)
+            execute(self, storing, reqtype, requests)
+            if lm.needs_others and not storing.asked:  # the cache knows all of this rank's, and not all of the others'
+                storing.loglikelihood([])
         # What is stored comes from the database now; a model of others is asked as ever.
         return execute(self, lm, reqtype, requests)
 
@@ -133,8 +141,10 @@ class _Storing:
     def __init__(self, execute: Callable[..., list[Any]], lm: ScoresOneByOne) -> None:
         self._execute = execute
         self._lm = lm
+        self.asked = False
 
     def loglikelihood(self, requests: list[Instance]) -> list[Any]:
+        self.asked = True
         with ending_job():
             for answered, responses in self._lm.as_scored(requests):
                 try:

@@ -17,6 +17,7 @@ from radar_tasks.scoring.checkpoints.formats.native import check_processor, nati
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions, checkpoint_options
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognition import recognise
+from radar_tasks.scoring.checkpoints.tensor_parallel import divided_among, refuse_undivided, refuse_untold_groups
 from radar_tasks.scoring.checkpoints.weights import check_values, check_vocabulary
 from radar_tasks.scoring.checkpoints.wrappers import unwrapped_model
 from radar_tasks.scoring.encoding.prompt_formats import resolve_format
@@ -37,7 +38,11 @@ def load(options: CheckpointOptions) -> Checkpoint:
         logger.warning("%s: read is %s; beside it lie %s", options.pretrained, found.files[0], ", ".join(found.beside))
     form = FORMATS[found.kind]
     parts = form.parts(found)
-    model = form.load_model(found, parts, **_loading(options))
+    if options.tp > 1:
+        refuse_untold_groups(options.tp)
+        refuse_undivided(found, parts, options.tp)
+    with divided_among(options.tp) as divided:
+        model = form.load_model(found, parts, **_loading(options), **divided)
     if found.adapter is not None:
         model = merge_adapter(model, found.adapter)
     model = _placed(model, options)
@@ -78,8 +83,8 @@ def _loading(options: CheckpointOptions) -> dict[str, Any]:
 
 
 def _placed(model: Any, options: CheckpointOptions) -> Any:
-    """The model on its device, unless a device map has put it there."""
-    if options.device_map is not None:
+    """The model on its device, unless a device map or tensor parallelism has put it there."""
+    if options.device_map is not None or options.tp > 1:
         return model
     device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:

@@ -27,6 +27,8 @@ class CheckpointOptions(BaseModel):
         dtype: of the weights in memory; `auto` is the checkpoint's own.
         device: e.g. `cuda:1`; by default the first GPU, else the CPU. Not together with `device_map`.
         device_map: accelerate's way to spread a model over devices, e.g. `auto`.
+        tp: ranks that hold the model together, by transformers' tensor-parallel plan; groups of so many ranks share the
+            questions. Not together with `device` or `device_map`.
         attn_implementation: transformers' name, e.g. `sdpa`, `eager`, `flash_attention_2`.
         trust_remote_code: whether code that comes with a checkpoint may run.
         prompt_format: see `docs/prompts.md`; `auto` follows the family.
@@ -46,6 +48,7 @@ class CheckpointOptions(BaseModel):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     device: str | None = None
     device_map: str | None = None
+    tp: Annotated[int, Field(ge=1)] = 1
     attn_implementation: str | None = None
     trust_remote_code: bool = False
     prompt_format: PromptFormatName = "auto"
@@ -64,6 +67,8 @@ class CheckpointOptions(BaseModel):
             raise ValueError(f"min_pixels={self.min_pixels} is more than max_pixels={self.max_pixels}")
         if self.device is not None and self.device_map is not None:
             raise ValueError("give device or device_map, not both")
+        if self.tp > 1 and (self.device is not None or self.device_map is not None):
+            raise ValueError("tp puts a part of the model on every rank's device: leave device and device_map out")
         return self
 
 

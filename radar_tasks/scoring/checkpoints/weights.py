@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from radar_tasks.errors import CheckpointError
 
@@ -103,7 +104,8 @@ def check_values(model: nn.Module, where: object) -> None:
     for name, parameter in model.named_parameters():
         if parameter.device.type == "meta" or not parameter.is_floating_point():
             continue  # offloaded by a device map, or quantised
-        values = parameter.detach()
+        # Of a model that is spread over ranks each looks at its own part.
+        values = parameter.to_local() if isinstance(parameter, DTensor) else parameter.detach()
         # A sum is one pass without a copy; it can overflow where no value is infinite, so then look again.
         total = values.sum()
         if not torch.isfinite(total) and not torch.isfinite(values).all():

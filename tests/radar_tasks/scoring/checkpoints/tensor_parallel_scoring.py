@@ -1,0 +1,56 @@
+"""Run by `test_tensor_parallel.py` under torchrun: scores questions with a checkpoint spread over groups of ranks."""
+
+import json
+import sys
+from pathlib import Path
+
+import tiny_models
+from torch import distributed
+
+from radar_tasks.scoring import Scorer
+from radar_tasks.scoring.checkpoints import checkpoint_options, load
+from radar_tasks.scoring.engine.lockstep import Lockstep
+
+
+def questions(count):
+    """Of several lengths, with one or two pictures."""
+    texts = ("Which animal is this?", "How many green plants are there? What is above the animal, below or behind it?")
+    return [
+        tiny_models.question(
+            text=("See ", " or ", texts[k % 2]) if k % 3 == 1 else (texts[k % 2],),
+            images=2 if k % 3 == 1 else 1,
+            q_id=f"q{k}",
+        )
+        for k in range(count)
+    ]
+
+
+def scores(checkpoint, asked, lockstep=None):
+    scored = Scorer(checkpoint, batch_size=3, lockstep=lockstep).score(asked)
+    return {index: [option.logprob for option in options] for index, options in scored}
+
+
+def main():
+    folder, tp, count, output = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    if tp > 1:
+        distributed.init_process_group("gloo")
+    checkpoint = load(checkpoint_options({"pretrained": folder, "dtype": "float32", "tp": tp}))
+    asked = questions(count)
+    if tp == 1:
+        output.write_text(json.dumps(scores(checkpoint, asked)))
+        return
+    lockstep = Lockstep(checkpoint.model)
+    mine = range(lockstep.share, count, lockstep.shares)
+    with lockstep:
+        own = scores(checkpoint, [asked[index] for index in mine], lockstep)
+        lockstep.finish()
+    told = lockstep.gathered((lockstep.share, {mine[index]: values for index, values in own.items()}))
+    if lockstep.is_first:
+        same = all(own == dict(told)[share] for share, own in told)
+        found = {index: values for _, own in told for index, values in own.items()}
+        output.write_text(json.dumps({"shares": lockstep.shares, "same": same, "scores": found}))
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

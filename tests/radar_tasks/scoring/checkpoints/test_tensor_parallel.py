@@ -1,0 +1,64 @@
+"""A checkpoint spread over ranks by transformers' tensor-parallel plan: the scores of one process, groups of ranks."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny_models
+
+from radar_tasks.errors import CheckpointError
+from radar_tasks.scoring.checkpoints import checkpoint_options, load
+from radar_tasks.scoring.checkpoints.formats import FORMATS
+from radar_tasks.scoring.checkpoints.recognition import recognise
+from radar_tasks.scoring.checkpoints.tensor_parallel import refuse_undivided
+
+SCRIPT = Path(__file__).with_name("tensor_parallel_scoring.py")
+TESTS = Path(__file__).parents[3]
+LAUNCH = ["-m", "torch.distributed.run", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
+
+
+def run(folder, tp, ranks, output):
+    launch = [*LAUNCH, "--nproc_per_node", str(ranks)] if ranks > 1 else []
+    command = [sys.executable, *launch, SCRIPT, folder, tp, 7, output]
+    path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
+    done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(output.read_text())
+
+
+@pytest.mark.parametrize(("ranks", "shares"), [(2, 1), (4, 2)])
+def test_scores_are_those_of_one_process(tmp_path, ranks, shares):
+    folder = tiny_models.build("qwen2_vl", tmp_path / "checkpoint")
+    alone = run(folder, 1, 1, tmp_path / "one.json")
+    found = run(folder, 2, ranks, tmp_path / "many.json")
+    assert (found["shares"], found["same"], set(found["scores"])) == (shares, True, set(alone))
+    for index, options in alone.items():
+        assert found["scores"][index] == pytest.approx(options, abs=1e-5)
+
+
+def refused(folder, tp):
+    found = recognise(checkpoint_options({"pretrained": str(folder)}))
+    refuse_undivided(found, FORMATS[found.kind].parts(found), tp)
+
+
+def test_what_cannot_be_divided_is_refused_before_loading(tmp_path):
+    folder = tiny_models.build("qwen2_vl", tmp_path / "checkpoint")
+    refused(folder, 2)
+    with pytest.raises(CheckpointError, match=r"num_attention_heads is 4, which tp=3 does not divide"):
+        refused(folder, 3)
+    with pytest.raises(CheckpointError, match=r"num_key_value_heads is 2, which tp=4 does not divide"):
+        refused(folder, 4)
+    with pytest.raises(
+        CheckpointError, match=r"tp=2 needs a number of processes that is a multiple of 2, and .* are 1"
+    ):
+        load(checkpoint_options({"pretrained": str(folder), "tp": 2}))
+
+
+@pytest.mark.parametrize("more", [{"device": "cpu"}, {"device_map": "auto"}])
+def test_tp_decides_about_devices(more):
+    with pytest.raises(CheckpointError, match=r"leave device and device_map out"):
+        checkpoint_options({"pretrained": "x", "tp": 2, **more})
