@@ -49,7 +49,7 @@ FAMILIES: Mapping[str, Family] = {
     "cohere2_vision": Family(tower_output="last state"),
     # Positions of image tokens are made of these types, and its processor gives them only when asked.
     "cosmos3_edge": Family(processor_arguments={"return_mm_token_type_ids": True}),
-    "diffusion_gemma": Family(refused="it gives no left-to-right likelihood"),
+    "diffusion_gemma": Family(refused="its text is not written from left to right"),
     "gemma3": Family(tower_output="last state"),
     # Places an image by its number among those of all rows of a batch (transformers 5.23).
     "hunyuan_vl": Family(images_want_no_company=True),
@@ -74,10 +74,14 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "pi0": Family(refused="it gives actions, not text"),
     "qwen2_vl": Family(prompt_format="qwen2_vl"),
+    "evolla": Family(refused="it takes proteins, no images"),
+    "instructblipvideo": Family(refused="it takes videos of four frames, no images"),
+    "mistral4": Family(refused="it takes no images"),
+    "pp_formulanet": Family(refused="it reads formulas and takes no question"),
+    "shieldgemma2": Family(refused="it gives two numbers a policy, no text"),
+    "udop": Family(refused="it needs the words of a page and where they stand"),
+    "vision-encoder-decoder": Family(refused="it is made of any two models, and none of its processors takes a prompt"),
 }  # fmt: skip
-
-ENCODER_DECODERS = ("florence2", "pix2struct", "udop", "vision-encoder-decoder")
-"""Encoder-decoder families whose config.json does not say so."""
 
 
 def family_of(model_type: str) -> Family:

@@ -61,6 +61,8 @@ class EncodedQuestion:
         vision_axes: along which axis each of them is put together for several questions (lists are joined); None where
             they do not go together, so that the question is scored without company.
         vision_key: equal keys mean equal `vision` (same images, same preprocessing); "" without images.
+        by_decoder: whether the tokens are those of an encoder-decoder's decoder; what its encoder reads, the prompt in
+            some families and pictures alone in others, is in `vision` then.
         visual_tokens: number of placeholder tokens in `prefix_ids` that image features replace.
         prior: the same question without its image(s), where that is asked, too.
     """
@@ -75,5 +77,6 @@ class EncodedQuestion:
     vision: Mapping[str, VisionInput] = field(default_factory=dict)
     vision_axes: Mapping[str, int] | None = field(default_factory=dict)
     vision_key: str = ""
+    by_decoder: bool = False
     visual_tokens: int = 0
     prior: EncodedQuestion | None = None

@@ -15,7 +15,7 @@ from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
 from radar_tasks.scoring.encoding.processor_prompt import seam_of
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
 from radar_tasks.scoring.encoding.question_encoder import QuestionEncoder
-from radar_tasks.scoring.encoding.text import TextTokenizer
+from radar_tasks.scoring.encoding.text import TextTokenizer, tokens_in_front
 from radar_tasks.scoring.families import family_of
 from radar_tasks.scoring.types import EncodedQuestion
 
@@ -94,7 +94,7 @@ class Checkpoint:
 
     def _asked(self, question: AskedQuestion, encoder: QuestionEncoder) -> EncodedQuestion:
         encoded = encoder(question)
-        if missing := self._needed - {"input_ids", *encoded.token_inputs, *encoded.vision}:
+        if missing := self._needed - {"input_ids", "decoder_input_ids", *encoded.token_inputs, *encoded.vision}:
             raise QuestionError(
                 f"question {question.q_id!r}: {self.model_type} cannot be asked without {', '.join(sorted(missing))}"
                 + (": it takes no prompt without an image." if not encoded.vision else ".")
@@ -132,7 +132,19 @@ def question_encoder(parts: Parts, form: PromptFormat, blind: bool | str = False
     family = family_of(parts.config.model_type)
     seam = seam_of(parts.vision, tokens)
     most = context_length(parts.config)
-    return QuestionEncoder(tokens, parts.vision, form, most, blind=blind, family=family, seam=seam)
+    start = decoder_start(parts.config, parts.processor.tokenizer)
+    return QuestionEncoder(tokens, parts.vision, form, most, blind=blind, family=family, seam=seam, decoder_start=start)
+
+
+def decoder_start(config: Any, tokenizer: Any) -> tuple[int, ...]:
+    """What an encoder-decoder's decoder starts from: its start token, and what the tokenizer puts before an answer."""
+    if not config.is_encoder_decoder:
+        return ()
+    text = config.get_text_config(decoder=True)
+    ids = (getattr(c, "decoder_start_token_id", None) for c in (config, text))
+    start = next((id_ for id_ in ids if isinstance(id_, int)), tokenizer.bos_token_id)
+    before = tokens_in_front(tokenizer)
+    return before if before[:1] == (start,) else (start, *before)
 
 
 def context_length(config: Any) -> int:

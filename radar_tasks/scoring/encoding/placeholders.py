@@ -25,6 +25,11 @@ def image_token_ids(processor: Any, config: Any) -> frozenset[int]:
     return frozenset()
 
 
+def text_of(output: Mapping[str, Any]) -> str:
+    """The processor's output that holds the prompt's tokens: the decoder's, where the encoder sees pictures alone."""
+    return "decoder_input_ids" if "decoder_input_ids" in output else "input_ids"
+
+
 def find_placeholder(processor: Any, config: Any, arguments: Mapping[str, Any]) -> str:
     """The text that the processor expands into an image's tokens, with what the family puts around it.
 
@@ -43,7 +48,7 @@ def find_placeholder(processor: Any, config: Any, arguments: Mapping[str, Any]) 
             output = processor(
                 text=placeholder + "a", images=[Image.new("RGB", (64, 64))], return_tensors="pt", **arguments
             )
-            ids = output["input_ids"][0].tolist()
+            ids = output[text_of(output)][0].tolist()
         except Exception as error:  # any: processors are code of many hands
             problems.append(f"{type(error).__name__}: {error}")
             return None

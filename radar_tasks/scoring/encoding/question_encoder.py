@@ -36,6 +36,7 @@ class QuestionEncoder:
         blind: True leaves images out, `blank` makes them grey.
         family: what is particular to the model's.
         seam: how its processor puts a text behind an image.
+        decoder_start: tokens that an encoder-decoder's decoder starts from; () for a model without an encoder.
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class QuestionEncoder:
         blind: bool | str = False,
         family: Family | None = None,
         seam: Seam | None = None,
+        decoder_start: tuple[int, ...] = (),
     ) -> None:
         self._tokens = tokens
         self._vision = vision
@@ -56,6 +58,7 @@ class QuestionEncoder:
         self._blind = blind
         self._family = family or Family()
         self._seam = seam or Seam()
+        self._decoder_start = decoder_start
         settings = json.dumps(vision.settings(), sort_keys=True, default=str)
         self._settings = hashlib.sha256(f"{settings} {form.official} {blind}".encode()).digest()
 
@@ -69,12 +72,48 @@ class QuestionEncoder:
         runs = runs_of(prompt.parts)
         images = self._encode_images(question, runs)
         before, tail_text, first = self._before_tail(runs, images)
+        if self._decoder_start and not images.for_decoder:
+            return self._answered_by_decoder(question, [*before, self._end(tail_text, first, images)], images)
         tails = [self._tail(question, prompt, tail_text, first, k) for k in range(len(question.options))]
         shared = _shared_length(tails)
         prefix = [*before, _on_text(tails[0][0][:shared], images.segments[-1])]
         if not any(segment.ids for segment in prefix):
             prefix = [_on_text((self._start(question),), images.segments[-1])]
         encoded = self._assemble(question, prefix, [(ids[shared:], scored) for ids, scored in tails], images)
+        self._check_length(question, encoded)
+        return encoded
+
+    def _end(self, text: str, first: bool, images: EncodedImages) -> Segment:
+        """The last text of a prompt that no option follows, and what the processor puts behind it."""
+        behind = images.segments[-1]
+        joined = _on_text(self._tokens.text(text.rstrip(), first).ids, behind)
+        return Segment(
+            joined.ids + images.after.ids,
+            {name: torch.cat([value, images.after.inputs[name]]) for name, value in joined.inputs.items()},
+        )
+
+    def _answered_by_decoder(
+        self, question: AskedQuestion, prompt: Sequence[Segment], images: EncodedImages
+    ) -> EncodedQuestion:
+        """An encoder reads the prompt, and the option is what the decoder writes, behind its start as in training."""
+        ids = torch.tensor([id_ for segment in prompt for id_ in segment.ids])
+        along = {
+            name: torch.cat([s.inputs[name] for s in prompt if s.ids])[None] for name in images.segments[-1].on_text
+        }
+        options = [self._tokens.text(option, first=True).ids for option in question.options]
+        for k, option in enumerate(options):
+            if not option:
+                raise QuestionError(f"question {question.q_id!r}, option {k} gives no token.")
+        encoded = EncodedQuestion(
+            q_id=question.q_id,
+            prefix_ids=torch.tensor(self._decoder_start),
+            continuations=tuple(torch.tensor(option) for option in options),
+            scored=tuple(map(len, options)),
+            option_bytes=tuple(len(option.encode("utf-8", "surrogatepass")) for option in question.options),
+            vision={"input_ids": ids[None], "attention_mask": torch.ones_like(ids)[None], **along, **images.vision},
+            vision_axes=None,
+            by_decoder=True,
+        )
         self._check_length(question, encoded)
         return encoded
 
@@ -188,10 +227,15 @@ class QuestionEncoder:
             token_inputs=inputs,
             option_inputs=on_options,
             vision=images.vision,
-            vision_axes=None if images.vision and self._family.images_want_no_company else images.axes,
+            vision_axes=None if images.for_decoder or self._alone(images) else images.axes,
+            by_decoder=images.for_decoder,
             vision_key=self._vision_key(question, images) if question.images and images.vision else "",
             visual_tokens=sum(id_ in self._vision.image_token_ids for id_ in ids),
         )
+
+    def _alone(self, images: EncodedImages) -> bool:
+        """Whether the question is to be scored without company."""
+        return bool(images.vision) and self._family.images_want_no_company
 
     def _vision_key(self, question: AskedQuestion, images: EncodedImages) -> str:
         digest = hashlib.sha256(self._settings)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from radar_tasks.errors import CheckpointError, QuestionError
 from radar_tasks.scoring.encoding.images import internvl_tiles, normalised, resize_as_qwen_vl_utils
+from radar_tasks.scoring.encoding.placeholders import text_of
 from radar_tasks.scoring.encoding.segments import Layout, Segment
 from radar_tasks.scoring.encoding.text import tokens_in_front
 from radar_tasks.scoring.types import VisionInput
@@ -29,11 +30,16 @@ class EncodedImages:
         segments: one for each run of text, what stands in front of it.
         vision: the model's further inputs, in the order of the images.
         axes: how those of several questions are put together, see `EncodedQuestion.vision_axes`.
+        after: what the processor puts behind a prompt, `</s>` for example; an option takes its place, unless the prompt
+            is an encoder's and the option is not part of it.
+        for_decoder: whether the text is an encoder-decoder's decoder's, and its encoder sees pictures alone.
     """
 
     segments: tuple[Segment, ...]
     vision: Mapping[str, VisionInput] = field(default_factory=dict)
     axes: Mapping[str, int] | None = field(default_factory=dict)
+    after: Segment = field(default_factory=lambda: Segment(()))
+    for_decoder: bool = False
 
 
 class VisionEncoder(Protocol):
@@ -104,7 +110,7 @@ class ProcessorVision:
         self._own = threading.local()
         self._learning = threading.Lock()
         self._learnt: Conventions | None = None
-        self._stand_in, self._stand_in_id = _stand_in(processor.tokenizer, placeholder, image_token_ids)
+        self._stand_in, self._stand_in_id = self._find_stand_in()
 
     def __call__(self, images: Sequence[Image.Image], layout: Layout) -> EncodedImages:
         if not images:
@@ -126,6 +132,20 @@ class ProcessorVision:
             )
         return encoded
 
+    def _find_stand_in(self) -> tuple[str, int]:
+        """A control token for runs of text, as text and id: one that neither tokenizer nor processor adds by itself."""
+        tokenizer = self._processor.tokenizer
+        candidates = [tokenizer.eos_token, tokenizer.bos_token, tokenizer.pad_token, *tokenizer.all_special_tokens]
+        candidates += [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+        for token in dict.fromkeys(filter(None, candidates)):
+            id_ = tokenizer.convert_tokens_to_ids(token)
+            if token in self._placeholder or id_ in self.image_token_ids or id_ == tokenizer.unk_token_id:
+                continue
+            output = self._processed([Image.new("RGB", (64, 64))], self._placeholder + token * 2)
+            if int((torch.as_tensor(output[text_of(output)]) == id_).sum()) == 2:
+                return token, id_
+        raise CheckpointError("the tokenizer has no special token (eos, bos, pad) to tell images and text apart.")
+
     def whole(self, image: Image.Image, text: str) -> tuple[int, ...] | None:
         if self._only_placeholders:  # the rest of its prompt is the prompt format's
             return None
@@ -133,7 +153,7 @@ class ProcessorVision:
             output = self._processed([image], self._placeholder + text)
         except Exception:  # what is wrong shows with the first question, in its own words
             return None
-        return tuple(torch.as_tensor(output["input_ids"]).reshape(-1).tolist())
+        return tuple(torch.as_tensor(output[text_of(output)]).reshape(-1).tolist())
 
     def settings(self) -> dict[str, Any]:
         image_processor = self._processor.image_processor
@@ -164,7 +184,9 @@ class ProcessorVision:
                 if isinstance(text, list):
                     raise
                 output = processor(text=[text], images=[images], **arguments)  # Idefics: an image is a prompt's alone
-        return {name: value for name, value in dict(output).items() if name not in ("attention_mask", "labels")}
+        # A mask of ones over the tokens; where the decoder gets the text, it is over the pictures, and kept.
+        mask = "decoder_attention_mask" if "decoder_input_ids" in output else "attention_mask"
+        return {name: value for name, value in dict(output).items() if name not in (mask, "labels")}
 
     def _conventions(self, images: Any, text: str, output: Mapping[str, Any]) -> Conventions:
         """Asks again with a token more, and for the same prompt twice."""
@@ -181,8 +203,9 @@ class ProcessorVision:
 
     def _cut(self, output: Mapping[str, Any], conventions: Conventions) -> EncodedImages:
         """The segments in front of the stand-ins, and what does not run along the tokens."""
-        ids = torch.as_tensor(output["input_ids"]).reshape(-1)
-        inputs = {name: output[name][0] for name in sorted(conventions.along_tokens - {"input_ids"})}
+        text = text_of(output)
+        ids = torch.as_tensor(output[text]).reshape(-1)
+        inputs = {name: output[name][0] for name in sorted(conventions.along_tokens - {text})}
         segments, start = [], 0
         for place in (ids == self._stand_in_id).nonzero().flatten().tolist():
             kept = torch.arange(start, place)
@@ -196,8 +219,9 @@ class ProcessorVision:
                 )
             )
             start = place + 1
-        rest = {name: value for name, value in output.items() if name not in conventions.along_tokens}
-        return EncodedImages(tuple(segments), rest, conventions.axes)
+        after = Segment(tuple(ids[start:].tolist()), {name: value[start:] for name, value in inputs.items()})
+        rest = {name: value for name, value in output.items() if name not in {text, *conventions.along_tokens}}
+        return EncodedImages(tuple(segments), rest, conventions.axes, after, for_decoder=text != "input_ids")
 
     def _thread_processor(self) -> Any:
         if not hasattr(self._own, "processor"):
@@ -282,19 +306,6 @@ def _laid_out(
     segments[0] = start + segments[0]
     stacked = {"pixel_values": torch.from_numpy(np.stack(pixels))} if pixels else {}
     return EncodedImages(tuple(map(Segment, segments)), stacked)
-
-
-def _stand_in(tokenizer: Any, placeholder: str, image_token_ids: frozenset[int]) -> tuple[str, int]:
-    """A control token for runs of text, as text and id: one that the tokenizer never adds by itself."""
-    candidates = [tokenizer.eos_token, tokenizer.bos_token, tokenizer.pad_token, *tokenizer.all_special_tokens]
-    candidates += [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
-    for token in filter(None, candidates):
-        id_ = tokenizer.convert_tokens_to_ids(token)
-        if token in placeholder or id_ in image_token_ids or id_ == tokenizer.unk_token_id:
-            continue
-        if list(tokenizer(token * 2)["input_ids"]).count(id_) == 2:
-            return token, id_
-    raise CheckpointError("the tokenizer has no special token (eos, bos, pad) to tell images and text apart.")
 
 
 def _grown_axis(one: Any, longer: Any) -> int | None:

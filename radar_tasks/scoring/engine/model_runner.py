@@ -105,7 +105,7 @@ class RunningModel:
         """The one place where the model is called.
 
         Args:
-            inputs: placed; `input_ids` (R, S) among them.
+            inputs: placed; `input_ids` (R, S), or an encoder-decoder's `decoder_input_ids`, among them.
             columns: (C,) int64, the tokens whose logits are wanted; no other one meets the vocabulary, in a model that
                 can do without.
             cache: of what comes before the inputs.
@@ -114,7 +114,7 @@ class RunningModel:
         Returns:
             The model's output, `logits` (R, C, V).
         """
-        tokens = inputs["input_ids"].shape[1]
+        tokens = inputs["decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"].shape[1]
         from_end = columns.to(self.device) - tokens  # counted from the end: some families put pictures in front
         arguments = dict(inputs)
         if self.takes("logits_to_keep"):

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutput
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.engine.batching import OptionRows, option_rows, pad
@@ -35,12 +36,14 @@ class Prompts:
         cache: keys, values and recurrent states.
         mask: (n, P) int64 on the CPU, 1 where a prompt has a token.
         next_position: (n, 1) int64, position of the token after the prompt.
+        encoder: of an encoder-decoder, whose questions come alone, what its encoder has made, and the mask over it.
     """
 
     logits: Tensor
     cache: Any
     mask: Tensor
     next_position: Tensor
+    encoder: dict[str, Any]
 
 
 def score_shared(
@@ -91,7 +94,8 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
     running.forget_positions()
     ids = [question.prefix_ids for question in batch]
     mask = pad([torch.ones_like(row) for row in ids], "left")
-    tokens = {"input_ids": pad(ids, "left"), "attention_mask": mask}
+    decoder = "decoder_" if batch[0].by_decoder else ""
+    tokens = {f"{decoder}input_ids": pad(ids, "left"), f"{decoder}attention_mask": mask}
     for name in batch[0].token_inputs:
         tokens[name] = pad([question.token_inputs[name] for question in batch], "left")
     padded = not bool(mask.all())
@@ -103,13 +107,19 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
         name = type(running.model).__name__
         raise CheckpointError(f"{name} gives no cache that options could go on from: use scoring=independent.")
     offset = running.position_offset()
-    position = inputs["attention_mask"].sum(1, keepdim=True) + running.family.first_position
+    position = inputs[f"{decoder}attention_mask"].sum(1, keepdim=True) + running.family.first_position
     return Prompts(
         output.logits[:, -1],
         output.past_key_values,
         mask,
         position if offset is None else position + offset.to(running.device),
+        _encoded(output, pictures) if decoder else {},
     )
+
+
+def _encoded(output: Any, read: Mapping[str, Any]) -> dict[str, Any]:
+    mask = {"attention_mask": read["attention_mask"]} if "attention_mask" in read else {}
+    return {"encoder_outputs": output.encoder_last_hidden_state, **mask}
 
 
 def spread(prompts: Prompts, rows: OptionRows) -> None:
@@ -127,12 +137,16 @@ def continue_options(
     going = rows.goes_on
     tokens = rows.tokens[going, :-1]
     predicts = rows.follows[going, 1:]
-    inputs = {
+    inputs: dict[str, Any] = {
         "input_ids": tokens,
         "attention_mask": torch.cat([prompts.mask, predicts.long()], dim=1),
     }
     if running.takes("position_ids"):
         inputs["position_ids"] = prompts.next_position + torch.arange(tokens.shape[1], device=running.device)
+    if prompts.encoder:
+        many = {name: value.expand(len(tokens), *value.shape[1:]) for name, value in prompts.encoder.items()}
+        inputs = {"decoder_input_ids": tokens, **many}
+        inputs["encoder_outputs"] = BaseModelOutput(last_hidden_state=many["encoder_outputs"])
     owners = [batch[k] for k in rows.question[going].tolist()]
     for name in batch[0].token_inputs:
         if batch[0].token_inputs[name].ndim > 1:  # a mask over the pictures goes on; types are for the prompt only

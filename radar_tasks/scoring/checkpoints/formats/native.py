@@ -17,7 +17,7 @@ from radar_tasks.scoring.checkpoints.weights import build, check_loading, in_wor
 from radar_tasks.scoring.encoding.placeholders import find_placeholder, image_token_ids
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat, resolve_format
 from radar_tasks.scoring.encoding.vision import ProcessorVision
-from radar_tasks.scoring.families import ENCODER_DECODERS, family_of
+from radar_tasks.scoring.families import family_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -194,9 +194,7 @@ def _check_architecture(folder: Path, config: dict[str, Any], model_type: str, t
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
     if model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-        encoder_decoder = _is_encoder_decoder(config, model_type)
-        reason = "it is an encoder-decoder model" if encoder_decoder else family_of(model_type).refused
-        if reason:
+        if reason := family_of(model_type).refused:
             raise CheckpointError(f"{folder}: {model_type} checkpoints cannot be scored here: {reason}.")
         return
     if trust_remote_code and "auto_map" in config:
@@ -210,10 +208,3 @@ def _check_architecture(folder: Path, config: dict[str, Any], model_type: str, t
         + (f" (written by {written}). A newer transformers may." if written else ".")
         + (" The checkpoint brings its own code: trust_remote_code=True runs it." if "auto_map" in config else "")
     )
-
-
-def _is_encoder_decoder(config: dict[str, Any], model_type: str) -> bool:
-    if config.get("is_encoder_decoder") or model_type in ENCODER_DECODERS:
-        return True
-    text = config.get("text_config")
-    return isinstance(text, dict) and bool(text.get("is_encoder_decoder"))
