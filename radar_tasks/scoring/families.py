@@ -44,15 +44,22 @@ class Family:
     last_layer_is_last_state: bool = False
 
 
+_WITH_THINKER = Family(
+    refused="it speaks, too: save the part that answers in text, model.thinker.save_pretrained(FOLDER), and its "
+    "processor beside it"
+)
+
 FAMILIES: Mapping[str, Family] = {
     "aya_vision": Family(tower_output="hidden states"),
     "cohere2_vision": Family(tower_output="last state"),
     # Positions of image tokens are made of these types, and its processor gives them only when asked.
     "cosmos3_edge": Family(processor_arguments={"return_mm_token_type_ids": True}),
     "diffusion_gemma": Family(refused="its text is not written from left to right"),
+    "evolla": Family(refused="it takes proteins, no images"),
     "gemma3": Family(tower_output="last state"),
     # Places an image by its number among those of all rows of a batch (transformers 5.23).
     "hunyuan_vl": Family(images_want_no_company=True),
+    "instructblipvideo": Family(refused="it takes videos of four frames, no images"),
     "internvl": Family(
         prompt_format="internvl_chat", tower_output="hidden states", last_layer_is_last_state=True
     ),
@@ -62,6 +69,7 @@ FAMILIES: Mapping[str, Family] = {
     # Pictures packed together change each other's features (transformers 5.23).
     "minicpmv4_6": Family(images_want_no_company=True),
     "minicpmv4_7": Family(images_want_no_company=True),
+    "mistral4": Family(refused="it takes no images"),
     "paligemma": Family(
         # Counts positions from 1. Its token types tell the part that sees itself whole (0) from what is read left to
         # right (1): the options; without them later tokens of an answer would be seen by earlier ones.
@@ -72,12 +80,12 @@ FAMILIES: Mapping[str, Family] = {
         only_placeholders=True,
         tower_output="last state",
     ),
+    "phi4_multimodal": Family(refused="its images need adapters that are switched on for a prompt, not done here"),
     "pi0": Family(refused="it gives actions, not text"),
-    "qwen2_vl": Family(prompt_format="qwen2_vl"),
-    "evolla": Family(refused="it takes proteins, no images"),
-    "instructblipvideo": Family(refused="it takes videos of four frames, no images"),
-    "mistral4": Family(refused="it takes no images"),
     "pp_formulanet": Family(refused="it reads formulas and takes no question"),
+    "qwen2_5_omni": _WITH_THINKER,
+    "qwen2_vl": Family(prompt_format="qwen2_vl"),
+    "qwen3_omni_moe": _WITH_THINKER,
     "shieldgemma2": Family(refused="it gives two numbers a policy, no text"),
     "udop": Family(refused="it needs the words of a page and where they stand"),
     "vision-encoder-decoder": Family(refused="it is made of any two models, and none of its processors takes a prompt"),

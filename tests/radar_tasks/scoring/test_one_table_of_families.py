@@ -4,7 +4,10 @@ import ast
 from pathlib import Path
 
 import pytest
-from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES,
+    MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES,
+)
 
 from radar_tasks.scoring.families import FAMILIES, Family
 
@@ -46,5 +49,6 @@ def test_only_the_table_knows_families():
 
 
 def test_entries_are_families_that_transformers_has_and_say_something():
-    assert set(FAMILIES) <= set(MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES)
+    known = {*MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES, *MODEL_FOR_MULTIMODAL_LM_MAPPING_NAMES}
+    assert set(FAMILIES) <= known
     assert Family() not in FAMILIES.values()

@@ -193,9 +193,9 @@ def _check_architecture(folder: Path, config: dict[str, Any], model_type: str, t
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
     from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
+    if reason := family_of(model_type).refused:
+        raise CheckpointError(f"{folder}: {model_type} checkpoints cannot be scored here: {reason}.")
     if model_type in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-        if reason := family_of(model_type).refused:
-            raise CheckpointError(f"{folder}: {model_type} checkpoints cannot be scored here: {reason}.")
         return
     if trust_remote_code and "auto_map" in config:
         return
