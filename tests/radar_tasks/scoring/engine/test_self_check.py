@@ -66,26 +66,26 @@ def neighbours_are_mixed_up(module, args, kwargs, output):
 
 def sizes_are_those_of_the_first(module, args, kwargs):
     grid = kwargs.get("image_grid_thw")
-    if prefilling(kwargs) and grid is not None and len(grid.unique(dim=0)) > 1:
+    if prefilling(kwargs) and len(kwargs["input_ids"]) > 1 and len(grid.unique(dim=0)) > 1:
         kwargs["image_grid_thw"] = grid.flip(1)[:, [2, 0, 1]]  # height and width change places
         return args, kwargs
     return None
 
 
 def text_of_some_lengths(k, question):
-    """Two of equal length, then pairs of which one is shorter."""
+    """Four of one length, then each one token shorter than the last."""
     text = replace(question, vision={}, vision_key="", visual_tokens=0)
-    return of_length(text, 40 if k < 4 else 40 - k % 2)
+    return of_length(text, 40 - max(0, k - 3))
 
 
-def first_alone(k, question):
-    """Text alone, of one length; questions beyond the third have an image-like neighbour of the same length."""
+def of_one_length(k, question):
+    """Text alone, all of one length."""
     return of_length(replace(question, vision={}, vision_key="", visual_tokens=0), 40)
 
 
 PLANTED = {
     "padding": ("llava", text_of_some_lengths, padded_prompts_lose_their_positions, "pre"),
-    "company": ("llava", first_alone, neighbours_are_mixed_up, "post"),
+    "company": ("llava", of_one_length, neighbours_are_mixed_up, "post"),
     "sizes": ("qwen2_vl", lambda k, question: question, sizes_are_those_of_the_first, "pre"),
 }
 
@@ -119,7 +119,7 @@ def test_a_planted_fault_is_found_and_no_score_is_wrong(fault, caplog):
 def test_a_fault_that_comes_later_is_found_by_a_random_share_and_told(monkeypatch, caplog):
     """Nothing is new in the batch, and the numbers are wrong all the same: one question in two is looked at here."""
     monkeypatch.setattr(self_check, "LATER_SHARE", 0.5)
-    checkpoint, asked = prepared("llava", first_alone)
+    checkpoint, asked = prepared("llava", of_one_length)
     forwards = []
 
     def later(module, args, kwargs, output):
@@ -138,7 +138,7 @@ def test_a_fault_that_comes_later_is_found_by_a_random_share_and_told(monkeypatc
 
 
 def test_the_same_questions_are_drawn_every_time():
-    checkpoint, _ = prepared("llava", first_alone)
+    checkpoint, _ = prepared("llava", of_one_length)
     drawn = []
     for _ in range(2):
         check = self_check.SelfCheck()
