@@ -40,7 +40,7 @@ def seam_of(vision: VisionEncoder, tokens: TextTokenizer) -> Seam:
         return Seam()
     image = vision([picture], (1,)).segments[0].ids
     ours = image + tokens.text(TEXT).ids
-    for seam in (Seam(), Seam(blank=" "), Seam(dropped=1, blank=" ")):
+    for seam in (Seam(), Seam(blank=" "), Seam(dropped=1), Seam(dropped=1, blank=" ")):
         joined = image[: len(image) - seam.dropped] + tokens.text(seam.blank + TEXT).ids
         if own[: len(joined)] == joined:
             return seam

@@ -100,15 +100,13 @@ class QuestionEncoder:
         along = {
             name: torch.cat([s.inputs[name] for s in prompt if s.ids])[None] for name in images.segments[-1].on_text
         }
-        options = [self._tokens.text(option, first=True).ids for option in question.options]
-        for k, option in enumerate(options):
-            if not option:
-                raise QuestionError(f"question {question.q_id!r}, option {k} gives no token.")
+        answer = Prompt((), joiner="")
+        tails = [self._tail(question, answer, "", True, k) for k in range(len(question.options))]
         encoded = EncodedQuestion(
             q_id=question.q_id,
             prefix_ids=torch.tensor(self._decoder_start),
-            continuations=tuple(torch.tensor(option) for option in options),
-            scored=tuple(map(len, options)),
+            continuations=tuple(torch.tensor(tail) for tail, _ in tails),
+            scored=tuple(scored for _, scored in tails),
             option_bytes=tuple(len(option.encode("utf-8", "surrogatepass")) for option in question.options),
             vision={"input_ids": ids[None], "attention_mask": torch.ones_like(ids)[None], **along, **images.vision},
             vision_axes=None,

@@ -87,6 +87,9 @@ def _prompt_key(question: EncodedQuestion) -> bytes:
     for inputs in (question.token_inputs, question.option_inputs):
         for name, values in sorted(inputs.items()):
             digest.update(name.encode() + values.numpy().tobytes())
+    read_by_encoder = question.vision.get("input_ids")  # an encoder-decoder's prompt
+    if isinstance(read_by_encoder, Tensor):
+        digest.update(read_by_encoder.numpy().tobytes())
     digest.update(question.vision_key.encode())
     return digest.digest()
 
