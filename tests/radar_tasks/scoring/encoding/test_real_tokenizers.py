@@ -7,11 +7,19 @@ from real_tokenizers.extract import HOSTILE, OPTIONS, QUESTIONS
 
 from radar_tasks.scoring.encoding.prompt_formats import resolve_format
 from radar_tasks.scoring.encoding.question_encoder import QuestionEncoder
-from radar_tasks.scoring.encoding.text import TextTokenizer
+from radar_tasks.scoring.encoding.segments import Segment
+from radar_tasks.scoring.encoding.text import TextTokenizer, tokens_in_front
+from radar_tasks.scoring.encoding.vision import EncodedImages
 
 
 class NoVision:
     image_token_ids = frozenset()
+
+    def __init__(self, tokenizer):
+        self.start = tokens_in_front(tokenizer)
+
+    def __call__(self, images, layout):
+        return EncodedImages((Segment(self.start),))
 
     def settings(self):
         return {}
@@ -24,7 +32,7 @@ def real(request):
 
 def encoder(real):
     form = resolve_format("plain", "made", {})
-    return QuestionEncoder(TextTokenizer(real.tokenizer), NoVision(), form, 4096)
+    return QuestionEncoder(TextTokenizer(real.tokenizer), NoVision(real.tokenizer), form, 4096)
 
 
 def test_there_are_six_of_several_kinds():
