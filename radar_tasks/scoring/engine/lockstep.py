@@ -275,6 +275,7 @@ def _without_hooks_of_deepspeed(model: nn.Module) -> Iterator[None]:
     try:
         yield
     finally:
-        for hooks, before in kept:
+        for hooks, before in kept:  # in their order, and with those that the model has made itself at its first forward
+            made = {key: hook for key, hook in hooks.items() if key not in before}
             hooks.clear()
-            hooks.update(before)
+            hooks.update({**before, **made})
