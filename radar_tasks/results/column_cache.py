@@ -1,6 +1,6 @@
 """Columns of samples files, kept so that a file is parsed once.
 
-    RADAR_HOME/results/columns-1/
+    RADAR_HOME/results/columns-<hash of the columns that there are>/
       file-<hash of a path>.json       size, times and inode of the file that was read there, and its checksum
       scores-<checksum>.parquet        what the model said, with the name of
       asked-<digest>.parquet           what was asked, once for all checkpoints
@@ -27,10 +27,14 @@ import pyarrow.parquet as pq
 
 from radar_metrics.errors import MetricError
 from radar_metrics.ragged import Ragged
+from radar_tasks.results.model import SCORES
 from radar_tasks.results.samples_file import Asked, SamplesTable, parse
 
 LIMIT = 2 << 30
 """Bytes that the folder may hold; when it holds more, what was not used longest goes."""
+
+LAYOUT = hashlib.sha256(" ".join(SCORES).encode()).hexdigest()[:8]
+"""A version that knows further scores must not read what an earlier one kept without them."""
 
 _ASKED, _CONTENT = b"radar.asked", b"radar.content"
 """In the metadata of scores: the digests of what was asked, and of the scores themselves."""
@@ -53,7 +57,7 @@ class ColumnCache:
     """
 
     def __init__(self, folder: Path, limit: int = LIMIT) -> None:
-        self._folder = folder / "columns-1"
+        self._folder = folder / f"columns-{LAYOUT}"
         self._limit = limit
         self._wrote = False
         self._asked: dict[str, Asked] = {}

@@ -18,7 +18,7 @@ from radar_tasks.results.column_cache import ColumnCache
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     monkeypatch.setenv("RADAR_HOME", str(tmp_path / "home"))
-    return tmp_path / "home" / "results" / "columns-1"
+    return tmp_path / "home" / "results" / f"columns-{column_cache.LAYOUT}"
 
 
 @pytest.fixture
@@ -192,3 +192,10 @@ def test_two_processes_share_the_folder(tmp_path, home):
         assert worker.returncode == 0
         np.testing.assert_allclose(np.array(said.split(), dtype=float), sums * 15)
     assert not list(home.rglob("*.part"))
+
+
+def test_what_an_earlier_version_kept_without_a_column_is_not_read(home, monkeypatch):
+    """The folder is named after the columns: a new one is a new folder, not a column that is missing without a word."""
+    before = column_cache.ColumnCache(home)._folder
+    monkeypatch.setattr(column_cache, "LAYOUT", "other")
+    assert column_cache.ColumnCache(home)._folder != before
