@@ -10,6 +10,7 @@ import transformers as hf
 from transformers.models.auto.image_processing_auto import IMAGE_PROCESSOR_MAPPING_NAMES
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 from transformers.models.auto.processing_auto import PROCESSOR_MAPPING_NAMES
+from transformers.models.smolvlm import processing_smolvlm
 
 from tiny_models.configs import small
 from tiny_models.tokenizers import tokenizer
@@ -55,6 +56,8 @@ class Tiny:
 def made_by_table(model_type: str) -> tuple[Any, Any]:
     """Model and processor of a type of `TABLE`, weights as transformers draws them."""
     tiny = TABLE[model_type]
+    if model_type == "smolvlm":  # its processor asks for num2words, which only prompts with videos need
+        processing_smolvlm.num2words = processing_smolvlm.num2words or str
     tok = tokenizer(tiny.control, style=tiny.style, bos=tiny.bos, pad=tiny.pad, **tiny.named)
     tokens = dict(tok.get_vocab())
     tokens |= {name: tokens[token] for name, token in tiny.named.items()}
