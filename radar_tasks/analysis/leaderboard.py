@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from radar_tasks.analysis.chance_level import chance_level
-from radar_tasks.analysis.training_runs import short_names
 from radar_tasks.errors import ResultsError
 from radar_tasks.published import published_models
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult
 from radar_tasks.results.metrics import metric_table, per_question
+from radar_tasks.results.origin import short_names
 from radar_tasks.results.standard_errors import HALF_WIDTH, error_of_mean, standard_error
 from radar_tasks.results.suites import Average, all_averages
 from radar_tasks.run_arguments import limit_of

@@ -11,6 +11,7 @@ import numpy as np
 from radar_tasks.analysis.settings import must_agree
 from radar_tasks.errors import ResultsError
 from radar_tasks.results import CheckpointResult, TrainingRun
+from radar_tasks.results.origin import short_names
 
 
 def training_runs(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[list[TrainingRun], list[str]]:
@@ -63,12 +64,3 @@ def _training_run(name: str, runs: list[CheckpointResult]) -> TrainingRun:
     if not everywhere:
         raise ResultsError(f"{name}: its checkpoints have no source in common.")
     return TrainingRun(name, tuple(ordered), tuple(everywhere), notes)
-
-
-def short_names(experiments: Sequence[str]) -> dict[str, str]:
-    """The last part of each path, or as many parts as tell all apart."""
-    for parts in range(1, 20):
-        short = {name: "/".join(name.rstrip("/").split("/")[-parts:]) for name in experiments}
-        if len(set(short.values())) == len(set(experiments)):
-            return short
-    return {name: name for name in experiments}

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from radar_metrics.ragged import Ragged
-from radar_tasks.analysis.training_runs import short_names
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
 from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import option_probabilities
+from radar_tasks.results.origin import short_names
 from radar_tasks.store import QuestionTable, open_source
 
 BUDGET = 2_900_000

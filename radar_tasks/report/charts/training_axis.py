@@ -9,10 +9,10 @@ from typing import Any
 import altair as alt
 
 from radar_tasks.analysis.run_descriptions import RunDescription
-from radar_tasks.analysis.training_runs import short_names
 from radar_tasks.errors import RadarError, did_you_mean
 from radar_tasks.report.charts.figure import Datum
 from radar_tasks.results import CheckpointResult
+from radar_tasks.results.origin import short_names
 
 
 def _step(run: str, step: int) -> float:  # noqa: ARG001 (every axis is asked for a checkpoint of a run)
