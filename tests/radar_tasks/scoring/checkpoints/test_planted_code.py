@@ -93,8 +93,12 @@ def unknown_architecture(folder, mark):
 
 
 def inner_architecture(folder, mark):
-    inner = {"model_type": "planted", "auto_map": AUTO}
-    edit(folder / "config.json", auto_map=AUTO, text_config=inner, vision_config=inner)
+    config = json.loads((folder / "config.json").read_text())
+    # Their own sizes stay: without them the family's published ones would be built, 7 billion parameters.
+    parts = {
+        part: {**config[part], "model_type": "planted", "auto_map": AUTO} for part in ("text_config", "vision_config")
+    }
+    edit(folder / "config.json", auto_map=AUTO, **parts)
 
 
 def kernel_of_the_hub(folder, mark):
