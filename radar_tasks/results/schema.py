@@ -18,13 +18,20 @@ SCORE_TOLERANCE = 1e-6
 """By so much a printed number may differ from what the samples say; more is no rounding."""
 
 
+class HarnessConfig(BaseModel):
+    """What `config` says of how the harness was run; further keys are kept."""
+
+    limit: FiniteFloat | None = None
+    model_args: str | _Object | None = None
+
+
 class ResultsFile(BaseModel):
     """Where a results file has objects; what is in them is looked at when it is needed."""
 
     results: dict[str, _Object]
     groups: dict[str, _Object] | None = None
     configs: _Object | None = None
-    config: _Object | None = None
+    config: HarnessConfig | None = None
     n_samples: dict[str, _Object] | None = Field(None, alias="n-samples")
 
 

@@ -13,6 +13,7 @@ from lm_eval.loggers import EvaluationTracker
 from lm_eval.tasks import TaskManager
 
 from radar_tasks import paths
+from radar_metrics import answer_probability
 from radar_tasks.analysis.compare import compare
 from radar_tasks.errors import RadarError
 from radar_tasks.harness.lm_eval_task import process_results, prompt_of
@@ -97,15 +98,16 @@ def test_a_vision_model_stands_beside_its_backbone(output, tmp_path):
     text = load_run(output)
     samples = text.sources["mini_colour"]
     checksum = text.data["mini_colour"]["checksum"]
+    logprobs = [(-np.arange(1.0, 1 + len(options))).tolist() for options in samples.options]
     records = [
         {
-            "score": 0.5,
+            "score": float(answer_probability([logprobs[i]], [int(samples.answer[i])])[0]),
             "q_id": str(samples.q_id[i]),
             "image_id": str(samples.image_id[i]),
             "category": "",
             "options": samples.options[i],
             "answer": int(samples.answer[i]),
-            "logprob": (-np.arange(1.0, 1 + len(samples.options[i]))).tolist(),
+            "logprob": logprobs[i],
             "logit": [0.0] * len(samples.options[i]),
             "tokens": [1] * len(samples.options[i]),
             "bytes": samples.bytes[i].tolist(),
