@@ -101,6 +101,11 @@ class Lockstep:
         return self._rank == 0
 
     @property
+    def asks_together(self) -> bool:
+        """Whether other ranks ask the same questions in the same forwards (tensor parallelism)."""
+        return self._peers > 1
+
+    @property
     def dtype(self) -> torch.dtype:
         """The type that the model computes in."""
         own: torch.dtype = self.model.dtype
@@ -147,7 +152,7 @@ class Lockstep:
 
     def batch_is_done(self) -> None:
         """Where ranks ask the same questions, none begins the next batch before all have finished this one."""
-        if self._peers > 1:
+        if self.asks_together:
             self._turn(len(self._parts), "the end of a batch")
 
     def ran_out_of_memory(self) -> None:

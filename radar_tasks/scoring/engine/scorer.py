@@ -230,7 +230,10 @@ class Scorer:
         try:
             scores = way.score(self._running, features, batch)
         except Exception as error:  # code of a family, which may not be made for being called like this
-            if is_no_fault_of_the_family(error):
+            # Of ranks that run each forward together one must not go another way than the others: an error in one of
+            # them is everybody's end, and not a reason to fall back.
+            together = self._lockstep is not None and self._lockstep.asks_together
+            if together or is_no_fault_of_the_family(error):
                 raise
             return None, f"{type(error).__name__}: {error}"
         return scores, disagreement(batch, scores, reference, self._running.dtype)
