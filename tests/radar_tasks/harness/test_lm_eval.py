@@ -12,8 +12,8 @@ from lm_eval.evaluator import simple_evaluate
 from lm_eval.loggers import EvaluationTracker
 from lm_eval.tasks import TaskManager
 
-from radar_tasks import paths
 from radar_metrics import answer_probability
+from radar_tasks import paths
 from radar_tasks.analysis.compare import compare
 from radar_tasks.errors import RadarError
 from radar_tasks.harness.lm_eval_task import process_results, prompt_of
