@@ -3,8 +3,8 @@
 SDS = sds_blind + visual_gain at every checkpoint: what the model says of the options without the picture, and what the
 picture changes about it. Both need results with `prior=…`.
 
-A fall of SDS is told apart by the metric without the prior (`sds_pmi`, or `sds_free` where the question was not asked
-without its picture): what did not fall there was a prior that drifted.
+A fall of SDS is told apart by the metric without the prior (`sds_free`, or `sds_pmi` where options do not repeat): what
+did not fall there was a prior that drifted.
 """
 
 from __future__ import annotations
@@ -95,16 +95,19 @@ def fall_causes(
     fallen = [row for row in growth if row.fall is not None]
     if not fallen:
         return []
-    metric = "sds_pmi" if len(_with_blind_scores(runs)) == len(_with_pictures(runs)) else "sds_free"
-    try:
-        free, _ = training_curves(runs, rng, metric)
-    except ResultsError:  # no source of a training run has it: options that stand under one question only
-        return []
-    curves = {(training.name, curve.name): curve for training in free for curve in _all_curves(training)}
+    found: dict[tuple[str, str], tuple[str, DevelopmentCurve]] = {}
+    # The options' own texts say more exactly what they are worth to the model than one blind question does, for a model
+    # that was never trained on text without pictures at least: so they go first where a vocabulary is closed.
+    for metric in ("sds_pmi", "sds_free"):
+        try:
+            free, _ = training_curves(runs, rng, metric)
+        except ResultsError:  # not asked blind, or options that stand under one question only
+            continue
+        found |= {(training.name, curve.name): (metric, curve) for training in free for curve in _all_curves(training)}
     return [
-        _cause(row, row.fall, metric, curves[row.run, row.source])
+        _cause(row, row.fall, *found[row.run, row.source])
         for row in fallen
-        if row.fall is not None and (row.run, row.source) in curves
+        if row.fall is not None and (row.run, row.source) in found
     ]
 
 

@@ -84,7 +84,7 @@ def test_a_fall_is_told_apart(tmp_path, *, blind, sights, drifts, cause, said):
     causes = {row.source: row for row in made.falls}
     assert {"perception", "spatial"} <= set(causes)
     assert {row.cause for row in causes.values()} == {cause}
-    assert {row.metric for row in causes.values()} == {"sds_pmi" if blind else "sds_free"}
+    assert {row.metric for row in causes.values()} == {"sds_free"}
     assert (causes["spatial"].fall.start, causes["spatial"].fall.end) == (200, 300)
     assert said in " ".join(findings(made)[0].sentences)
     assert bool(made.prior) is blind
