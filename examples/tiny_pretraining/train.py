@@ -125,6 +125,7 @@ class Recipe:
         frozen: parts that are not trained: `tower` (vision without its projector) and `language`.
         language, tower: checkpoints whose weights of that part training starts from.
         everything: a checkpoint whose weights training starts from.
+        log_every: steps between two lines of the log, whose loss is the mean since the last one.
     """
 
     steps: int = STEPS
@@ -141,6 +142,7 @@ class Recipe:
     language: Path | None = None
     tower: Path | None = None
     everything: Path | None = None
+    log_every: int = 50
 
     def __post_init__(self) -> None:
         if len(self.mixes) > 1 and not self.in_order:
@@ -215,7 +217,7 @@ def pretrain(out: Path, recipe: Recipe | None = None, *, measure_every: int = 0)
         remove_unused_columns=False,
         save_steps=500,
         save_total_limit=1,
-        logging_steps=50,
+        logging_steps=recipe.log_every,
         report_to="none",
         disable_tqdm=True,
         use_cpu=True,

@@ -43,7 +43,7 @@ def recipe_of(plan: Mapping[str, Any], name: str, out: Path) -> Any:
     mixes = [(0, plan["mixes"][run.pop("mix", "base")])]
     mixes += [(int(step), plan["mixes"][mix]) for step, mix in run.pop("later", {}).items()]
     folders = {part: out / run.pop(part) for part in ("language", "tower", "everything") if part in run}
-    common = {name: plan[name] for name in ("steps", "batch", "kept", "tokenizer_seed", "in_order")}
+    common = {name: plan[name] for name in ("steps", "batch", "kept", "tokenizer_seed", "in_order", "log_every")}
     return Recipe(**{**common, **run, **folders, "mixes": mixes})
 
 
