@@ -4,7 +4,8 @@
     python studies/tiny/prior.py OUT
 
 scores every checkpoint on radar_mini and on its swapped twin (each question with another question's picture: an ability
-that is not there), with `prior=blind`, and prints the answers as Markdown. What is scored already is not scored again.
+that is not there), with `prior=blind`, and the last checkpoint of base-1 on 19 more draws of swapped pictures; prints
+the answers as Markdown. What is scored already is not scored again.
 """
 
 from __future__ import annotations
@@ -33,8 +34,10 @@ from radar_tasks.store import Origin, SourceWriter, open_source, source_path
 
 RUNS = ("base-1", "base-2", "base-3")
 METRICS = ("sds", "sds_pmi", "sds_free")
-EARLY = 212
+EARLY = 200
 """Steps up to this one are early ones."""
+DRAWS = 20
+"""So often are pictures swapped, and answers drawn at random, where nothing is to be seen."""
 
 
 def swapped(questions: Sequence[Question], source: str, rng: np.random.Generator) -> Iterator[Question]:
@@ -52,29 +55,33 @@ def swapped(questions: Sequence[Question], source: str, rng: np.random.Generator
         yield replace(questions[mine], source=source, images=pictures.images, image_id=pictures.image_id)
 
 
-def write_swapped() -> None:
-    """The swapped twins into the store, `swapped_colour` and so on; the same at every call."""
+def name_of(subject: str, draw: int) -> str:
+    """The swapped twin of a leaf: `swapped_colour`, and with further draws `swapped_07_colour`."""
+    return f"swapped_{subject}" if draw == 0 else f"swapped_{draw:02}_{subject}"
+
+
+def write_swapped(draw: int) -> list[str]:
+    """The leaves with their pictures swapped into the store, the same at every call; their tasks."""
     for k, leaf in enumerate(LEAVES):
-        name = f"swapped_{leaf.subject}"
+        name = name_of(leaf.subject, draw)
         if source_path(name).is_file():
             continue
         table = open_source(leaf.source)
         questions = [table[i] for i in range(len(table))]
         with SourceWriter(source_path(name)) as writer:
-            for question in swapped(questions, name, np.random.default_rng([7, k])):
+            for question in swapped(questions, name, np.random.default_rng([7, k, draw] if draw else [7, k])):
                 writer.add(question)
             writer.finish(
                 Origin(kind="table", location=f"{leaf.source} with pictures swapped", fingerprint=leaf.source)
             )
+    return [f"radar_{name_of(leaf.subject, draw)}" for leaf in LEAVES]
 
 
-def score(out: Path) -> None:
-    """Every checkpoint on both, in one run each."""
-    tasks = ",".join(["radar_mini", *(f"radar_swapped_{leaf.subject}" for leaf in LEAVES)])
-    for run in RUNS:
-        command = [sys.executable, "-m", "radar_tasks.cli", "track", str(out / run / "step-*"), "--tasks", tasks]
-        command += ["--model-args", "dtype=float32,prior=blind", "--output", str(out / "results" / run)]
-        subprocess.run(command, check=True)
+def score(checkpoints: str, tasks: Sequence[str], results: Path) -> None:
+    """These checkpoints on these tasks, with and without pictures, in one run each."""
+    command = [sys.executable, "-m", "radar_tasks.cli", "track", checkpoints, "--tasks", ",".join(tasks)]
+    command += ["--model-args", "dtype=float32,prior=blind", "--output", str(results)]
+    subprocess.run(command, check=True)
 
 
 @dataclass(frozen=True)
@@ -109,8 +116,25 @@ def found_by(trainings: Iterable[TrainingCurves], metric: str) -> Iterator[Found
             yield Found(training.name, metric, growth.source, growth.emergence, np.array(z))
 
 
-def say(results: Sequence[CheckpointResult]) -> str:
-    """The answers, as Markdown."""
+def distances(results: Sequence[CheckpointResult], metric: str, answers: np.random.Generator | None) -> list[float]:
+    """Distances from chance in standard errors of all leaves that have a metric, with answers drawn anew if asked."""
+    found = []
+    for result in results:
+        for samples in result.sources.values():
+            right = samples.answer if answers is None else answers.integers(samples.bytes.counts)
+            values = per_question(replace(samples, answer=right), metric)
+            if values is not None and (error := clustered_standard_error(values, samples.image_id)):
+                found.append((float(np.mean(values)) - float(np.mean(1 / samples.bytes.counts))) / error)
+    return found
+
+
+def say(results: Sequence[CheckpointResult], redrawn: Sequence[CheckpointResult]) -> str:
+    """The answers, as Markdown.
+
+    Args:
+        results: all checkpoints on the leaves and their swapped twins.
+        redrawn: one checkpoint on further draws of swapped pictures.
+    """
     found: list[Found] = []
     for metric in METRICS:
         trainings, _ = training_curves(results, np.random.default_rng(0), metric)
@@ -143,11 +167,21 @@ def say(results: Sequence[CheckpointResult]) -> str:
     for metric in METRICS:
         null = [one for one in found if one.metric == metric and one.leaf.startswith("swapped_")]
         emerged = sum(one.emergence is not None for one in null)
-        z = np.concatenate([one.z for one in null])
-        inside = float(np.mean(np.abs(z) < 2))
-        rows.append([metric, f"{emerged} of {len(null)}", f"{inside:.1%}", f"{z.std():.2f}", str(len(z))])
-    head = ["metric", "false emergence", "abs(z) < 2", "sd of z", "checkpoints x leaves"]
-    texts.append("Where there is nothing to see (pictures swapped):\n\n" + markdown(head, rows))
+        rows.append(["pictures swapped, all checkpoints", metric, f"{emerged} of {len(null)}",
+                     *_spread(np.concatenate([one.z for one in null]))])  # fmt: skip
+    last = [result for result in results if result.experiment == RUNS[0] and result.step == max(steps)]
+    twins = [replace(result, sources={n: s for n, s in result.sources.items() if n.startswith("swapped_")})
+             for result in last]  # fmt: skip
+    for metric in METRICS:
+        z = np.array(distances([*twins, *redrawn], metric, None))
+        rows.append([f"pictures swapped {DRAWS} times, last checkpoint of {RUNS[0]}", metric, "", *_spread(z)])
+    pictured = [_without_swapped(result) for result in results]
+    for metric in METRICS:
+        draws = [np.random.default_rng([8, draw]) for draw in range(DRAWS)]
+        z = np.concatenate([distances(pictured, metric, rng) for rng in draws])
+        rows.append([f"answers drawn at random {DRAWS} times, all checkpoints", metric, "", *_spread(z)])
+    head = ["where there is nothing to see", "metric", "false emergence", "abs(z) < 2", "sd of z", "cells"]
+    texts.append("Where there is nothing to see:\n\n" + markdown(head, rows))
 
     rows = []
     for metric in METRICS[1:]:
@@ -185,6 +219,10 @@ def _without_swapped(result: CheckpointResult) -> CheckpointResult:
     )  # fmt: skip
 
 
+def _spread(z: np.ndarray) -> list[str]:
+    return [f"{np.mean(np.abs(z) < 2):.1%}", f"{z.std():.2f}", f"{len(z):,}"]
+
+
 def _step(step: float | None) -> str:
     return "never" if step is None else f"{step:.0f}"
 
@@ -198,9 +236,13 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="folder of the runs")
     options = parser.parse_args()
     os.environ["RADAR_HOME"] = str(options.out / "home")
-    write_swapped()
-    score(options.out)
-    print(say(find_runs([options.out / "results"])))
+    mini = ["radar_mini", *write_swapped(0)]
+    for run in RUNS:
+        score(str(options.out / run / "step-*"), mini, options.out / "results" / run)
+    last = max((options.out / RUNS[0]).glob("step-*"))
+    further = [task for draw in range(1, DRAWS) for task in write_swapped(draw)]
+    score(str(last), further, options.out / "redrawn" / RUNS[0])
+    print(say(find_runs([options.out / "results"]), find_runs([options.out / "redrawn"])))
 
 
 if __name__ == "__main__":
