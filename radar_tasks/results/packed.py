@@ -395,25 +395,13 @@ def _samples(source: PackedSource, asked: Asked, scores: Mapping[str, Ragged], w
         total = mean.with_values(mean.values.astype(np.float64) * asked.tokens.values)
     if mean is None and total is None:
         raise ResultsError(f"{where}: neither logprob nor logprob_sum.")
-    return SourceSamples(
+    return asked.scored(
+        {**scores, **({} if total is None else {"logprob_sum": total})},
         source=source.source,
         ability=source.ability,
         task=source.task,
         leaf=source.leaf,
         by_category=source.by_category,
-        q_id=asked.q_id,
-        image_id=asked.image_id,
-        category=asked.category,
-        answer=asked.answer,
-        logprob=mean,
-        logprob_sum=total,
-        logit=scores.get("logit"),
-        logprob_blind=scores.get("logprob_blind"),
-        logit_blind=scores.get("logit_blind"),
-        tokens=asked.tokens,
-        bytes=asked.bytes,
-        options=asked.options,
-        prompts=asked.prompts,
     )
 
 

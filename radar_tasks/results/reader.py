@@ -327,25 +327,8 @@ def _read_run(attempt: _Attempt, reading: _Reading) -> CheckpointResult:
 def source_samples(columns: Columns, about: DataDescription, leaf: str, by_category: bool) -> SourceSamples:
     """Columns with the source that they belong to."""
     asked, scores = columns
-    return SourceSamples(
-        source=about.source,
-        ability=about.ability,
-        task=about.task,
-        leaf=leaf,
-        by_category=by_category,
-        q_id=asked.q_id,
-        image_id=asked.image_id,
-        category=asked.category,
-        answer=asked.answer,
-        logprob=scores.get("logprob"),
-        logprob_sum=scores.get("logprob_sum"),
-        logit=scores.get("logit"),
-        logprob_blind=scores.get("logprob_blind"),
-        logit_blind=scores.get("logit_blind"),
-        tokens=asked.tokens,
-        bytes=asked.bytes,
-        options=asked.options,
-        prompts=asked.prompts,
+    return asked.scored(
+        scores, source=about.source, ability=about.ability, task=about.task, leaf=leaf, by_category=by_category
     )
 
 

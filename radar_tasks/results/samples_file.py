@@ -24,7 +24,8 @@ from radar_metrics.likelihood import ROUNDING
 from radar_metrics.ragged import FloatArray, IntArray, Ragged
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.errors import ResultsError
-from radar_tasks.results.model import LOGPROBS, SCORES
+from radar_tasks.questions import Ability
+from radar_tasks.results.model import LOGPROBS, SCORES, SourceSamples
 from radar_tasks.results.schema import SCORE_TOLERANCE, Record, SamplesLine, first_problem
 
 COUNTS = ("tokens", "bytes")
@@ -78,6 +79,31 @@ class Asked:
             prompts=table["prompt"].to_pylist(),
             bytes=Ragged(flat(table["bytes"]), offsets),
             tokens=Ragged(flat(table["tokens"]), offsets) if "tokens" in table.column_names else None,
+        )
+
+    def scored(
+        self, scores: Mapping[str, Ragged], *, source: str, ability: Ability, task: str, leaf: str, by_category: bool
+    ) -> SourceSamples:
+        """The questions with what a checkpoint said of them (a name of `SCORES` each) and the source they belong to."""
+        return SourceSamples(
+            source=source,
+            ability=ability,
+            task=task,
+            leaf=leaf,
+            by_category=by_category,
+            q_id=self.q_id,
+            image_id=self.image_id,
+            category=self.category,
+            answer=self.answer,
+            options=self.options,
+            prompts=self.prompts,
+            bytes=self.bytes,
+            tokens=self.tokens,
+            logprob=scores.get("logprob"),
+            logprob_sum=scores.get("logprob_sum"),
+            logit=scores.get("logit"),
+            logprob_blind=scores.get("logprob_blind"),
+            logit_blind=scores.get("logit_blind"),
         )
 
 
