@@ -1,0 +1,204 @@
+"""Confidence sequences: intervals that hold however often one looks, for a mean over finitely many questions.
+
+An ordinary 95 % interval is for a number of questions fixed beforehand; who looks after every batch and stops at the
+first one without 0 in it is wrong far more often than in 5 %. The intervals here hold after every draw at once, so that
+any rule may say when to stop.
+
+**What is estimated.** theta = sum_c w_c v_c over all units of a finite population: `v_c` in [low, high] is a unit's
+value (the mean over the questions of one picture), `w_c` its share (they sum to 1). An ability is the mean of
+its sources: a picture with n of the N questions of one of S sources has the share n / (N S).
+
+**How units are drawn.** One by one, without replacement, each with a chance in proportion to its share among those left
+(`draw_order`). Sources then come in turn as they count, and every draw says the same about theta: with S the weighted
+sum of what was drawn before and r = 1 - sum of its shares, E[v of the next unit | the past] = (theta - S) / r.
+
+**How it is tested.** By betting (Waudby-Smith and Ramdas, "Estimating means of bounded random variables by betting",
+JRSS-B 86, 2024; without replacement: section 5 there and NeurIPS 2020; weighted: Shekhar, Xu, Lipton, Liang and Ramdas,
+"Risk-limiting financial audits via weighted sampling without replacement", UAI 2023). Values mapped onto [0, 1], who
+bets the share b of their wealth against "theta <= m" has after each draw
+
+    W_b(m) <- W_b(m) * (1 - b + b * v / m'),        m' = (m - S) / r, what the next draw is expected to be at most,
+
+a martingale if theta = m, which ever reaches 1/a with a chance of at most a (Ville, 1939). The wealth W(m) is the mean
+of W_b(m) over the shares in `BETS`: nothing is learnt from the data about how to bet, so that the same draws can serve
+in every measurement of a training. W falls in m; the lower end of the interval is the smallest m with W(m) < 2/a at all
+draws so far, the upper end the same for the values mirrored.
+
+`confseq` on PyPI has the unweighted case; it must be compiled and has had no release since January 2023.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from radar_metrics.errors import MetricError
+from radar_metrics.options import FloatArray, IntArray
+from radar_metrics.uncertainty import Interval
+
+Verdict = Literal["rose", "fell", "no change", "undecided"]
+
+BETS: FloatArray = 0.95 * 0.5 ** np.arange(6.0)
+"""Shares of the wealth: large ones find what is frequent in few draws, small ones what is hidden by a large spread.
+
+The mean over six costs at most log 6 = 1.8 of a threshold of log(2/a) = 9.0 (a = 0.05 over 100 measurements of two
+abilities)."""
+
+MEASUREMENTS = 100
+"""Measurements over which the chance of any wrong verdict is held."""
+
+_ROUNDING = 1e-9
+"""By so much sums of shares and means of values may miss 1."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What was decided about a change.
+
+    Attributes:
+        verdict: `rose` or `fell` (0 lies outside the interval), `no change` (the interval lies within +-delta; it is
+            said even where 0 is outside), or `undecided`.
+        draws: draws after which that was decided; all that there are where it was not.
+        interval: for the change, after all draws given; the estimate is that of the drawn units, weighted by share.
+    """
+
+    verdict: Verdict
+    draws: int
+    interval: Interval
+
+
+def draw_order(shares: ArrayLike, uniforms: ArrayLike) -> IntArray:
+    """(N,) the order in which units are drawn, each in proportion to its share among those left.
+
+    Sorted by -log(u) / share, the arrival times of exponential clocks (Efraimidis and Spirakis, "Weighted random
+    sampling with a reservoir", 2006).
+
+    Args:
+        shares: (N,) above 0.
+        uniforms: (N,) independent random numbers in (0, 1).
+    """
+    weights, u = np.asarray(shares, dtype=np.float64), np.asarray(uniforms, dtype=np.float64)
+    if weights.ndim != 1 or weights.shape != u.shape or not (weights > 0).all() or not ((u > 0) & (u < 1)).all():
+        raise MetricError("an order needs for each unit a share above 0 and a random number between 0 and 1")
+    return np.argsort(-np.log(u) / weights, kind="stable")
+
+
+def shared_level(level: float, tests: int) -> float:
+    """The level of each of so many intervals at which all hold together with `level`, however they depend:
+    1 - (1 - level) / tests (Bonferroni)."""
+    if not 0 < level < 1 or tests < 1:
+        raise MetricError(f"level {level} of {tests} tests: it must be between 0 and 1, of at least one")
+    return 1.0 - (1.0 - level) / tests
+
+
+def anytime_interval(
+    values: ArrayLike, shares: ArrayLike, *, low: float = -1.0, high: float = 1.0, level: float = 0.95
+) -> Interval:
+    """The interval for the population's mean after these draws; with `level` it holds after all of them at once.
+
+    Args:
+        values: (n,) of the units drawn so far, in their order, each in [low, high].
+        shares: (n,) of the same units, of the whole population's 1.
+        low, high: what a value can be.
+        level: between 0 and 1.
+
+    Returns:
+        In the unit of the values; estimate and both ends are the population's mean once all units are drawn. Draws that
+        refute every mean (which is rarer than 1 - level) leave the interval between the two refutations.
+    """
+    draws = _Draws(values, shares, low, high)
+    threshold = math.log(2.0 / (1.0 - shared_level(level, 1)))
+    if draws.are_all:
+        return Interval(draws.estimate, draws.estimate, draws.estimate)
+    return Interval(draws.estimate, *(low + (high - low) * end for end in draws.ends(threshold)))
+
+
+def decide_change(differences: ArrayLike, shares: ArrayLike, delta: float, *, level: float = 0.95) -> Change:
+    """Whether a mean rose, fell, or changed by no more than delta, as soon as that can be told.
+
+    Args:
+        differences: (n,) of the units drawn so far, in their order: now minus before, each in [-1, 1].
+        shares: (n,) of the same units, of the whole population's 1.
+        delta: what counts as no change, above 0 and below 1.
+        level: the chance that the verdict is right (and that the interval holds) is at least this, whatever rule says
+            when to stop; of a hundred measurements together with `shared_level`.
+    """
+    if not 0 < delta < 1:
+        raise MetricError(f"delta {delta} is not between 0 and 1")
+    draws = _Draws(differences, shares, -1.0, 1.0)
+    interval = anytime_interval(differences, shares, level=level)
+    threshold = math.log(2.0 / (1.0 - level))
+    zero, near = 0.5, delta / 2.0
+    within = np.maximum(
+        _first(draws.log_wealth(zero - near) >= threshold), _first(draws.mirrored.log_wealth(zero - near) >= threshold)
+    )
+    rose = _first(draws.log_wealth(zero) >= threshold)
+    fell = _first(draws.mirrored.log_wealth(zero) >= threshold)
+    n = len(draws.values)
+    told: list[tuple[Verdict, int]] = [("no change", int(within)), ("rose", int(rose)), ("fell", int(fell))]
+    verdict, after = min(told, key=lambda one: one[1])
+    if after <= n:
+        return Change(verdict, after, interval)
+    if not draws.are_all:
+        return Change("undecided", n, interval)
+    exact: Verdict = "no change" if abs(draws.estimate) <= delta else "rose" if draws.estimate > 0 else "fell"
+    return Change(exact, n, interval)
+
+
+def _first(reached: np.ndarray) -> int:
+    """The number of draws after which something holds for the first time; one more than there are where it does not."""
+    return int(np.argmax(reached)) + 1 if reached.any() else len(reached) + 1
+
+
+class _Draws:
+    """Draws of a population, mapped onto [0, 1]."""
+
+    def __init__(self, values: ArrayLike, shares: ArrayLike, low: float, high: float) -> None:
+        given, weights = np.asarray(values, dtype=np.float64), np.asarray(shares, dtype=np.float64)
+        if given.ndim != 1 or given.shape != weights.shape or not len(given):
+            raise MetricError(f"{given.shape} values and {weights.shape} shares: one each a draw, of at least one draw")
+        inside = (given >= low - _ROUNDING) & (given <= high + _ROUNDING)
+        if not inside.all():
+            raise MetricError(f"a value is {given[~inside][0]}, not between {low:g} and {high:g}")
+        if not (weights > 0).all() or weights.sum() > 1 + _ROUNDING:
+            raise MetricError(f"shares must be above 0 and sum to at most 1; they sum to {weights.sum()}")
+        self.values = np.clip((given - low) / (high - low), 0.0, 1.0)
+        self._weights = weights
+        self._before = np.concatenate([[0.0], np.cumsum(weights * self.values)[:-1]])
+        self._left = 1.0 - np.concatenate([[0.0], np.cumsum(weights)[:-1]])
+        self.are_all = abs(weights.sum() - 1.0) <= _ROUNDING
+        self.estimate = float(given @ weights / weights.sum())
+
+    @property
+    def mirrored(self) -> _Draws:
+        """The same with low and high changed about."""
+        return _Draws(1.0 - self.values, self._weights, 0.0, 1.0)
+
+    def log_wealth(self, mean: float) -> FloatArray:
+        """(n,) the log of the wealth after each draw of who bets against a population's mean of at most `mean`."""
+        left = mean - self._before
+        # Once the draws alone have given more than `mean`, it is refuted for certain, by this draw at the latest.
+        certain = left - self._weights * self.values < -_ROUNDING
+        gain = np.divide(self.values * self._left, left, out=np.ones_like(left), where=left > _ROUNDING)
+        gain[certain] = np.inf
+        wealth = np.cumsum(np.log1p(BETS[:, None] * (gain - 1.0)), axis=1)
+        return np.asarray(np.logaddexp.reduce(wealth, axis=0) - math.log(len(BETS)))
+
+    def ends(self, threshold: float) -> tuple[float, float]:
+        """The means that are refuted neither from below nor from above, the ends by bisection and a hair too wide."""
+        ends = self._lower_end(threshold), 1.0 - self.mirrored._lower_end(threshold)
+        return min(ends), max(ends)
+
+    def _lower_end(self, threshold: float) -> float:
+        refuted, open_ = 0.0, 1.0
+        while open_ - refuted > 1e-9:
+            middle = (refuted + open_) / 2.0
+            if (self.log_wealth(middle) >= threshold).any():
+                refuted = middle
+            else:
+                open_ = middle
+        return refuted
