@@ -35,15 +35,14 @@ def runs_of(paths: Sequence[str]) -> list[CheckpointResult]:
     return runs
 
 
-def runs_or_published(names: Sequence[str]) -> list[CheckpointResult | PublishedModel]:
-    """As `runs_of`, in the order given, with `published:NAME` for a model of the paper."""
+def sides_of(names: Sequence[str]) -> list[list[CheckpointResult] | PublishedModel]:
+    """As `runs_of`, a side a name and in the order given, with `published:NAME` for a model of the paper."""
     from radar_tasks.published import PREFIX, published_model
     from radar_tasks.results.merging import named_apart
 
     found = [[] if name.startswith(PREFIX) else runs_of([name]) for name in names]
     runs = iter(named_apart([run for part in found for run in part]))
-    sides: list[CheckpointResult | PublishedModel] = []
-    for name, part in zip(names, found, strict=True):
-        published = name.startswith(PREFIX)
-        sides += [published_model(name.removeprefix(PREFIX))] if published else [next(runs) for _ in part]
-    return sides
+    return [
+        published_model(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else [next(runs) for _ in part]
+        for name, part in zip(names, found, strict=True)
+    ]

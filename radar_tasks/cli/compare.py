@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from radar_tasks.cli._development import Descriptions
 from radar_tasks.cli._json import to_json
-from radar_tasks.cli._runs import console, runs_or_published
+from radar_tasks.cli._runs import console, sides_of
 
 if TYPE_CHECKING:
+    import numpy as np
     from rich.table import Table
 
     from radar_tasks.analysis.compare import Comparison, Difference
+    from radar_tasks.analysis.compare_trainings import TrainingComparison
+    from radar_tasks.published import PublishedModel
+    from radar_tasks.results import CheckpointResult
 
 
 class Format(str, Enum):
@@ -27,9 +32,17 @@ class Format(str, Enum):
     json = "json"
 
 
+AGAINST = "vs"
+"""The word between two sides of several runs each; a folder of this name is written `./vs`."""
+
+
 def command(
     runs: Annotated[
-        list[str], typer.Argument(help="Results folders or files, or published:NAME; the first is the baseline.")
+        list[str],
+        typer.Argument(
+            help="Results folders or files, or published:NAME; the first is the baseline. Whole trainings are compared "
+            "step by step; several seeds a side are written A1 A2 vs B1 B2."
+        ),
     ],
     *,
     metric: Annotated[
@@ -42,27 +55,82 @@ def command(
     format: Annotated[Format, typer.Option(help="How to write the comparisons.")] = Format.terminal,  # noqa: A002
     resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples and permutations.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    descriptions: Descriptions = None,
+    x: Annotated[
+        str,
+        typer.Option("--x", help="Where trainings are matched: step, a column of --runs, or NAME=AMOUNT a step."),
+    ] = "step",
 ) -> None:
-    """Pair runs by question: difference, 95% interval, p-value, and the smallest difference that would show."""
+    """Pair runs by question: difference, 95% interval, p-value, and the smallest difference that would show.
+
+    Of whole trainings: where one is better, by how much, and since when.
+    """
     import numpy as np
 
+    from radar_tasks.analysis.compare_trainings import holds_training
+
+    rng = np.random.default_rng(seed)
+    sides = sides_of([name for name in runs if name != AGAINST])
+    if AGAINST in runs or (len(sides) > 1 and all(isinstance(side, list) and holds_training(side) for side in sides)):
+        from radar_tasks.cli._compare_trainings import compared_trainings, sides_among
+
+        found = sides_among(runs, sides, AGAINST)
+        made = compared_trainings(
+            found,
+            metric or (),
+            rng,
+            x=x,
+            descriptions=descriptions,
+            allow_different=allow_different,
+            resamples=resamples,
+        )
+        _write_trainings(made, format)
+    else:
+        compared = _of_checkpoints(sides, metric or (), rng, allow_different=allow_different, resamples=resamples)
+        _write(compared, format)
+
+
+def _write_trainings(compared: list[TrainingComparison], format: Format) -> None:  # noqa: A002
+    from radar_tasks.cli._compare_trainings import csv_of_trainings, markdown_of_trainings, show_trainings
+
+    if format is Format.json:
+        print(to_json(list(compared)), end="")
+    elif format is Format.csv:
+        print(csv_of_trainings(compared), end="")
+    elif format is Format.markdown:
+        print(markdown_of_trainings(compared), end="")
+    else:
+        show_trainings(compared, console())
+
+
+def _of_checkpoints(
+    sides: Sequence[list[CheckpointResult] | PublishedModel],
+    metrics: Sequence[str],
+    rng: np.random.Generator,
+    *,
+    allow_different: bool,
+    resamples: int,
+) -> list[Comparison]:
     from radar_tasks.analysis.compare import compare
     from radar_tasks.analysis.compare_published import compare_published
     from radar_tasks.errors import ResultsError
     from radar_tasks.results import CheckpointResult
 
-    sides = runs_or_published(runs)
-    if len(sides) < 2:
-        raise ResultsError(f"one run only ({sides[0].label}): a comparison needs two.")
-    rng = np.random.default_rng(seed)
-    first, compared = sides[0], []
-    for second in sides[1:]:
+    flat = [run for side in sides for run in (side if isinstance(side, list) else [side])]
+    if len(flat) < 2:
+        raise ResultsError(f"one run only ({flat[0].label}): a comparison needs two.")
+    first, compared = flat[0], []
+    for second in flat[1:]:
         if isinstance(first, CheckpointResult) and isinstance(second, CheckpointResult):
             compared.append(
-                compare(first, second, rng, metrics=metric or (), allow_different=allow_different, resamples=resamples)
+                compare(first, second, rng, metrics=metrics, allow_different=allow_different, resamples=resamples)
             )
         else:
-            compared.append(compare_published(first, second, metric or ()))
+            compared.append(compare_published(first, second, metrics))
+    return compared
+
+
+def _write(compared: list[Comparison], format: Format) -> None:  # noqa: A002
     if format is Format.json:
         print(to_json(compared), end="")
     elif format is Format.csv:

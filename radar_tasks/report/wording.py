@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from radar_metrics.development import Fall
+from radar_metrics.uncertainty import Interval
+from radar_tasks.analysis.compare_trainings import Stretch, TrainingComparison, TrainingDifference
 from radar_tasks.analysis.development.asymmetry import Lead
 from radar_tasks.analysis.development.growth import Growth
+from radar_tasks.results.metrics import METRICS
 
 
 def emergence_words(growth: Growth) -> str:
@@ -38,3 +41,45 @@ def lag_words(lead: Lead) -> str:
 def fall_words(fall: Fall | None) -> str:
     """The largest fall, for a table."""
     return f"{fall.change.estimate:+.3f}, {fall.start:,.0f} to {fall.end:,.0f}" if fall else "–"
+
+
+def amount_words(amount: float) -> str:
+    """A step, or another amount of training."""
+    return f"{amount:,.0f}" if amount == round(amount) and amount < 1e9 else f"{amount:,.4g}"
+
+
+def verdict_words(made: TrainingComparison) -> str:
+    """One line: which training is better, since when and by how much, ability by ability (a source, without any)."""
+    rows = [row for row in made.rows if row.of_ability] or list(made.rows)
+    return "; ".join(f"{row.name}: {_verdict(row, made)}" for row in rows) + "."
+
+
+def _verdict(row: TrainingDifference, made: TrainingComparison) -> str:
+    if row.stretches:
+        return ", ".join(_stretch(stretch, made) for stretch in row.stretches)
+    if row.mean.low > 0 or row.mean.high < 0:
+        name = made.second if (row.mean.low > 0) == METRICS[made.metric].higher_is_better else made.first
+        return (
+            f"{name} better on average over training, {signed_interval(row.mean)}, at no single point beyond the band"
+        )
+    return f"no difference beyond {row.bound:.3f} shown"
+
+
+def _stretch(stretch: Stretch, made: TrainingComparison) -> str:
+    name = made.second if stretch.better == "second" else made.first
+    if len(made.amounts) > 1 and (stretch.start, stretch.end) == (made.amounts[0], made.amounts[-1]):
+        when = f"at every matched {made.measured_by}"
+    else:
+        when = f"{'at' if stretch.start == stretch.end else 'from'} {made.measured_by} {span_words(stretch)}"
+    return f"{name} better {when}, {signed_interval(stretch.difference)}"
+
+
+def span_words(stretch: Stretch) -> str:
+    """From where to where, for a table."""
+    start, end = amount_words(stretch.start), amount_words(stretch.end)
+    return end if stretch.start == stretch.end else f"{start} to {end}"
+
+
+def signed_interval(value: Interval, digits: int = 3) -> str:
+    """A difference with its interval."""
+    return f"{value.estimate:+.{digits}f} [{value.low:+.{digits}f}, {value.high:+.{digits}f}]"

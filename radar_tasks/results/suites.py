@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,6 +31,14 @@ class Average:
 def averages_of(sources: Collection[str]) -> list[Average]:
     """The averages for which every source is among `sources`; with one missing there is none, not a partial one."""
     return [average for average in all_averages(sources) if set(average.sources) <= set(sources)]
+
+
+def ability_sources(abilities: Mapping[str, Ability]) -> dict[Ability, tuple[str, ...]]:
+    """What stands for each ability, by the ability of each source: a complete suite (M3-Bench before the sample), else
+    whatever sources of it there are."""
+    complete = {average.ability: average.sources for average in reversed(averages_of(abilities))}
+    members = {a: complete.get(a) or tuple(s for s, of in abilities.items() if of == a) for a in ABILITIES}
+    return {ability: sources for ability, sources in members.items() if sources}
 
 
 def all_averages(sources: Collection[str]) -> list[Average]:

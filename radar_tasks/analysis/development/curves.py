@@ -20,11 +20,11 @@ from radar_tasks.analysis.chance_level import chance_level
 from radar_tasks.analysis.settings import are_twins
 from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError, did_you_mean
-from radar_tasks.questions import ABILITIES, Ability
+from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples, TrainingRun
 from radar_tasks.results.metrics import METRICS, available, per_question, question_weights, value
 from radar_tasks.results.strata import strata_of
-from radar_tasks.results.suites import averages_of
+from radar_tasks.results.suites import ability_sources, averages_of
 
 RESAMPLES = 2_000
 HOW_TO_GIVE_STEPS = (
@@ -204,13 +204,8 @@ def _of_source(
 
 def _abilities(sources: Mapping[str, DevelopmentCurve]) -> dict[Ability, DevelopmentCurve]:
     """The mean over a complete suite where there is one (M3-Bench before the sample), else over what is there."""
-    complete = {average.ability: average.sources for average in reversed(averages_of(sources))}
-    made: dict[Ability, DevelopmentCurve] = {}
-    for ability in ABILITIES:
-        members = complete.get(ability) or tuple(s for s, of in sources.items() if of.ability == ability)
-        if members:
-            made[ability] = _mean(ability, [sources[s] for s in members])
-    return made
+    members = ability_sources({name: of.ability for name, of in sources.items()})
+    return {ability: _mean(ability, [sources[s] for s in of]) for ability, of in members.items()}
 
 
 def _mean(ability: Ability, members: Sequence[DevelopmentCurve]) -> DevelopmentCurve:

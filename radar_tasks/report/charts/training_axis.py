@@ -9,14 +9,9 @@ from typing import Any
 import altair as alt
 
 from radar_tasks.analysis.run_descriptions import RunDescription
-from radar_tasks.errors import RadarError, did_you_mean
+from radar_tasks.analysis.training_amount import IN_STEPS, training_amount
 from radar_tasks.report.charts.figure import Datum
 from radar_tasks.results import CheckpointResult
-from radar_tasks.results.origin import short_names
-
-
-def _step(run: str, step: int) -> float:  # noqa: ARG001 (every axis is asked for a checkpoint of a run)
-    return float(step)
 
 
 @dataclass(frozen=True)
@@ -30,7 +25,7 @@ class TrainingAxis:
     """
 
     title: str = "Training step"
-    place: Callable[[str, int], float] = _step
+    place: Callable[[str, int], float] = IN_STEPS.at
     log: bool = False
 
     def placed(self, data: Sequence[Datum]) -> list[Datum]:
@@ -60,58 +55,6 @@ STEPS = TrainingAxis()
 def training_axis(
     what: str, log: bool, results: Sequence[CheckpointResult], descriptions: Sequence[RunDescription] = ()
 ) -> TrainingAxis:
-    """The axis that a user asks for.
-
-    Args:
-        what: `step`; `NAME=AMOUNT`, so much of something at each step (`images=512`); or a column of the descriptions:
-            a checkpoint has its own amount where a row gives one, else its share by steps of the amount that its run
-            has at its last checkpoint.
-        log: whether the axis is logarithmic.
-        results: the checkpoints that will be drawn.
-        descriptions: of the runs.
-
-    Raises:
-        RadarError: an amount that is no number above 0, or a column that does not place every checkpoint.
-    """
-    if what == "step":
-        return TrainingAxis(log=log)
-    name, given, amount = what.partition("=")
-    if given:
-        try:
-            a_step = float(amount)
-        except ValueError:
-            a_step = 0.0
-        if not 0 < a_step < float("inf"):
-            raise RadarError(f"--x {what}: the amount a step must be a number above 0, as in images=512.")
-        return TrainingAxis(name.capitalize(), lambda _, step: step * a_step, log)
-    drawn = [result for result in results if result.step is not None and not result.withheld]
-    places = _places(name, drawn, descriptions)
-    return TrainingAxis(name.capitalize(), lambda run, step: places[run, step], log)
-
-
-def _places(
-    column: str, results: Sequence[CheckpointResult], descriptions: Sequence[RunDescription]
-) -> dict[tuple[str, int], float]:
-    rows = [row for row in descriptions if column in row.amounts]
-    if not rows:
-        known = list(dict.fromkeys(name for row in descriptions for name in row.amounts))
-        there = f"it has {', '.join(known)}" if known else "there is none"
-        raise RadarError(
-            f"--x {column}: no such column in the file of --runs ({there}).{did_you_mean(column, [*known, 'step'])} "
-            f"So much at each step is written {column}=512."
-        )
-    names = short_names([result.experiment for result in results])
-    places: dict[tuple[str, int], float] = {}
-    for result in results:
-        step = result.step or 0
-        run = names[result.experiment]
-        own = next((row for row in rows if row.is_about_checkpoint(result)), None)
-        whole = next((row for row in rows if row.is_about(run) or row.is_about(result.experiment)), None)
-        last = max(other.step or 0 for other in results if other.experiment == result.experiment)
-        if own is not None:
-            places[run, step] = own.amounts[column]
-        elif whole is not None and last > 0:
-            places[run, step] = whole.amounts[column] * step / last
-        else:
-            raise RadarError(f"--x {column}: the file of --runs gives no {column} to {run}/{result.name} or to {run}.")
-    return places
+    """The axis that a user asks for: `training_amount` drawn, linear or logarithmic. Raises as that does."""
+    amount = training_amount(what, results, descriptions)
+    return TrainingAxis(log=log) if amount is IN_STEPS else TrainingAxis(amount.name.capitalize(), amount.at, log)

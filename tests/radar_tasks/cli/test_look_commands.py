@@ -8,7 +8,7 @@ import typer
 from fake_runs import write_curve
 from typer.testing import CliRunner
 
-from radar_tasks.cli import analyze, export, plot, report
+from radar_tasks.cli import analyze, compare, export, plot, report
 from radar_tasks.errors import RadarError
 
 
@@ -121,3 +121,31 @@ def test_a_folder_of_another_tool_is_refused(tmp_path):
         with pytest.raises(RadarError, match="no results in"):
             call(module, tmp_path, *more)
     assert not (tmp_path / "page.html").exists()
+
+
+def test_compare_of_trainings_gives_a_verdict_in_every_format(curve, tmp_path):
+    better = tmp_path / "exp2"
+    write_curve(better, [100, 200, 300], {"mini_colour": [0, 2, 3.0], "mini_shape": [0, 2, 2.5]}, n=60)
+    said = call(compare, curve, better, "--metric", "sds", "--resamples", 300)
+    assert "exp2 minus exp1: sds (higher is better), 3 matched steps, 100 to 300" in said.stdout
+    assert "perception: exp2 better from step 200 to 300, +0." in said.stdout
+    assert "two runs only" in said.stdout
+    table = call(compare, curve, better, "--format", "markdown", "--resamples", 300).stdout
+    assert "| source | first | second | change at the end |" in table
+    rows = call(compare, curve, better, "--format", "csv", "--metric", "acc", "--resamples", 300).stdout.splitlines()
+    assert len(rows) == 1 + 3 * 3  # two sources and their mean at three steps
+    made = json.loads(call(compare, curve, better, "--format", "json", "--resamples", 300).stdout)
+    assert [(one["metric"], one["over_seeds"]) for one in made] == [("sds", False), ("acc", False)]
+    seeds = call(compare, curve, "vs", better, better.parent / "exp2", "--metric", "sds", "--resamples", 300)
+    assert seeds.exit_code == 0
+
+
+def test_compare_of_trainings_says_what_is_wrong(curve, tmp_path):
+    for arguments, said in [
+        ((curve, "vs"), "stands once, between the runs of one side and those of the other"),
+        (("vs", curve), "stands once"),
+        ((curve, "vs", curve), "cannot stand on both sides"),
+        ((curve, "vs", "published:Qwen2-VL-2B"), "is a row of the paper, not a training"),
+    ]:
+        with pytest.raises(RadarError, match=said):
+            call(compare, *arguments)
