@@ -171,6 +171,20 @@ def compare_trainings(
     )
 
 
+def each_against_first(
+    runs: Sequence[TrainingRun], rng: np.random.Generator, metric: str = "sds", resamples: int = RESAMPLES
+) -> tuple[list[TrainingComparison], list[str]]:
+    """Every further run against the first, step by step, and why some could not be compared, in words."""
+    made, notes = [], []
+    for run in runs[1:]:
+        first, second = (TrainingSide(side.name, (side,)) for side in (runs[0], run))
+        try:
+            made.append(compare_trainings(first, second, rng, metric=metric, resamples=resamples))
+        except ResultsError as problem:
+            notes.append(f"{run.name} is not compared with {runs[0].name}: {problem}")
+    return made, notes
+
+
 def training_sides(found: Sequence[tuple[str, Sequence[CheckpointResult]]]) -> tuple[list[TrainingSide], list[str]]:
     """Sides of a comparison, and what was left out, in words.
 

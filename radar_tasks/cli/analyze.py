@@ -52,6 +52,7 @@ def show(made: Development, screen: Console) -> None:
 
     _growth(made, screen)
     _prior(made, screen)
+    _comparisons(made, screen)
     _asymmetry(made, screen)
     _bottleneck(made, screen)
     _metrics(made, screen)
@@ -117,6 +118,14 @@ def _prior(made: Development, screen: Console) -> None:
         for cause in made.falls
     ]
     _print("Falls told apart", head, rows, screen)
+
+
+def _comparisons(made: Development, screen: Console) -> None:
+    from radar_tasks.report.wording import verdict_words
+
+    for first in made.comparisons[:1]:
+        title = f"Training against {first.first} at shared steps (one run each: it speaks of these runs only)"
+        _print(title, ["run", "verdict"], [[one.second, verdict_words(one)] for one in made.comparisons], screen)
 
 
 def _asymmetry(made: Development, screen: Console) -> None:
@@ -218,7 +227,7 @@ def _print(
         return
     kept = [k for k, name in enumerate(head) if name not in {"run", "group"} or len({row[k] for row in rows}) > 1]
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
-    words = {"run", "source", "ability", "metric", "against", "between", "group"}
+    words = {"run", "source", "ability", "metric", "against", "between", "group", "verdict"}
     for k in kept:
         table.add_column(head[k], justify="left" if head[k] in words else "right")
     for n, row in enumerate(rows):

@@ -10,7 +10,10 @@ import typer
 
 from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
 
-CHARTS = "abilities, sources, asymmetry, bottleneck, metrics, stability, scaling, intervention, leaderboard"
+CHARTS = (
+    "abilities, prior, sources, comparison, asymmetry, bottleneck, metrics, stability, scaling, "
+    "intervention, leaderboard"
+)
 
 
 def command(

@@ -9,6 +9,7 @@ from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.report.charts.abilities import abilities_over_steps, sources_over_steps
 from radar_tasks.report.charts.asymmetry import asymmetry
 from radar_tasks.report.charts.bottleneck import bottleneck
+from radar_tasks.report.charts.comparison import comparison
 from radar_tasks.report.charts.figure import Figure
 from radar_tasks.report.charts.intervention import intervention
 from radar_tasks.report.charts.leaderboard import leaderboard
@@ -64,6 +65,10 @@ def _bottleneck(made: Development, _: TrainingAxis) -> Figure | None:
     return bottleneck(made.bottleneck) if made.bottleneck else None
 
 
+def _comparison(made: Development, axis: TrainingAxis) -> Figure | None:
+    return comparison(made.comparisons, axis.log) if made.comparisons else None
+
+
 def _metrics(made: Development, _: TrainingAxis) -> Figure | None:
     rows = [row for row in made.metrics if row.growth_to_noise is not None]
     return metric_comparison(rows) if rows else None
@@ -94,6 +99,7 @@ CHARTS: dict[str, Callable[[Development, TrainingAxis], Figure | None]] = {
     "abilities": _abilities,
     "prior": _prior,
     "sources": _sources,
+    "comparison": _comparison,
     "asymmetry": _asymmetry,
     "bottleneck": _bottleneck,
     "metrics": _metrics,
@@ -107,6 +113,7 @@ NEEDS = {
     "abilities": "it needs a run with steps",
     "prior": "it needs results that were made with --model_args prior=blind",
     "sources": "it needs a run with steps",
+    "comparison": "it needs two or more training runs with steps in common",
     "asymmetry": "it needs both abilities at two or more checkpoints",
     "bottleneck": "it needs two or more sources of an ability",
     "metrics": "it needs three or more checkpoints",

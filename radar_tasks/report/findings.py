@@ -14,6 +14,7 @@ from radar_tasks.analysis.development.asymmetry import Lead
 from radar_tasks.analysis.development.growth import Growth
 from radar_tasks.analysis.development.prior_split import FallCause, PriorSplitPoint
 from radar_tasks.analysis.development.tables import Development
+from radar_tasks.report.wording import verdict_words
 
 _NAMED = 6
 """How many sources a sentence names."""
@@ -46,6 +47,7 @@ def _of_training(made: Development, training: str) -> list[str]:
     causes = {cause.source: cause for cause in made.falls if cause.run == training}
     said += [_fall(row, row.fall, causes.get(row.source)) for row in rows if row.fall is not None]
     said += _split([point for point in made.prior if point.run == training and point.of_ability])
+    said += [f"Against {one.first}: {verdict_words(one)}" for one in made.comparisons if one.second == training]
     for ability in dict.fromkeys(row.ability for row in made.bottleneck if row.run == training):
         worst = next(row for row in made.bottleneck if (row.run, row.ability) == (training, ability))
         said.append(

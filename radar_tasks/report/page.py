@@ -20,7 +20,14 @@ from radar_tasks.report.provenance import provenance
 from radar_tasks.report.templates import FOLDER, environment
 from radar_tasks.report.theme import CATEGORY, LEGEND_SHAPES, config
 from radar_tasks.report.tiles import tiles
-from radar_tasks.report.wording import emergence_words, fall_words, lag_words, saturation_words, step_words
+from radar_tasks.report.wording import (
+    emergence_words,
+    fall_words,
+    lag_words,
+    saturation_words,
+    step_words,
+    verdict_words,
+)
 from radar_tasks.results import CheckpointResult
 
 
@@ -59,6 +66,7 @@ def render_page(
     pages.filters["emerged"] = lambda step, first: step_words(step, first, "not yet")
     pages.filters["lag"] = lag_words
     pages.filters["fall"] = fall_words
+    pages.filters["verdict"] = verdict_words
     data = {
         "figures": {figure.name: [_panel(panel, figure) for panel in figure.panels] for figure in drawn},
         "themes": {"light": config("light"), "dark": config("dark")},

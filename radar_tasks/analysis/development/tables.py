@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from radar_tasks.analysis.compare_trainings import TrainingComparison, each_against_first
 from radar_tasks.analysis.development.asymmetry import Lead, LeadPoint, asymmetry_of, lead_of, lead_points
 from radar_tasks.analysis.development.bottleneck import Bottleneck, bottlenecks
 from radar_tasks.analysis.development.curve_points import CurvePoint, curve_points
@@ -30,7 +31,7 @@ from radar_tasks.analysis.development.stability import (
 from radar_tasks.analysis.leaderboard import AbilityAverage, ability_averages, last_of_each
 from radar_tasks.analysis.metric_quality import MetricQuality, quality_of_curve
 from radar_tasks.analysis.run_descriptions import RunDescription
-from radar_tasks.results import CheckpointResult
+from radar_tasks.results import CheckpointResult, TrainingRun
 
 COMPARED_METRICS = ("sds", "sds_logit", "acc", "acc_logit", "margin", "brier", "nll")
 
@@ -47,6 +48,7 @@ class Development:
         falls: why SDS fell on the way, where that can be told.
         asymmetry, asymmetry_summary: the lead at each checkpoint, and of each training run.
         bottleneck: sources at the last checkpoint, the worst first.
+        comparisons: each further training run against the first, at the steps that both have.
         metrics: how well each metric tells the checkpoints of a training run apart, by ability.
         stability, stability_summary: random subsets of the questions, as curves and by size.
         scaling, scaling_lines, scaling_tests: against amounts that describe the runs.
@@ -64,6 +66,7 @@ class Development:
     asymmetry: list[LeadPoint] = field(default_factory=list)
     asymmetry_summary: list[Lead] = field(default_factory=list)
     bottleneck: list[Bottleneck] = field(default_factory=list)
+    comparisons: list[TrainingComparison] = field(default_factory=list)
     metrics: list[MetricQuality] = field(default_factory=list)
     stability: list[SubsetPoint] = field(default_factory=list)
     stability_summary: list[SubsetAgreement] = field(default_factory=list)
@@ -102,6 +105,7 @@ def development(
     subsets = [(t, ability, subsets_of(t, ability, rng)) for t in trainings for ability in t.abilities]
     scaling = scaling_of(trainings, descriptions)
     changes = interventions(trainings, parting, rng) if parting is not None else ([], [])
+    compared, not_compared = _against_first(trainings, rng)
     alone = [training.name for training in trainings if len(training.steps) == 1]
     metric = trainings[0].metric if trainings else "sds"
     growth = [row for t in trainings for row in growth_of(t)]
@@ -116,6 +120,7 @@ def development(
         asymmetry=[point for name, lead in leads.items() for point in lead_points(name, lead)],
         asymmetry_summary=[lead_of(name, lead) for name, lead in leads.items()],
         bottleneck=[row for t in trainings for row in bottlenecks(t)],
+        comparisons=compared,
         metrics=[row for t in trainings for row in _metrics(t)],
         stability=[point for t, ability, of in subsets for point in subset_points(t, ability, of)],
         stability_summary=[row for t, ability, of in subsets for row in subset_agreements(t.name, ability, of)],
@@ -130,8 +135,19 @@ def development(
             *(note for training in trainings for note in training.notes),
             *(f"{name}: one checkpoint only, nothing can be said about its development." for name in alone),
             *scaling.notes,
+            *not_compared,
         ],
     )
+
+
+def _against_first(
+    trainings: Sequence[TrainingCurves], rng: np.random.Generator
+) -> tuple[list[TrainingComparison], list[str]]:
+    if not trainings:
+        return [], []
+    runs = [TrainingRun(training.name, training.results, tuple(training.sources)) for training in trainings]
+    resamples = len(next(iter(trainings[0].sources.values())).curve.replicates)
+    return each_against_first(runs, rng, trainings[0].metric, resamples)
 
 
 def _metrics(training: TrainingCurves) -> list[MetricQuality]:

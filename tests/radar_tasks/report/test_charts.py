@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from radar_metrics.uncertainty import Interval
+from radar_tasks.analysis.compare_trainings import MatchedPoint, Stretch, TrainingComparison, TrainingDifference
 from radar_tasks.analysis.development.asymmetry import LeadPoint
 from radar_tasks.analysis.development.bottleneck import Bottleneck
 from radar_tasks.analysis.development.curve_points import CurvePoint
@@ -19,6 +20,7 @@ from radar_tasks.errors import RadarError
 from radar_tasks.report import chart_files, charts, theme
 from radar_tasks.report.charts.asymmetry import asymmetry
 from radar_tasks.report.charts.bottleneck import bottleneck
+from radar_tasks.report.charts.comparison import comparison
 from radar_tasks.report.charts.curve_panel import push_apart
 from radar_tasks.report.charts.intervention import intervention
 from radar_tasks.report.charts.leaderboard import leaderboard
@@ -26,6 +28,7 @@ from radar_tasks.report.charts.metric_quality import metric_comparison
 from radar_tasks.report.charts.scaling import scaling
 from radar_tasks.report.charts.stability import stability
 from radar_tasks.report.charts.training_axis import training_axis
+from radar_tasks.report.wording import verdict_words
 from radar_tasks.results import CheckpointResult
 
 HOSTILE = "</script><img src=x onerror=alert(1)> & \"quotes\" 'x' \u202e\u2028"
@@ -60,6 +63,33 @@ def both():
 
 def of_run(name):
     return [replace(row, run=name) for row in both()]
+
+
+def compared(second="exp2", n=3):
+    points = tuple(MatchedPoint(100.0 * k, 0.5, 0.6, 0.1 * k, 0.1 * k - 0.05, 0.1 * k + 0.05) for k in range(n))
+    whole = Interval(0.1, 0.05, 0.15)
+    stretch = Stretch(100.0, 200.0, "second", Interval(0.15, 0.1, 0.2))
+    rows = tuple(
+        TrainingDifference(ability, ability, 100, points, (stretch,), whole, whole)
+        for ability in ("perception", "reasoning")
+    )
+    steps = tuple(point.at for point in points)
+    return TrainingComparison("exp1", second, ("exp1",), (second,), "sds", "step", steps, False, rows)
+
+
+def test_runs_against_the_first_are_drawn_as_far_as_there_are_colours_and_told_in_words():
+    figure = comparison([compared(f"exp{k}") for k in range(2, 12)])
+    assert len(figure.panels) == 2
+    assert "exp2 +0.20" in texts(figure)
+    assert "exp10 +0.20" not in texts(figure)
+    assert "the first 8 of 10" in figure.subtitle
+    assert verdict_words(compared()).startswith(
+        "perception: exp2 better from step 100 to 200, +0.150 [+0.100, +0.200];"
+    )
+    flat = replace(compared().rows[0], stretches=(), mean=Interval(0.0, -0.1, 0.1))
+    assert verdict_words(replace(compared(), rows=(flat,))) == "perception: no difference beyond 0.250 shown."
+    slow = replace(flat, mean=Interval(-0.02, -0.03, -0.01))
+    assert "exp1 better on average over training, -0.020" in verdict_words(replace(compared(), rows=(slow,)))
 
 
 def test_one_run_has_both_abilities_in_one_panel_with_their_names_at_the_ends():

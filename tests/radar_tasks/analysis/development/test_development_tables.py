@@ -217,6 +217,18 @@ def test_an_intervention_shows_where_it_was_made_and_not_elsewhere(tmp_path):
     assert sorted({row.step for row in made.intervention}) == [300, 400, 500]
 
 
+def test_further_runs_are_compared_with_the_first_where_that_can_be(tmp_path, curve):
+    better = {name: [0.0, 0.0, 3.0, 4.0, 4.0] for name in RISING}
+    write_curve(tmp_path / "other", STEPS, better | FLAT, n=120)
+    write_curve(tmp_path / "late", [600, 700], {name: values[:2] for name, values in (RISING | FLAT).items()}, n=120)
+    made = analysed([curve, tmp_path / "other", tmp_path / "late"])
+    (one,) = made.comparisons
+    assert (one.first, one.second, one.amounts) == ("exp1", "other", (100, 200, 300, 400, 500))
+    assert [(s.start, s.end) for s in one.rows[0].stretches] == [(300, 500)]
+    assert any(note.startswith("late is not compared with exp1: nowhere") for note in made.notes)
+    json.dumps(asdict(made), allow_nan=False)
+
+
 def test_a_parting_needs_two_experiments_and_a_later_checkpoint(tmp_path, curve):
     with pytest.raises(ResultsError, match="needs two experiments"):
         analysed([curve], parting=100)
