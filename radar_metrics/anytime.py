@@ -35,6 +35,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.special import logsumexp
 
 from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray, IntArray
@@ -56,19 +57,17 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
-class Change:
+class Decision:
     """What was decided about a change.
 
     Attributes:
         verdict: `rose` or `fell` (0 lies outside the interval), `no change` (the interval lies within +-delta; it is
             said even where 0 is outside), or `undecided`.
         draws: draws after which that was decided; all that there are where it was not.
-        interval: for the change, after all draws given; the estimate is that of the drawn units, weighted by share.
     """
 
     verdict: Verdict
     draws: int
-    interval: Interval
 
 
 def draw_order(shares: ArrayLike, uniforms: ArrayLike) -> IntArray:
@@ -117,41 +116,37 @@ def anytime_interval(
     return Interval(draws.estimate, *(low + (high - low) * end for end in draws.ends(threshold)))
 
 
-def decide_change(differences: ArrayLike, shares: ArrayLike, delta: float, *, level: float = 0.95) -> Change:
-    """Whether a mean rose, fell, or changed by no more than delta, as soon as that can be told.
+def decide_change(differences: ArrayLike, shares: ArrayLike, delta: float, *, level: float = 0.95) -> Decision:
+    """Whether a mean rose, fell, or changed by no more than delta, and from which draw on that could be told.
 
     Args:
         differences: (n,) of the units drawn so far, in their order: now minus before, each in [-1, 1].
         shares: (n,) of the same units, of the whole population's 1.
         delta: what counts as no change, above 0 and below 1.
-        level: the chance that the verdict is right (and that the interval holds) is at least this, whatever rule says
-            when to stop; of a hundred measurements together with `shared_level`.
+        level: the chance that the verdict is right and that `anytime_interval` of this level holds is at least this,
+            whatever rule says when to stop; of a hundred measurements together with `shared_level`.
     """
     if not 0 < delta < 1:
         raise MetricError(f"delta {delta} is not between 0 and 1")
-    draws = _Draws(differences, shares, -1.0, 1.0)
-    interval = anytime_interval(differences, shares, level=level)
-    threshold = math.log(2.0 / (1.0 - level))
-    zero, near = 0.5, delta / 2.0
-    within = np.maximum(
-        _first(draws.log_wealth(zero - near) >= threshold), _first(draws.mirrored.log_wealth(zero - near) >= threshold)
-    )
-    rose = _first(draws.log_wealth(zero) >= threshold)
-    fell = _first(draws.mirrored.log_wealth(zero) >= threshold)
-    n = len(draws.values)
-    told: list[tuple[Verdict, int]] = [("no change", int(within)), ("rose", int(rose)), ("fell", int(fell))]
-    verdict, after = min(told, key=lambda one: one[1])
-    if after <= n:
-        return Change(verdict, after, interval)
-    if not draws.are_all:
-        return Change("undecided", n, interval)
-    exact: Verdict = "no change" if abs(draws.estimate) <= delta else "rose" if draws.estimate > 0 else "fell"
-    return Change(exact, n, interval)
+    up = _Draws(differences, shares, -1.0, 1.0)
+    down, n = up.mirrored, len(up.values)
+    threshold = math.log(2.0 / (1.0 - shared_level(level, 1)))
 
+    def refuted(draws: _Draws, difference: float) -> int:
+        """The number of draws that refute "at most this difference", one more than there are where they do not."""
+        reached = draws.log_wealth((1.0 + difference) / 2.0) >= threshold
+        return int(np.argmax(reached)) + 1 if reached.any() else n + 1
 
-def _first(reached: np.ndarray) -> int:
-    """The number of draws after which something holds for the first time; one more than there are where it does not."""
-    return int(np.argmax(reached)) + 1 if reached.any() else len(reached) + 1
+    told: list[tuple[Verdict, int]] = [
+        ("no change", max(refuted(up, -delta), refuted(down, -delta))),
+        ("rose", refuted(up, 0.0)),
+        ("fell", refuted(down, 0.0)),
+    ]
+    verdict, draws = min(told, key=lambda one: one[1])
+    if draws > n and up.are_all:  # nothing is left to be uncertain of
+        verdict = "no change" if abs(up.estimate) <= delta else "rose" if up.estimate > 0 else "fell"
+        draws = n
+    return Decision(verdict, draws) if draws <= n else Decision("undecided", n)
 
 
 class _Draws:
@@ -186,7 +181,7 @@ class _Draws:
         gain = np.divide(self.values * self._left, left, out=np.ones_like(left), where=left > _ROUNDING)
         gain[certain] = np.inf
         wealth = np.cumsum(np.log1p(BETS[:, None] * (gain - 1.0)), axis=1)
-        return np.asarray(np.logaddexp.reduce(wealth, axis=0) - math.log(len(BETS)))
+        return np.asarray(logsumexp(wealth, axis=0) - math.log(len(BETS)))
 
     def ends(self, threshold: float) -> tuple[float, float]:
         """The means that are refuted neither from below nor from above, the ends by bisection and a hair too wide."""
