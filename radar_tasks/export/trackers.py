@@ -27,6 +27,7 @@ from radar_tasks.results import CheckpointResult
 from radar_tasks.results.metrics import METRICS
 from radar_tasks.results.origin import named
 from radar_tasks.results.tracker_values import tracker_values
+from radar_tasks.results.until_record import until_record
 
 Tracker = Literal["wandb", "trackio", "tensorboard"]
 
@@ -109,7 +110,7 @@ class TrackerRuns:
         Raises:
             RadarError: the tracker refuses to begin a run, or does not take the numbers; nothing is noted then.
         """
-        numbers = tracker_values(result.sources, metrics=tuple(METRICS))
+        numbers = tracker_values(result.sources, metrics=tuple(METRICS), until=until_record(result.scoring))
         digest = hashlib.sha256(json.dumps(numbers, sort_keys=True).encode()).hexdigest()
         logged = _Logged(self._tracker, self._project, training_of(result), self._folder)
         if logged.digests.get(result.name) == digest:

@@ -14,6 +14,7 @@ from transformers import Trainer, TrainerCallback
 from radar_tasks.errors import CheckpointError, RadarError
 from radar_tasks.follow.live import BATCH, LiveEvaluator
 from radar_tasks.follow.schedule import Schedule
+from radar_tasks.follow.until import check_until
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.engine.lockstep import PATIENCE
 from radar_tasks.store import open_source
@@ -38,12 +39,13 @@ class RadarCallback(TrainerCallback):
         sources: sources of the store or the embedded sample, e.g. `["mini_digits", "mini_sum"]`.
         every, first, per_doubling: the schedule, see `Schedule`; there is a measurement before the first step, too.
         questions: questions a source, a stratified part; None for all.
+        until: ask of these only as many as it takes to decide about a change of so much SDS, as in `LiveEvaluator`.
         processor: the model's processor; by default the Trainer's `processing_class`.
         output: folder for a results folder a measurement; None for none.
         batch_size, patience, options: as in `LiveEvaluator`.
 
     Raises:
-        RadarError: an impossible schedule.
+        RadarError: an impossible schedule, or an `until` that is not between 0 and 1.
         DataError: a source is missing.
         CheckpointError: there is no transformers model, or no processor that fits.
     """
@@ -57,6 +59,7 @@ class RadarCallback(TrainerCallback):
         first: int | None = None,
         per_doubling: int | None = None,
         questions: int | None = 200,
+        until: float | None = None,
         processor: Any = None,
         output: str | Path | None = None,
         batch_size: int = BATCH,
@@ -64,6 +67,8 @@ class RadarCallback(TrainerCallback):
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self._schedule = Schedule(every, first, per_doubling)
+        if until is not None:
+            check_until(until)
         processor = processor or trainer.processing_class
         # The Trainer wraps the model when training begins; what can be wrong until then is said now.
         for source in sources:
@@ -71,7 +76,7 @@ class RadarCallback(TrainerCallback):
         from_model(trainer.model, processor, **(options or {}))
         self._trainer = trainer
         self._settings: dict[str, Any] = {
-            "processor": processor, "sources": sources, "questions": questions, "output": output,
+            "processor": processor, "sources": sources, "questions": questions, "until": until, "output": output,
             "batch_size": batch_size, "patience": patience, "options": options,
         }  # fmt: skip
         self._evaluator: LiveEvaluator | None = None
@@ -102,8 +107,9 @@ class RadarCallback(TrainerCallback):
         """Say what the measurements cost."""
         if state.is_world_process_zero and self._measurements and self._evaluator is not None:
             share = self._seconds / (time.perf_counter() - self._began)
+            at_most = "" if self._settings["until"] is None else "at most "
             print(
-                f"RADAR: {self._measurements} measurements of {len(self._evaluator)} questions took "
+                f"RADAR: {self._measurements} measurements of {at_most}{len(self._evaluator)} questions took "
                 f"{self._seconds:.1f} s ({self._seconds / self._measurements:.2f} s each, {share:.1%} of training)",
                 file=sys.stderr,
             )

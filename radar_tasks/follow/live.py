@@ -13,15 +13,19 @@ from typing import Any
 
 import torch
 
+from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.errors import CheckpointError, RadarError, ResultsError
-from radar_tasks.follow.measurement_folder import MeasuredSource, write_measurement
+from radar_tasks.follow.finished import CHOSEN
+from radar_tasks.follow.measurement_folder import MeasuredSource, headline_by_category, write_measurement
 from radar_tasks.follow.schedule import Schedule
+from radar_tasks.follow.until import Earlier, Until, UntilMeasurement, check_until, last_measurement
 from radar_tasks.harness.aggregation import of_question
 from radar_tasks.harness.documents import Documents
 from radar_tasks.harness.responses import to_response
 from radar_tasks.questions import Question
-from radar_tasks.results import SourceSamples, samples_of
+from radar_tasks.results import CheckpointResult, SourceSamples, samples_of
 from radar_tasks.results.tracker_values import tracker_values
+from radar_tasks.results.until_record import AbilityChange, UntilRecord
 from radar_tasks.scoring import OptionScore, Scorer
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.checkpoints.model_args import Withheld
@@ -92,6 +96,9 @@ class LiveEvaluator:
         processor: the model's.
         sources: of the store or the embedded sample, e.g. `["mmbench", "mini_sum"]`.
         questions: questions a source, a stratified part, the same at every step; None for all.
+        until: ask of these questions only as many as it takes to tell whether each ability rose, fell, or changed by no
+            more than this SDS since the last measurement, also one of an earlier process in `output`; see
+            `radar_tasks.follow.until`. None asks all of them.
         every, first, per_doubling: the schedule, see `Schedule`; every 500 steps where nothing is said.
         output: folder for the results, one a measurement (`step-000100`), which `radar analyze`, `compare` and `report`
             read; None for none.
@@ -104,9 +111,10 @@ class LiveEvaluator:
     Attributes:
         schedule: the steps to measure at.
         refused: for each source why questions are left out, one text a question: its processor refuses a picture, say.
+        changes: with `until` what the last measurement decided, an ability each; none at the first.
 
     Raises:
-        RadarError: an impossible schedule.
+        RadarError: an impossible schedule, or an `until` that is not between 0 and 1.
         DataError: a source is missing.
         CheckpointError: no transformers model, a processor that does not fit, or no question that can be asked.
     """
@@ -118,6 +126,7 @@ class LiveEvaluator:
         sources: Sequence[str],
         *,
         questions: int | None = 200,
+        until: float | None = None,
         every: int | None = None,
         first: int | None = None,
         per_doubling: int | None = None,
@@ -129,6 +138,8 @@ class LiveEvaluator:
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.schedule = Schedule(every, first, per_doubling)
+        if until is not None:
+            check_until(until)
         self._documents = {source: Documents.of(open_source(source)) for source in sources}
         self._lockstep = Lockstep(model, patience)
         self._checkpoint = from_model(self._lockstep.model, processor, **(options or {}))
@@ -151,9 +162,13 @@ class LiveEvaluator:
                 )
             if reasons and self._lockstep.is_first:
                 logger.warning("%s: %d questions are left out, the first because: %s", source, len(reasons), reasons[0])
+        by_category = [source for source in self._documents if headline_by_category(f"radar_{source}")]
+        self._until = None if until is None else Until(until, self._documents, self._asked.places, by_category)
+        self._earlier: Earlier | None = None
+        self.changes: tuple[AbilityChange, ...] = ()
 
     def __len__(self) -> int:
-        """Questions a measurement."""
+        """Questions a measurement; with `until` the most there can be."""
         return len(self._asked)
 
     def measure(self, step: int) -> dict[str, float]:
@@ -173,29 +188,35 @@ class LiveEvaluator:
             ResultsError: the results cannot be written.
         """
         started = time.perf_counter()
-        measured = self._measured(self._scores())
+        asking = None if self._until is None else self._until.measurement(self._last_before(step))
+        scores = self._scores(range(len(self))) if asking is None else self._scores_until(asking)
+        measured = self._measured(scores)
         sources = {
             str(source.data["source"]): samples_of(
                 [record["sds"] for record in source.records], dict(source.data), source.leaf, source.by_category
             )
             for source in measured
         }
-        numbers = tracker_values(sources, self._before)
+        record = None if asking is None else asking.record()
+        numbers = tracker_values(sources, self._before, until=record)
         self._before = sources
+        if record is not None:
+            self.changes = tuple(record.changes)
+            self._earlier = Earlier.of(_name_of(step), sources)
         numbers["radar/seconds"] = round(time.perf_counter() - started, 3)
-        reason = self._keep(step, measured, numbers) if self._lockstep.is_first else ""
+        reason = self._keep(step, measured, numbers, record) if self._lockstep.is_first else ""
         numbers, reason = self._lockstep.gathered((numbers, reason))[0]  # seconds differ
         if reason:
             raise ResultsError(reason)
         return numbers
 
-    def _scores(self) -> Mapping[int, Sequence[OptionScore]]:
-        """The scores of all questions, each asked of one group of ranks.
+    def _scores(self, asked: Sequence[int]) -> Mapping[int, Sequence[OptionScore]]:
+        """The scores of these questions, by their place among all, each asked of one group of ranks.
 
         Raises:
             CheckpointError: a rank has met an error; raised by all.
         """
-        mine = range(self._lockstep.share, len(self), self._lockstep.shares)
+        mine = asked[self._lockstep.share :: self._lockstep.shares]
         share = Share({})
         with self._lockstep:
             try:
@@ -219,11 +240,42 @@ class LiveEvaluator:
                 raise CheckpointError(where + other.reason)
         return {index: options for other in shares for index, options in other.scores.items()}
 
+    def _scores_until(self, asking: UntilMeasurement) -> Mapping[int, Sequence[OptionScore]]:
+        """The scores of as many questions as it takes; every rank is told all answers, and so all ask the same next."""
+        scores: dict[int, Sequence[OptionScore]] = {}
+        numbers = {place: n for n, place in enumerate(self._asked.places)}
+        while places := asking.next():
+            new = self._scores([numbers[place] for place in places])
+            scores |= new
+            answers = [self._documents[source][k]["answer"] for source, k in places]
+            logprobs = [[option.logprob for option in new[numbers[place]]] for place in places]
+            asking.tell(dict(zip(places, answer_probability(logprobs, answers).tolist(), strict=True)))
+        return scores
+
+    def _last_before(self, step: int) -> Earlier | None:
+        """The last measurement; where this process has made none, that of an earlier one, read by the first rank."""
+        if self._earlier is None and self._output is not None:
+            read = last_measurement(self._output, step, self._is_alike) if self._lockstep.is_first else None
+            self._earlier = self._lockstep.gathered(read)[0]
+        return self._earlier
+
+    def _is_alike(self, result: CheckpointResult) -> bool:
+        """Whether a measurement asked the same questions in the same way."""
+        now = {**self._checkpoint.describe(), "blind": self._checkpoint.options.blind}
+        return all(result.scoring.get(name) == now.get(name) for name in CHOSEN) and all(
+            result.data.get(source, {}).get("checksum") == documents.provenance["data"]["checksum"]
+            for source, documents in self._documents.items()
+        )
+
     def _measured(self, scores: Mapping[int, Sequence[OptionScore]]) -> list[MeasuredSource]:
         """What came out for each source."""
         measured = []
         for source, documents in self._documents.items():
-            asked = [(documents[k], scores[n]) for n, (of, k) in enumerate(self._asked.places) if of == source]
+            asked = [
+                (documents[k], scores[n])
+                for n, (of, k) in enumerate(self._asked.places)
+                if of == source and n in scores
+            ]
             measured.append(
                 MeasuredSource(
                     data=documents.provenance["data"],
@@ -237,7 +289,13 @@ class LiveEvaluator:
             )
         return measured
 
-    def _keep(self, step: int, measured: Sequence[MeasuredSource], numbers: dict[str, float]) -> str:
+    def _keep(
+        self,
+        step: int,
+        measured: Sequence[MeasuredSource],
+        numbers: dict[str, float],
+        record: UntilRecord | None,
+    ) -> str:
         """Writes and logs on the first rank; the reason if that failed, for the others."""
         scoring = {
             **self._checkpoint.describe(),
@@ -245,13 +303,16 @@ class LiveEvaluator:
             "prior": self._prior,
             "blind": self._checkpoint.options.blind,
             "seconds": numbers["radar/seconds"],
-            "questions_scored": len(self),
+            "questions_scored": sum(len(source.records) for source in measured),
             **{name: version(name) for name in ("torch", "transformers")},
             "radar": version("lmms-eval-radar"),
+            **({} if record is None else record.scoring),
         }
+        for change in self.changes:
+            logger.info("step %d: %s", step, change)
         try:
             if self._output is not None:
-                write_measurement(self._output / f"step-{step:06d}", measured, scoring, self._limit)
+                write_measurement(self._output / _name_of(step), measured, scoring, self._limit)
             if self._log is not None:
                 self._log(dict(numbers), step)
         except Exception as error:  # `log` is the user's
@@ -271,6 +332,10 @@ class LiveEvaluator:
                 found[k] = f"{asked.places[k][0]}, {_in_words(error)}"
         everyone = {k: reason for other in self._lockstep.gathered(found) for k, reason in other.items()}
         return dict(sorted(everyone.items()))
+
+
+def _name_of(step: int) -> str:
+    return f"step-{step:06d}"
 
 
 def _in_words(error: Exception) -> str:

@@ -4,7 +4,10 @@
     radar/<ability>_<metric>                    unweighted mean over the ability's sources that were asked
     radar/<...>_sds_half_width                  half the width of its 95 % interval
     radar/<...>_sds_change, _change_half_width  difference from an earlier result, paired by question
+    radar/<ability>_verdict                     with `until=`: 1 rose, -1 fell, 0 no change, absent where undecided
+    radar/<ability>_questions                   with `until=`: questions asked
 
+Half-widths of a measurement with `until=` are no less than its record has them, which hold however it came to stop.
 What cannot be had (a pooled metric's interval, that of a source with one image) is absent, never 0.
 """
 
@@ -19,11 +22,15 @@ from radar_tasks.questions import ABILITIES
 from radar_tasks.results.metrics import METRICS, per_question, question_weights, value
 from radar_tasks.results.model import SourceSamples
 from radar_tasks.results.standard_errors import HALF_WIDTH, error_of_mean, standard_error
+from radar_tasks.results.until_record import UntilRecord
 
 Sources = Mapping[str, SourceSamples]
 
 LOGGED = ("sds", "acc", "margin", "nll")
 """Metrics that a measurement in training logs."""
+
+SIGNS = {"rose": 1.0, "fell": -1.0, "no change": 0.0}
+"""Verdicts as numbers."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,10 @@ class _Estimate:
 
 
 def tracker_values(
-    sources: Sources, earlier: Sources | None = None, metrics: Sequence[str] = LOGGED
+    sources: Sources,
+    earlier: Sources | None = None,
+    metrics: Sequence[str] = LOGGED,
+    until: UntilRecord | None = None,
 ) -> dict[str, float]:
     """The numbers of a result by the names above.
 
@@ -43,6 +53,7 @@ def tracker_values(
         sources: the samples of a checkpoint by source, as in `CheckpointResult`.
         earlier: those that changes of SDS are told from; questions that both hold are compared.
         metrics: names of `radar_tasks.results.metrics.METRICS`.
+        until: the record of a measurement with `until=`; changes are told from it and not from `earlier`.
     """
     numbers: dict[str, float] = {}
     for metric in metrics:
@@ -57,12 +68,34 @@ def tracker_values(
             numbers[f"radar/{name}_{metric}"] = estimate.mean
             if metric == "sds" and estimate.error is not None:
                 numbers[f"radar/{name}_sds_half_width"] = HALF_WIDTH * estimate.error
+    if until is not None:
+        return numbers | _of_record(until, numbers)
     if earlier is not None and "sds" in metrics:
         for name, estimate in _with_abilities(sources, _changes(sources, earlier)).items():
             numbers[f"radar/{name}_sds_change"] = estimate.mean
             if estimate.error is not None:
                 numbers[f"radar/{name}_sds_change_half_width"] = HALF_WIDTH * estimate.error
     return numbers
+
+
+def _of_record(until: UntilRecord, numbers: Mapping[str, float]) -> dict[str, float]:
+    """What a measurement with `until=` knows of SDS.
+
+    The ordinary half-width, for other questions of the kind, is kept where it is the larger: where all were asked."""
+    found: dict[str, float] = {}
+    for name, band in until.sds.items():
+        if (mean := numbers.get(f"radar/{name}_sds")) is not None:
+            ordinary = numbers.get(f"radar/{name}_sds_half_width", 0.0)
+            found[f"radar/{name}_sds_half_width"] = max(ordinary, band.half_width(mean))
+    changes = until.source_changes | {change.ability: change.change for change in until.changes}
+    for name, band in changes.items():
+        found[f"radar/{name}_sds_change"] = band.estimate
+        found[f"radar/{name}_sds_change_half_width"] = band.half_width(band.estimate)
+    for change in until.changes:
+        found[f"radar/{change.ability}_questions"] = change.asked
+        if change.verdict in SIGNS:
+            found[f"radar/{change.ability}_verdict"] = SIGNS[change.verdict]
+    return found
 
 
 def _has_questions(metric: str) -> bool:

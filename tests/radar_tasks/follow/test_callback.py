@@ -89,6 +89,20 @@ def test_weights_and_loss_are_those_without_it_bit_for_bit(tmp_path, capfd):
     assert "3 measurements of 6 questions took" in capfd.readouterr().err
 
 
+def test_until_goes_through_the_trainer_and_a_wrong_one_is_told_at_once(tmp_path, capfd):
+    model, processor = with_dropout()
+    a_trainer = trainer(tmp_path, model, processor)
+    with pytest.raises(RadarError, match="until=0: give"):
+        RadarCallback(a_trainer, SOURCES, until=0)
+    RadarCallback.attach(a_trainer, SOURCES, every=4, questions=3, until=0.02)
+    a_trainer.train()
+    first, last = radar_logs(a_trainer)
+    assert "radar/reasoning_questions" not in first
+    assert last["radar/reasoning_questions"] == 3
+    assert last["radar/reasoning_verdict"] in (-1, 0, 1)  # all were asked, so nothing is uncertain
+    assert "2 measurements of at most 6 questions took" in capfd.readouterr().err
+
+
 def test_modes_gradients_and_random_states_are_as_before(tmp_path):
     model, processor = with_dropout()
     a_trainer = trainer(tmp_path, model, processor)

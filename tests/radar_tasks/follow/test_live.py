@@ -1,5 +1,6 @@
 """`LiveEvaluator` in one process: what it says, what it leaves on disk, what it refuses."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -10,11 +11,12 @@ import torch
 from tiny_models import make
 from torch import nn
 
-from radar_tasks.errors import CheckpointError, DataError, ResultsError
+from radar_tasks.errors import CheckpointError, DataError, RadarError, ResultsError
 from radar_tasks.follow.live import LiveEvaluator as FromFollow
 from radar_tasks.live import LiveEvaluator
 from radar_tasks.results import find_runs
-from radar_tasks.scoring import Scorer
+from radar_tasks.results.until_record import until_record
+from radar_tasks.scoring import OptionScore, Scorer
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.store import open_source
 from radar_tasks.store.document_order import document_order
@@ -151,3 +153,86 @@ def test_what_cannot_be_measured_says_so_at_once():
 def test_nothing_of_a_harness_is_imported():
     code = "import sys, radar_tasks.live; print([m for m in ('lmms_eval', 'lm_eval') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def scored_at(level):
+    """A stand-in for the engine: the right answer has a chance of about `level()`, the same noise at every step."""
+
+    def score(self, questions, on_refused=None):
+        for index in range(len(questions)):
+            question = questions[index]
+            noise = int(hashlib.sha256(f"{question.q_id} {level():.6f}".encode()).hexdigest()[:6], 16) / 16**6 - 0.5
+            chance = float(np.clip(level() + 0.2 * noise, 0.01, 0.99))
+            others = (1 - chance) / (len(question.options) - 1)
+            chances = [chance if k == question.answer else others for k in range(len(question.options))]
+            yield index, tuple(OptionScore(float(np.log(c)), 0.0, 1, 5) for c in chances)
+
+    return score
+
+
+def test_until_asks_as_much_as_it_takes_and_goes_on_after_a_restart_as_if_there_had_been_none(tmp_path, monkeypatch):
+    model, processor = make("qwen2_vl")
+    level = 0.4
+    monkeypatch.setattr("radar_tasks.scoring.engine.scorer.Scorer.score", scored_at(lambda: level))
+    monkeypatch.setattr(LiveEvaluator, "_refused", lambda *_: {})  # it would encode all questions
+    settings = {"questions": 150, "until": 0.02}
+    radar = LiveEvaluator(model, processor, SOURCES, **settings, output=tmp_path / "one")
+    first = radar.measure(0)
+    assert radar.changes == ()
+    assert "radar/perception_verdict" not in first
+    assert first["radar/perception_sds_half_width"] > 0
+    level = 0.6
+    second = radar.measure(500)
+    assert [(change.ability, change.verdict, change.since) for change in radar.changes] == [
+        ("perception", "rose", "step-000000"),
+        ("reasoning", "rose", "step-000000"),
+    ]
+    assert second["radar/perception_verdict"] == 1
+    assert second["radar/perception_questions"] < 120
+    assert second["radar/perception_sds_change"] == pytest.approx(0.2, abs=0.05)
+    level = 0.61
+    third = radar.measure(1000)
+    runs = {run.step: run for run in find_runs([tmp_path / "one"])}
+    assert [len(runs[step].sources["mini_sum"]) for step in (0, 500)] == [150, second["radar/reasoning_questions"]]
+    assert runs[500].scoring["until"] == 0.02
+    record = until_record(runs[1000].scoring)
+    assert tuple(record.changes) == radar.changes
+    assert record.delta == 0.02
+    assert {change.since for change in record.changes} == {"step-000500"}
+
+    # Another process goes on after step 500, beside what a former one left of later steps.
+    again = LiveEvaluator(model, processor, SOURCES, **settings, output=tmp_path / "one")
+    numbers = again.measure(1000)
+    assert again.changes == radar.changes
+    assert {k: v for k, v in numbers.items() if k != "radar/seconds"} == {
+        k: v for k, v in third.items() if k != "radar/seconds"
+    }
+
+
+def test_until_compares_with_nothing_that_was_asked_otherwise(tmp_path, monkeypatch, caplog):
+    model, processor = make("qwen2_vl")
+    monkeypatch.setattr("radar_tasks.scoring.engine.scorer.Scorer.score", scored_at(lambda: 0.5))
+    LiveEvaluator(model, processor, SOURCES, questions=20, output=tmp_path, options={"blind": True}).measure(0)
+    radar = LiveEvaluator(model, processor, SOURCES, questions=20, until=0.02, output=tmp_path)
+    radar.measure(500)
+    assert radar.changes == ()
+    assert "asked otherwise" in caplog.text
+    (tmp_path / "step-000500" / next((tmp_path / "step-000500").glob("*.jsonl")).name).write_text("")
+    LiveEvaluator(model, processor, SOURCES, questions=20, until=0.02, output=tmp_path).measure(1000)
+    assert "step 1000 is compared with no earlier one" in caplog.text
+
+
+def test_until_that_is_no_delta_is_refused_before_anything_is_read():
+    with pytest.raises(RadarError, match=r"until=2: give the smallest change of SDS"):
+        LiveEvaluator(None, None, ["no_such_source"], until=2)
+
+
+def test_until_with_the_engine_itself_decides_on_few_questions_when_all_were_asked():
+    model, processor = make("qwen2_vl")
+    radar = LiveEvaluator(model, processor, SOURCES, questions=6, until=0.02)
+    plain = LiveEvaluator(model, processor, SOURCES, questions=6)
+    assert radar.measure(0)["radar/mini_sum_sds"] == pytest.approx(plain.measure(0)["radar/mini_sum_sds"], abs=1e-6)
+    numbers = radar.measure(1)
+    assert [change.verdict for change in radar.changes] == ["no change", "no change"]
+    assert numbers["radar/perception_questions"] == 6
+    assert numbers["radar/perception_sds_change"] == pytest.approx(0, abs=1e-6)
