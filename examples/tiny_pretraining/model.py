@@ -61,7 +61,8 @@ def make_model(processor: Qwen2VLProcessor, width: int = WIDTH) -> Qwen2VLForCon
 
     Args:
         processor: whose tokens it knows.
-        width: of the language model, a multiple of 32; the vision tower is three quarters as wide.
+        width: of the language model, a multiple of 32; the vision tower is three quarters as wide, rounded up to a
+            multiple of 16: each of its 4 heads turns by two coordinates of pairs.
     """
     half_head = width // 8
     sections = [half_head // 4, half_head * 3 // 8, half_head - half_head // 4 - half_head * 3 // 8]  # of M-RoPE
@@ -87,7 +88,7 @@ def make_model(processor: Qwen2VLProcessor, width: int = WIDTH) -> Qwen2VLForCon
         },
         vision_config={
             "depth": 3,
-            "embed_dim": width * 3 // 4,
+            "embed_dim": -(-width * 3 // 64) * 16,
             "hidden_size": width,
             "num_heads": 4,
             "mlp_ratio": 2,

@@ -60,6 +60,7 @@ def train_all(out: Path, names: list[str]) -> None:
     running: dict[str, subprocess.Popen[bytes]] = {}
     started = time.monotonic()
     done = 0
+    failed: list[str] = []
     while waiting or running:
         for name in list(waiting):
             ready = all(is_finished(plan, before, out) for before in begins_with(plan["runs"][name]))
@@ -71,18 +72,24 @@ def train_all(out: Path, names: list[str]) -> None:
                 environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
                 running[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         if not running:
-            raise SystemExit(f"nothing can start: {', '.join(waiting)} wait for runs that were not asked for")
+            break
         time.sleep(2)
         for name, process in list(running.items()):
             if process.poll() is None:
                 continue
             del running[name]
-            if process.returncode:
-                raise SystemExit(f"{name} failed; see {out / name / 'training.log'}")
+            if process.returncode:  # the others do not wait for it to be mended
+                failed.append(name)
+                print(f"{name} failed; see {out / name / 'training.log'}", flush=True)
+                continue
             done += 1
             each = (time.monotonic() - started) / done
             left = each * (len(waiting) + len(running)) / 60
             print(f"{name} is trained; {len(waiting) + len(running)} to go, about {left:.0f} min", flush=True)
+    if waiting:
+        print(f"{', '.join(waiting)} could not start: the runs they start from are not there", flush=True)
+    if waiting or failed:
+        raise SystemExit(1)
 
 
 def main() -> None:
