@@ -85,13 +85,9 @@ def test_tokens_are_the_processors(family, tmp_path):
     assert bool(different) == (family in differing()), different[:1]
 
 
-BLIND = {"idefics2"}
-"""Types whose tiny checkpoint answers as if there were no picture: nothing is measured on them until that is mended."""
-
-
 @pytest.mark.parametrize(
     "family",
-    sorted(({*OF_THE_DAY, *ENTRIES} & {*tiny_models.FAMILIES}) - BLIND),
+    sorted({*OF_THE_DAY, *ENTRIES} & {*tiny_models.FAMILIES}),
     ids=lambda name: f"{name}, RADAR_FAMILIES={DAY}",
 )
 def test_scored_every_way_as_the_reference_scores(family):

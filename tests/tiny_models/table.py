@@ -520,7 +520,8 @@ TABLE: dict[str, Tiny] = {
         bos=True,
     ),
     "idefics2": Tiny(
-        {"vision_config": {"image_size": 56, "patch_size": 14}},
+        # A window that reaches from the last option back to the picture: a narrower one hides it.
+        {"vision_config": {"image_size": 56, "patch_size": 14}, "text_config": {"sliding_window": 96}},
         control=("<end_of_utterance>",),
         named={"image_token": "<image>", "image_boundary_token": "<fake_token_around_image>"},
         images={"size": {"shortest_edge": 28, "longest_edge": 56}},
