@@ -27,6 +27,9 @@ class Family:
         images_want_no_company: whether rows or pictures of a batch change each other in its forward, so that questions
             with images are scored one at a time.
         processor_arguments: further arguments that its processor has to be called with.
+        frames: a picture is shown to it as a video of so many equal frames; 0 for a family that takes pictures.
+        text_by_decoder: whether prompt and option are what its decoder writes and its encoder sees pictures alone, and
+            its processor does not make the decoder's input of them.
         tower_output: what its projector reads of a separate vision tower that takes pictures one by one: the hidden
             states that the configuration names in `vision_feature_layer`, or the last state; None for no such tower.
         last_layer_is_last_state: whether `vision_feature_layer` -1 means the last state to its projector.
@@ -40,6 +43,8 @@ class Family:
     only_placeholders: bool = False
     images_want_no_company: bool = False
     processor_arguments: Mapping[str, Any] = field(default_factory=dict)
+    frames: int = 0
+    text_by_decoder: bool = False
     tower_output: TowerOutput | None = None
     last_layer_is_last_state: bool = False
 
@@ -59,7 +64,8 @@ FAMILIES: Mapping[str, Family] = {
     "gemma3": Family(tower_output="last state"),
     # Places an image by its number among those of all rows of a batch (transformers 5.23).
     "hunyuan_vl": Family(images_want_no_company=True),
-    "instructblipvideo": Family(refused="it takes videos of four frames, no images"),
+    # Has no part for pictures, and always as many tokens as four frames of a video have.
+    "instructblipvideo": Family(frames=4),
     "internvl": Family(
         prompt_format="internvl_chat", tower_output="hidden states", last_layer_is_last_state=True
     ),
@@ -82,13 +88,16 @@ FAMILIES: Mapping[str, Family] = {
     ),
     "phi4_multimodal": Family(refused="its images need adapters that are switched on for a prompt, not done here"),
     "pi0": Family(refused="it gives actions, not text"),
-    "pp_formulanet": Family(refused="it reads formulas and takes no question"),
+    # Its processor takes no text: what its decoder starts from is up to its user.
+    "pp_formulanet": Family(text_by_decoder=True),
     "qwen2_5_omni": _WITH_THINKER,
     "qwen2_vl": Family(prompt_format="qwen2_vl"),
     "qwen3_omni_moe": _WITH_THINKER,
     "shieldgemma2": Family(refused="it gives two numbers a policy, no text"),
-    "udop": Family(refused="it needs the words of a page and where they stand"),
-    "vision-encoder-decoder": Family(refused="it is made of any two models, and none of its processors takes a prompt"),
+    # Reads the words of a page, too, and a question brings none: one without letters.
+    "udop": Family(processor_arguments={"text_pair": [""], "boxes": [[0, 0, 0, 0]]}),
+    # Its processors (TrOCR's, Donut's, Nougat's) make labels of a text, without what the decoder starts from.
+    "vision-encoder-decoder": Family(text_by_decoder=True),
 }  # fmt: skip
 
 

@@ -57,6 +57,9 @@ def expected_scores(model: Any, processor: Any, question: Question) -> list[Expe
 def asked_by_processor(model: Any, processor: Any, question: Question, option: str) -> Asked:
     """Prompt and option; of the model only its configuration is looked at."""
     inputs = dict(_inputs(model.config.model_type, processor, question, option))
+    if "input_ids" not in inputs and "labels" in inputs:  # of a whole text, which the decoder starts before
+        start = _decoder_start(model, processor)
+        inputs["decoder_input_ids"] = torch.cat([torch.tensor([[start]]), inputs.pop("labels")], dim=1)
     if model.config.is_encoder_decoder and "decoder_input_ids" not in inputs:
         return _answered_by_decoder(model, processor, question, option)
     name = "decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"
@@ -95,19 +98,37 @@ def _inputs(model_type: str, processor: Any, question: Question, option: str) ->
         if not question.images_are_marked:
             pieces = [image * len(question.images), *pieces]
         prompt = {"text": f"{''.join(pieces).rstrip()} {option}".rstrip()}
-    return processor(images=pictures, return_tensors="pt", **prompt, **call_of(model_type))
+    if model_type in ("pp_formulanet", "vision-encoder-decoder"):  # pictures for the encoder, all text for the decoder
+        labels = processor.tokenizer(prompt["text"], return_tensors="pt")["input_ids"]
+        return {**processor.image_processor(pictures, return_tensors="pt"), "labels": labels}
+    if model_type == "instructblipvideo":  # a picture is a video that stands still
+        pictures = pictures and pictures * 4
+    output = processor(images=pictures, return_tensors="pt", **prompt, **call_of(model_type))
+    if "qformer_input_ids" in output:  # reads the question with the picture, and shall not see the answer
+        read = processor.qformer_tokenizer("".join(question.text).strip(), return_tensors="pt")
+        output |= {f"qformer_{name}": read[name] for name in ("input_ids", "attention_mask")}
+    return output
 
 
 def _answered_by_decoder(model: Any, processor: Any, question: Question, option: str) -> Asked:
     """The prompt goes into the encoder; the answer is written by the decoder, as in training: shifted by one."""
     inputs = dict(_inputs(model.config.model_type, processor, question, ""))
-    answer = processor.tokenizer(option)["input_ids"]
+    answer = processor.tokenizer(text_target=option)["input_ids"]
     answer = answer[: _length_with_option(processor.tokenizer, answer, option)]
-    start = model.generation_config.decoder_start_token_id
-    start = processor.tokenizer.bos_token_id if start is None else start
+    start = _decoder_start(model, processor)
     ids = answer if answer[0] == start else [start, *answer]
     inputs["decoder_input_ids"] = torch.tensor([ids])
-    return Asked(inputs, tuple(ids), _option_tokens(processor.tokenizer, ids, option))
+    before = next(place for place, id_ in enumerate(ids) if id_ not in processor.tokenizer.all_special_ids)
+    return Asked(inputs, tuple(ids), len(ids) - before)
+
+
+def _decoder_start(model: Any, processor: Any) -> int:
+    tokens: tuple[int | None, ...] = (
+        model.generation_config.decoder_start_token_id,
+        getattr(model.config, "decoder_start_token_id", None),
+    )
+    tokens += (processor.tokenizer.bos_token_id, processor.tokenizer.pad_token_id)
+    return next(token for token in tokens if token is not None)
 
 
 def _length_with_option(tokenizer: Any, ids: Sequence[int], option: str) -> int:

@@ -507,6 +507,15 @@ TABLE: dict[str, Tiny] = {
         processor={"num_query_tokens": 4},
         qformer_tokenizer=True,
         image="",
+        style="words",
+        bos=True,
+    ),
+    "instructblipvideo": Tiny(
+        {"vision_config": SMALL_VIT, **QFORMER, "image_token_index": None, "video_token_index": "<video>"},
+        ("<video>",),
+        processor={"num_query_tokens": 4, "video_processor": hf.InstructBlipVideoVideoProcessor(size=SQUARE)},
+        qformer_tokenizer=True,
+        image="",
     ),
     "blip": Tiny({"vision_config": SMALL_VIT}, images={"size": SQUARE}, style="pieces", image=""),
     "git": Tiny({"vision_config": SMALL_VIT}, images=CLIP_IMAGES, style="pieces", image=""),
@@ -581,6 +590,43 @@ TABLE: dict[str, Tiny] = {
         {"vision_config": {"seq_len": 64, "patch_embed_hidden_size": 768}},
         images={"max_patches": 64},
         style="t5",
+        image="",
+    ),
+    "pp_formulanet": Tiny(
+        {
+            "vision_config": {
+                "image_size": 64,
+                "patch_size": 4,
+                "window_size": 4,
+                "global_attn_indexes": [],
+                "output_channels": 16,
+                "post_conv_in_channels": 16,
+                "post_conv_mid_channels": 16,
+                "post_conv_out_channels": 32,
+                "decoder_hidden_size": 32,
+            },
+        },
+        images={"size": {"height": 64, "width": 64}},
+        image="",
+    ),
+    "udop": Tiny(
+        {"image_size": 28, "patch_size": 14, "decoder_start_token_id": "<pad>"},
+        images={"size": SQUARE, "apply_ocr": False},
+        style="udop",
+        image="",
+        call={"text_pair": [""], "boxes": [[0, 0, 0, 0]]},
+    ),
+    "vision-encoder-decoder": Tiny(
+        {
+            "encoder": SMALL_VIT,
+            "decoder": {"is_decoder": True, "add_cross_attention": True},
+            "decoder_start_token_id": "</s>",
+        },
+        images={"size": SQUARE},
+        image_processor="ViTImageProcessor",
+        processor_class="TrOCRProcessor",
+        style="words",
+        bos=True,
         image="",
     ),
     # VQ
@@ -953,13 +999,9 @@ TABLE: dict[str, Tiny] = {
 
 NOT_MADE: dict[str, str] = {
     "diffusion_gemma": "its text is not written from left to right",
-    "instructblipvideo": "it takes videos of four frames, no images",
     "evolla": "it takes proteins, no images",
     "mistral4": "it takes no images",
     "pi0": "it gives actions, no text",
-    "pp_formulanet": "it reads formulas and takes no question",
     "shieldgemma2": "it gives two numbers a policy, no text",
-    "udop": "it needs the words of a page and where they stand",
-    "vision-encoder-decoder": "it is made of any two models; none of its processors takes a prompt",
 }
 """Types of which no checkpoint is made, with the reason."""

@@ -26,7 +26,8 @@ def tokenizer(
         style: `bytes` (byte-level BPE, as Qwen's and Llama 3's), `words` (Metaspace BPE with a token a byte: a space
             goes in front of the first word), `llama` (Llama 2's: a space goes in front of what follows a control token,
             too), `gemma` (none anywhere), `fuyu` (a unigram model, `specials` are ordinary pieces), `t5` (a unigram
-            model, `</s>` behind a text) or `pieces` (WordPiece between [CLS] and [SEP], as BERT's).
+            model, `</s>` behind a text), `udop` (UDOP's own class, for words with their places) or `pieces` (WordPiece
+            between [CLS] and [SEP], as BERT's).
         bos: whether `<s>` is put in front of a text.
         pad: name of the padding token, id 0 for `bytes`.
         named: further attributes, e.g. `image_token="<image>"`; each is a control token, too.
@@ -35,6 +36,8 @@ def tokenizer(
         return _pieces(specials, named)
     if style == "fuyu":
         return _unigram(specials, bos="<s>")
+    if style == "udop":
+        return hf.UdopTokenizer(vocab=[("<pad>", 0.0), *_pieces_of_words(), *((name, 0.0) for name in specials)])
     if style == "t5":
         return _unigram((pad, *specials))
     control = [AddedToken(t, special=True, normalized=False) for t in (pad, "<s>", "</s>", *specials)]
@@ -94,12 +97,15 @@ def _pieces(specials: tuple[str, ...], named: dict[str, str]) -> hf.PreTrainedTo
     )  # fmt: skip
 
 
-def _unigram(specials: tuple[str, ...], bos: str | None = None) -> hf.PreTrainedTokenizerBase:
+def _pieces_of_words() -> list[tuple[str, float]]:
     letters = sorted({letter for sentence in WORDS for letter in sentence} - {" "})
     words = sorted({f"▁{word}" for sentence in WORDS for word in sentence.split()})
     pieces = [("<unk>", 0.0), ("<s>", 0.0), ("</s>", 0.0), *((f"<0x{b:02X}>", -20.0) for b in range(256))]
-    pieces += [("▁", -6.0), *((letter, -8.0) for letter in letters), *((word, -4.0) for word in words)]
-    pieces += [(name, 0.0) for name in specials]
+    return [*pieces, ("▁", -6.0), *((letter, -8.0) for letter in letters), *((word, -4.0) for word in words)]
+
+
+def _unigram(specials: tuple[str, ...], bos: str | None = None) -> hf.PreTrainedTokenizerBase:
+    pieces = [*_pieces_of_words(), *((name, 0.0) for name in specials)]
     backend = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
     backend.normalizer = normalizers.Sequence([normalizers.Prepend("▁"), normalizers.Replace(" ", "▁")])
     backend.decoder = decoders.Sequence([decoders.Replace("▁", " "), decoders.ByteFallback(), decoders.Fuse()])

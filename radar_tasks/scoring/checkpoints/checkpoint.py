@@ -12,6 +12,7 @@ from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions, Withheld
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
+from radar_tasks.scoring.encoding.processor_call import SecondReader, second_tokenizers, start_token
 from radar_tasks.scoring.encoding.processor_prompt import seam_of
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
 from radar_tasks.scoring.encoding.question_encoder import QuestionEncoder
@@ -133,16 +134,25 @@ def question_encoder(parts: Parts, form: PromptFormat, blind: bool | str = False
     seam = seam_of(parts.vision, tokens)
     most = context_length(parts.config)
     start = decoder_start(parts.config, parts.processor.tokenizer)
-    return QuestionEncoder(tokens, parts.vision, form, most, blind=blind, family=family, seam=seam, decoder_start=start)
+    readers = [SecondReader(name, tokenizer) for name, tokenizer in second_tokenizers(parts.processor).items()]
+    return QuestionEncoder(
+        tokens,
+        parts.vision,
+        form,
+        most,
+        blind=blind,
+        family=family,
+        seam=seam,
+        decoder_start=start,
+        second_reader=next(iter(readers), None),
+    )
 
 
 def decoder_start(config: Any, tokenizer: Any) -> tuple[int, ...]:
     """What an encoder-decoder's decoder starts from: its start token, and what the tokenizer puts before an answer."""
-    if not config.is_encoder_decoder:
+    start = start_token(config, tokenizer)
+    if start is None:
         return ()
-    text = config.get_text_config(decoder=True)
-    ids = (getattr(c, "decoder_start_token_id", None) for c in (config, text))
-    start = next((id_ for id_ in ids if isinstance(id_, int)), tokenizer.bos_token_id)
     before = tokens_in_front(tokenizer)
     return before if before[:1] == (start,) else (start, *before)
 

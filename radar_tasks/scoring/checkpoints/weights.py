@@ -127,7 +127,11 @@ def check_values(model: nn.Module, where: object) -> None:
 
 def check_vocabulary(model: Any, tokenizer: Any, where: object) -> None:
     """Raises `CheckpointError` if the tokenizer can give a token that the model has no embedding for."""
-    rows = model.get_input_embeddings().weight.shape[0]
+    try:
+        embeddings = model.get_input_embeddings()
+    except NotImplementedError:  # a decoder behind an encoder, with none that transformers finds (PP-FormulaNet)
+        embeddings = model.get_output_embeddings()
+    rows = embeddings.weight.shape[0]
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= rows:
         name = tokenizer.convert_ids_to_tokens(largest)

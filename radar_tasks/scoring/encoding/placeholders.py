@@ -8,6 +8,7 @@ from typing import Any
 from PIL import Image
 
 from radar_tasks.errors import CheckpointError
+from radar_tasks.scoring.encoding.processor_call import ProcessorCall
 
 _BEGIN_AND_END = (
     ("vision_start_token_id", "vision_end_token_id"),
@@ -30,7 +31,7 @@ def text_of(output: Mapping[str, Any]) -> str:
     return "decoder_input_ids" if "decoder_input_ids" in output else "input_ids"
 
 
-def find_placeholder(processor: Any, config: Any, arguments: Mapping[str, Any]) -> str:
+def find_placeholder(processor: ProcessorCall, config: Any) -> str:
     """The text that the processor expands into an image's tokens, with what the family puts around it.
 
     Each candidate is tried with a small picture. Some processors put an image's tokens in front of the prompt by
@@ -39,15 +40,13 @@ def find_placeholder(processor: Any, config: Any, arguments: Mapping[str, Any]) 
     Raises:
         CheckpointError: the processor takes no picture with a text; says what it said to the likeliest candidate.
     """
-    wanted = image_token_ids(processor, config)
+    wanted = image_token_ids(processor.processor, config)
     problems: list[str] = []
 
     def image_tokens(placeholder: str) -> int | None:
         """How many come out; None if the processor does not take such a prompt."""
         try:
-            output = processor(
-                text=placeholder + "a", images=[Image.new("RGB", (64, 64))], return_tensors="pt", **arguments
-            )
+            output = processor(placeholder + "a", [Image.new("RGB", (64, 64))])
             ids = output[text_of(output)][0].tolist()
         except Exception as error:  # any: processors are code of many hands
             problems.append(f"{type(error).__name__}: {error}")
@@ -56,16 +55,15 @@ def find_placeholder(processor: Any, config: Any, arguments: Mapping[str, Any]) 
 
     by_itself = image_tokens("")
     problems.clear()
-    for placeholder in dict.fromkeys(_candidates(processor, config, wanted)):
+    for placeholder in dict.fromkeys(_candidates(processor.processor, config, wanted)):
         count = image_tokens(placeholder)
         if count and not (by_itself and count > by_itself):
             return placeholder
     if by_itself or (by_itself is not None and not wanted):
         return ""
     said = problems[0] if problems else "no image token came out"
-    raise CheckpointError(
-        f"{config.model_type}: its processor ({type(processor).__name__}) takes no image with a text ({said})."
-    )
+    name = type(processor.processor).__name__
+    raise CheckpointError(f"{config.model_type}: its processor ({name}) takes no image with a text ({said}).")
 
 
 def _candidates(processor: Any, config: Any, wanted: frozenset[int]) -> Iterator[str]:

@@ -26,10 +26,12 @@ class Seam:
     Attributes:
         dropped: tokens at the end of the image's that a word merges with (Kosmos-2: a blank).
         blank: what is put before a text that does not begin with one (Idefics 2: a blank).
+        begins: whether the text is tokenised as the first of a prompt (BLIP-2 puts the images' tokens before it).
     """
 
     dropped: int = 0
     blank: str = ""
+    begins: bool = False
 
 
 def seam_of(vision: VisionEncoder, tokens: TextTokenizer) -> Seam:
@@ -40,8 +42,8 @@ def seam_of(vision: VisionEncoder, tokens: TextTokenizer) -> Seam:
         return Seam()
     image = vision([picture], (1,)).segments[0].ids
     ours = image + tokens.text(TEXT).ids
-    for seam in (Seam(), Seam(blank=" "), Seam(dropped=1), Seam(dropped=1, blank=" ")):
-        joined = image[: len(image) - seam.dropped] + tokens.text(seam.blank + TEXT).ids
+    for seam in (Seam(), Seam(blank=" "), Seam(dropped=1), Seam(dropped=1, blank=" "), Seam(begins=True)):
+        joined = image[: len(image) - seam.dropped] + tokens.text(seam.blank + TEXT, seam.begins).ids
         if own[: len(joined)] == joined:
             return seam
     first = next((k for k, (a, b) in enumerate(zip(own, ours, strict=False)) if a != b), min(len(own), len(ours)))

@@ -13,6 +13,7 @@ from PIL import Image as PILImage
 from radar_tasks.errors import QuestionError, RadarError
 from radar_tasks.questions import AskedQuestion
 from radar_tasks.scoring.encoding.images import blank, read_image
+from radar_tasks.scoring.encoding.processor_call import SecondReader
 from radar_tasks.scoring.encoding.processor_prompt import Seam
 from radar_tasks.scoring.encoding.prompt_formats import Image, Prompt, PromptFormat, Text
 from radar_tasks.scoring.encoding.segments import Run, Segment, runs_of
@@ -37,6 +38,7 @@ class QuestionEncoder:
         family: what is particular to the model's.
         seam: how its processor puts a text behind an image.
         decoder_start: tokens that an encoder-decoder's decoder starts from; () for a model without an encoder.
+        second_reader: of a part that reads the prompt beside the pictures, with a tokenizer of its own.
     """
 
     def __init__(
@@ -50,6 +52,7 @@ class QuestionEncoder:
         family: Family | None = None,
         seam: Seam | None = None,
         decoder_start: tuple[int, ...] = (),
+        second_reader: SecondReader | None = None,
     ) -> None:
         self._tokens = tokens
         self._vision = vision
@@ -59,6 +62,7 @@ class QuestionEncoder:
         self._family = family or Family()
         self._seam = seam or Seam()
         self._decoder_start = decoder_start
+        self._second_reader = second_reader
         settings = json.dumps(vision.settings(), sort_keys=True, default=str)
         self._settings = hashlib.sha256(f"{settings} {form.official} {blind}".encode()).digest()
 
@@ -70,7 +74,7 @@ class QuestionEncoder:
         """
         prompt = self.prompt(question)
         runs = runs_of(prompt.parts)
-        images = self._encode_images(question, runs)
+        images = self._read_apart(question, prompt, self._encode_images(question, runs))
         before, tail_text, first = self._before_tail(runs, images)
         if self._decoder_start and not images.for_decoder:
             return self._answered_by_decoder(question, [*before, self._end(tail_text, first, images)], images)
@@ -82,6 +86,17 @@ class QuestionEncoder:
         encoded = self._assemble(question, prefix, [(ids[shared:], scored) for ids, scored in tails], images)
         self._check_length(question, encoded)
         return encoded
+
+    def _read_apart(self, question: AskedQuestion, prompt: Prompt, images: EncodedImages) -> EncodedImages:
+        """The pictures with what a second tokenizer makes of the prompt's text, for the part that sees both."""
+        if self._second_reader is None or not images.vision:
+            return images
+        try:
+            read = self._second_reader("".join(part.text for part in prompt.parts if isinstance(part, Text)).strip())
+        except QuestionError as error:
+            raise QuestionError(f"question {question.q_id!r}: {error}.") from error
+        axes = None if images.axes is None else {**images.axes, **dict.fromkeys(read, 0)}
+        return replace(images, vision={**images.vision, **read}, axes=axes, read_apart=frozenset(read))
 
     def _end(self, text: str, first: bool, images: EncodedImages) -> Segment:
         """The last text of a prompt that no option follows, and what the processor puts behind it."""
@@ -100,7 +115,7 @@ class QuestionEncoder:
         along = {
             name: torch.cat([s.inputs[name] for s in prompt if s.ids])[None] for name in images.segments[-1].on_text
         }
-        answer = Prompt((), joiner="")
+        answer = Prompt((), joiner="", scored="length")  # all that the decoder writes is the option's
         tails = [self._tail(question, answer, "", True, k) for k in range(len(question.options))]
         encoded = EncodedQuestion(
             q_id=question.q_id,
@@ -167,7 +182,7 @@ class QuestionEncoder:
                 text, first = "", False
             seam = self._seam if run.images and any(isinstance(p, Text) and p.text for p in run.text[:1]) else Seam()
             segments.append(segment.without_last(seam.dropped))
-            first = first and not run.images
+            first = first and (not run.images or seam.begins)
             for part in run.text:
                 if isinstance(part, Text):
                     begins = not text and part is run.text[0] and not part.text[:1].isspace()
@@ -245,6 +260,8 @@ class QuestionEncoder:
             return digest.hexdigest()
         for data in question.images:
             digest.update(hashlib.sha256(data).digest())
+        for name in sorted(images.read_apart):
+            digest.update(torch.as_tensor(images.vision[name]).numpy().tobytes())
         return digest.hexdigest()
 
     def _check_length(self, question: AskedQuestion, encoded: EncodedQuestion) -> None:

@@ -109,12 +109,19 @@ class TextTokenizer:
 
 def tokens_in_front(tokenizer: Any) -> tuple[int, ...]:
     """Tokens that a tokenizer of transformers itself puts before a text, e.g. `<bos>`."""
-    whole = tokenizer("a")["input_ids"]
-    bare = tokenizer("a", add_special_tokens=False)["input_ids"]
+    return tokens_around(tokenizer)[0]
+
+
+def tokens_around(tokenizer: Any) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Tokens that a tokenizer of transformers itself puts before and behind a text, e.g. `[CLS]` and `[SEP]`."""
+    try:
+        whole, bare = (tokenizer("a", add_special_tokens=add)["input_ids"] for add in (True, False))
+    except ValueError:  # UDOP's takes words with their places only, but an answer as it is
+        whole, bare = (tokenizer(text_target="a", add_special_tokens=add)["input_ids"] for add in (True, False))
     for start in range(len(whole) - len(bare) + 1):
         if whole[start : start + len(bare)] == bare:
-            return tuple(whole[:start])
-    return ()
+            return tuple(whole[:start]), tuple(whole[start + len(bare) :])
+    return (), ()
 
 
 def _text_backends(tokenizer: Any, control_names: set[str]) -> dict[bool, Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from torch import Tensor
 from radar_tasks.errors import CheckpointError, QuestionError
 from radar_tasks.scoring.encoding.images import internvl_tiles, normalised, resize_as_qwen_vl_utils
 from radar_tasks.scoring.encoding.placeholders import text_of
+from radar_tasks.scoring.encoding.processor_call import ProcessorCall
 from radar_tasks.scoring.encoding.segments import Layout, Segment
 from radar_tasks.scoring.encoding.text import tokens_in_front
 from radar_tasks.scoring.types import VisionInput
@@ -33,6 +33,7 @@ class EncodedImages:
         after: what the processor puts behind a prompt, `</s>` for example; an option takes its place, unless the prompt
             is an encoder's and the option is not part of it.
         for_decoder: whether the text is an encoder-decoder's decoder's, and its encoder sees pictures alone.
+        read_apart: those of `vision` that are the prompt's text as a part reads it which makes features of both.
     """
 
     segments: tuple[Segment, ...]
@@ -40,6 +41,7 @@ class EncodedImages:
     axes: Mapping[str, int] | None = field(default_factory=dict)
     after: Segment = field(default_factory=lambda: Segment(()))
     for_decoder: bool = False
+    read_apart: frozenset[str] = frozenset()
 
 
 class VisionEncoder(Protocol):
@@ -83,31 +85,27 @@ class ProcessorVision:
     cut at the control tokens.
 
     Args:
-        processor: of transformers; each thread works with a copy, for fast tokenizers hold state.
+        processor: how it is called.
         placeholder: text that the processor expands into an image's tokens; "" where it puts them in front by itself.
         image_token_ids: tokens that features replace.
         resize_first: whether to resize as the official Qwen2-VL script does before the processor does it again.
         only_placeholders: whether to drop all else that the processor puts around (PaliGemma's prompt).
-        arguments: further ones for the processor's call.
     """
 
     def __init__(
         self,
-        processor: Any,
+        processor: ProcessorCall,
         placeholder: str,
         image_token_ids: frozenset[int],
         *,
         resize_first: bool = False,
         only_placeholders: bool = False,
-        arguments: Mapping[str, Any] | None = None,
     ) -> None:
         self.image_token_ids = image_token_ids
         self._processor = processor
         self._placeholder = placeholder
         self._resize_first = resize_first
         self._only_placeholders = only_placeholders
-        self._arguments = dict(arguments or {})
-        self._own = threading.local()
         self._learning = threading.Lock()
         self._learnt: Conventions | None = None
         self._stand_in, self._stand_in_id = self._find_stand_in()
@@ -120,15 +118,16 @@ class ProcessorVision:
         if self._resize_first:
             images = [resize_as_qwen_vl_utils(image) for image in images]
         text = "".join(self._placeholder * count + self._stand_in for count in layout)
-        output = self._processed(list(images), text)
+        output = self._processor(text, list(images))
         with self._learning:
             if self._learnt is None:
                 self._learnt = self._conventions(list(images), text, output)
         encoded = self._cut(output, self._learnt)
         if len(encoded.segments) != len(layout):
+            name = type(self._processor.processor).__name__
             raise CheckpointError(
-                f"the processor ({type(self._processor).__name__}) keeps {len(encoded.segments)} of {len(layout)} "
-                "pieces of text apart from the images: its prompts cannot be told apart from text."
+                f"the processor ({name}) keeps {len(encoded.segments)} of {len(layout)} pieces of text apart from the "
+                "images: its prompts cannot be told apart from text."
             )
         return encoded
 
@@ -139,9 +138,10 @@ class ProcessorVision:
         candidates += [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
         for token in dict.fromkeys(filter(None, candidates)):
             id_ = tokenizer.convert_tokens_to_ids(token)
-            if token in self._placeholder or id_ in self.image_token_ids or id_ == tokenizer.unk_token_id:
+            taken = (*self.image_token_ids, tokenizer.unk_token_id, self._processor.decoder_start)
+            if token in self._placeholder or id_ in taken:
                 continue
-            output = self._processed([Image.new("RGB", (64, 64))], self._placeholder + token * 2)
+            output = self._processor(self._placeholder + token * 2, [Image.new("RGB", (64, 64))])
             if int((torch.as_tensor(output[text_of(output)]) == id_).sum()) == 2:
                 return token, id_
         raise CheckpointError("the tokenizer has no special token (eos, bos, pad) to tell images and text apart.")
@@ -150,20 +150,19 @@ class ProcessorVision:
         if self._only_placeholders:  # the rest of its prompt is the prompt format's
             return None
         try:
-            output = self._processed([image], self._placeholder + text)
+            output = self._processor(self._placeholder + text, [image])
         except Exception:  # what is wrong shows with the first question, in its own words
             return None
         return tuple(torch.as_tensor(output[text_of(output)]).reshape(-1).tolist())
 
     def settings(self) -> dict[str, Any]:
-        image_processor = self._processor.image_processor
-        return {"processor": image_processor.to_dict(), "resize_first": self._resize_first}
+        return {"processor": self._processor.image_part.to_dict(), "resize_first": self._resize_first}
 
     @cached_property
     def _text_alone(self) -> EncodedImages:
         """What stands before a text without images; the tokenizer says it where the processor wants images."""
         try:
-            output = self._processed(None, self._stand_in)
+            output = self._processor(self._stand_in)
             encoded = self._cut(output, self._conventions(None, self._stand_in, output))
         except Exception:  # processors that need images fail in any way
             return EncodedImages((Segment(tokens_in_front(self._processor.tokenizer)),))
@@ -171,30 +170,13 @@ class ProcessorVision:
             return EncodedImages((Segment(tokens_in_front(self._processor.tokenizer)),))
         return encoded
 
-    def _processed(self, images: Any, text: Any, **arguments: Any) -> dict[str, Any]:
-        """The outputs for one prompt, or for several with a list of images each."""
-        processor = self._thread_processor()
-        arguments |= {"return_tensors": "pt", **self._arguments}
-        if images is None:
-            output = processor(text=text, **arguments)
-        else:
-            try:
-                output = processor(text=text, images=images, **arguments)
-            except ValueError:
-                if isinstance(text, list):
-                    raise
-                output = processor(text=[text], images=[images], **arguments)  # Idefics: an image is a prompt's alone
-        # A mask of ones over the tokens; where the decoder gets the text, it is over the pictures, and kept.
-        mask = "decoder_attention_mask" if "decoder_input_ids" in output else "attention_mask"
-        return {name: value for name, value in dict(output).items() if name not in (mask, "labels")}
-
     def _conventions(self, images: Any, text: str, output: Mapping[str, Any]) -> Conventions:
         """Asks again with a token more, and for the same prompt twice."""
-        longer = self._processed(images, text + self._stand_in)
+        longer = self._processor(text + self._stand_in, images)
         along = frozenset(name for name in output if _grown_axis(output[name], longer.get(name)) == 1)
         rest = [name for name in output if name not in along]
         try:
-            twice = self._processed(images and [images, images], [text, text], padding=True)
+            twice = self._processor([text, text], images and [images, images], padding=True)
         except Exception:
             return Conventions(along, None if rest else {})
         axes = {name: _joining_axis(output[name], twice.get(name)) for name in rest}
@@ -222,11 +204,6 @@ class ProcessorVision:
         after = Segment(tuple(ids[start:].tolist()), {name: value[start:] for name, value in inputs.items()})
         rest = {name: value for name, value in output.items() if name not in {text, *conventions.along_tokens}}
         return EncodedImages(tuple(segments), rest, conventions.axes, after, for_decoder=text != "input_ids")
-
-    def _thread_processor(self) -> Any:
-        if not hasattr(self._own, "processor"):
-            self._own.processor = copy.deepcopy(self._processor)
-        return self._own.processor
 
 
 class TiledVision:

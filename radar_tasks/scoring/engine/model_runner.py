@@ -82,6 +82,20 @@ class RunningModel:
         """(B, 1) M-RoPE's offset of the prompts just prefilled, None where the family has none."""
         return next((module.rope_deltas for module in self._rope if module.rope_deltas is not None), None)
 
+    @contextmanager
+    def encoder_seen(self, wanted: bool) -> Iterator[list[Any]]:
+        """What an encoder-decoder's encoder gives in a forward within; nothing where none is told apart."""
+        made: list[Any] = []
+        encoder = self.model.get_encoder() if wanted else self.model
+        if encoder is self.model:
+            yield made
+            return
+        hook = encoder.register_forward_hook(lambda _module, _inputs, output: made.append(output))
+        try:
+            yield made
+        finally:
+            hook.remove()
+
     def place(self, inputs: Mapping[str, VisionInput]) -> dict[str, Any]:
         """The inputs on the model's device, floating point ones in its dtype."""
         return {name: self._placed(value) for name, value in inputs.items()}

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers.modeling_outputs import BaseModelOutput
+from transformers.utils.generic import ModelOutput
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.engine.batching import OptionRows, option_rows, pad
@@ -36,7 +37,8 @@ class Prompts:
         cache: keys, values and recurrent states.
         mask: (n, P) int64 on the CPU, 1 where a prompt has a token.
         next_position: (n, 1) int64, position of the token after the prompt.
-        encoder: of an encoder-decoder, whose questions come alone, what its encoder has made, and the mask over it.
+        encoder: of an encoder-decoder, whose questions come alone, what its encoder has made, and the mask over what it
+            has read.
     """
 
     logits: Tensor
@@ -102,7 +104,9 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
     if running.takes("position_ids") and padded and not (pictures and running.places_images):
         tokens["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0) + running.family.first_position
     inputs = running.place(tokens)
-    output = running.run({**inputs, **pictures}, torch.tensor([mask.shape[1] - 1]), keep_cache=True)
+    last = torch.tensor([mask.shape[1] - 1])
+    with running.encoder_seen(bool(decoder)) as made:
+        output = running.run({**inputs, **pictures}, last, keep_cache=True)
     if getattr(output, "past_key_values", None) is None:
         name = type(running.model).__name__
         raise CheckpointError(f"{name} gives no cache that options could go on from: use scoring=independent.")
@@ -113,13 +117,24 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
         output.past_key_values,
         mask,
         position if offset is None else position + offset.to(running.device),
-        _encoded(output, pictures) if decoder else {},
+        _encoded(made, output, pictures) if decoder else {},
     )
 
 
-def _encoded(output: Any, read: Mapping[str, Any]) -> dict[str, Any]:
+def _encoded(made: Sequence[Any], output: Any, read: Mapping[str, Any]) -> dict[str, Any]:
+    """What the decoder goes on with: the encoder's own output, which can hold a mask over more than the text (UDOP)."""
+    encoder = made[-1] if made else None
+    if not isinstance(encoder, ModelOutput):
+        encoder = BaseModelOutput(last_hidden_state=output.encoder_last_hidden_state)
     mask = {"attention_mask": read["attention_mask"]} if "attention_mask" in read else {}
-    return {"encoder_outputs": output.encoder_last_hidden_state, **mask}
+    return {"encoder_outputs": encoder, **mask}
+
+
+def _many(value: Any, rows: int) -> Any:
+    """What there is of one question for each of its options."""
+    if isinstance(value, Tensor):
+        return value.expand(rows, *value.shape[1:])
+    return type(value)(**{name: _many(part, rows) for name, part in value.items() if isinstance(part, Tensor)})
 
 
 def spread(prompts: Prompts, rows: OptionRows) -> None:
@@ -144,9 +159,10 @@ def continue_options(
     if running.takes("position_ids"):
         inputs["position_ids"] = prompts.next_position + torch.arange(tokens.shape[1], device=running.device)
     if prompts.encoder:
-        many = {name: value.expand(len(tokens), *value.shape[1:]) for name, value in prompts.encoder.items()}
-        inputs = {"decoder_input_ids": tokens, **many}
-        inputs["encoder_outputs"] = BaseModelOutput(last_hidden_state=many["encoder_outputs"])
+        inputs = {
+            "decoder_input_ids": tokens,
+            **{name: _many(value, len(tokens)) for name, value in prompts.encoder.items()},
+        }
     owners = [batch[k] for k in rows.question[going].tolist()]
     for name in batch[0].token_inputs:
         if batch[0].token_inputs[name].ndim > 1:  # a mask over the pictures goes on; types are for the prompt only

@@ -15,6 +15,7 @@ from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
 from radar_tasks.scoring.checkpoints.weight_files import left_beside, weights_of
 from radar_tasks.scoring.checkpoints.weights import build, check_loading, in_words, read_weights
 from radar_tasks.scoring.encoding.placeholders import find_placeholder, image_token_ids
+from radar_tasks.scoring.encoding.processor_call import ProcessorCall, image_part, start_token
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat, resolve_format
 from radar_tasks.scoring.encoding.vision import ProcessorVision
 from radar_tasks.scoring.families import family_of
@@ -112,9 +113,10 @@ def load_processor(found: Recognised) -> Any:
 
 def check_processor(processor: Any, where: object) -> None:
     """Raises `CheckpointError` unless a processor has a tokenizer and an image processor."""
-    for part in ("tokenizer", "image_processor"):
-        if getattr(processor, part, None) is None:
-            raise CheckpointError(f"{where}: the processor ({type(processor).__name__}) has no {part}; use processor=…")
+    parts = {"tokenizer": getattr(processor, "tokenizer", None), "image_processor": image_part(processor)}
+    for name, part in parts.items():
+        if part is None:
+            raise CheckpointError(f"{where}: the processor ({type(processor).__name__}) has no {name}; use processor=…")
 
 
 def native_vision(processor: Any, config: Any, form: PromptFormat, options: CheckpointOptions) -> ProcessorVision:
@@ -125,13 +127,13 @@ def native_vision(processor: Any, config: Any, form: PromptFormat, options: Chec
     """
     set_limits(processor, form, options, config.model_type)
     family = family_of(config.model_type)
+    call = ProcessorCall(processor, family, start_token(config, processor.tokenizer))
     return ProcessorVision(
-        processor,
-        find_placeholder(processor, config, family.processor_arguments),
+        call,
+        find_placeholder(call, config),
         image_token_ids(processor, config),
         resize_first=form.official and form.rules.resizes_twice,
         only_placeholders=family.only_placeholders,
-        arguments=family.processor_arguments,
     )
 
 
@@ -141,7 +143,7 @@ def set_limits(processor: Any, form: PromptFormat, options: CheckpointOptions, m
     Raises:
         CheckpointError: the user gave a limit that this family does not have.
     """
-    image_processor = processor.image_processor
+    image_processor = image_part(processor)
     wanted = {name: getattr(options, name) for name in ("min_pixels", "max_pixels", "max_tiles")}
     size: Any = getattr(image_processor, "size", None)
     has_area = hasattr(image_processor, "merge_size") and _edge(size, "longest_edge") is not None

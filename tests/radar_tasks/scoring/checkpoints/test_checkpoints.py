@@ -109,7 +109,7 @@ def test_a_text_model_is_refused(copy_of, qwen_folder):
         recognise(chosen(folder))
 
 
-@pytest.mark.parametrize("model_type", ["pi0", "diffusion_gemma", "udop", "vision-encoder-decoder", "qwen2_5_omni"])
+@pytest.mark.parametrize("model_type", ["pi0", "diffusion_gemma", "shieldgemma2", "evolla", "qwen2_5_omni"])
 def test_families_that_cannot_work_are_refused_with_the_reason(copy_of, qwen_folder, model_type):
     folder = copy_of(qwen_folder)
     edit_json(folder / "config.json", model_type=model_type)
