@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import logging
+import math
 import pickle
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from radar_tasks.errors import CheckpointError
 
 SHOWN_NAMES = 8
+
+MOST_MADE_UP = 1.1
+"""A model can have so many times as many parameters as its files hold values, and be tried to be loaded."""
 
 MAY_BE_ZERO = re.compile(
     r"projector|\bmm_|img_proj|merger|connector|aligner|resampler|perceiver|embed_vision"  # between tower and text
@@ -70,11 +76,64 @@ def build(model_class: Any, config: Any, weights: dict[str, Tensor], where: Path
     Raises:
         CheckpointError: a weight is left over, missing or of another shape; lists the names.
     """
+    check_sizes(model_class, config, {name: tuple(value.shape) for name, value in weights.items()}, where)
     model, info = model_class.from_pretrained(
         None, config=config, state_dict=weights, output_loading_info=True, ignore_mismatched_sizes=True, **loading
     )
     check_loading(info, where)
     return model
+
+
+def stored_shapes(files: Sequence[Path]) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of all tensors in weights files, whose values are not read; empty where a file does not say."""
+    shapes: dict[str, tuple[int, ...]] = {}
+    for file in files:
+        if file.suffix == ".safetensors":
+            with safe_open(file, framework="pt") as stored:
+                shapes |= {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+            continue
+        try:
+            shapes |= {name: tuple(tensor.shape) for name, tensor in _read_torch_file(file)}
+        except Exception:  # of an old form, or damaged: who loads it says so
+            return {}
+    return shapes
+
+
+def check_sizes(model_class: Any, config: Any, shapes: Mapping[str, tuple[int, ...]], where: object) -> None:
+    """Compares the model that a configuration describes with the weights, before anything is allocated.
+
+    What a configuration does not say transformers takes from the published model of the family, and it makes up weights
+    that are missing or do not fit: a small model whose sizes were lost would take the memory of the large one, before
+    anything could be told. Numbers are compared and not names: files hold fused and renamed weights of older versions.
+    What differs by little is left to the loading, which knows the names.
+
+    Args:
+        model_class: of transformers.
+        config: its configuration.
+        shapes: of all weights, by the files' names; nothing is compared if there are none.
+        where: the checkpoint, for messages.
+
+    Raises:
+        CheckpointError: the model has many more parameters than there are values.
+    """
+    if not shapes or getattr(config, "quantization_config", None) is not None:  # packed: fewer values than weights
+        return
+    try:
+        with torch.device("meta"):
+            model = (getattr(model_class, "from_config", None) or model_class)(copy.deepcopy(config))
+    except Exception:  # what is wrong with it is said by who loads it
+        return
+    own = {name: tuple(p.shape) for name, p in model.named_parameters() if name not in model.all_tied_weights_keys}
+    needed, stored = (sum(map(math.prod, some.values())) for some in (own, shapes))
+    if needed <= MOST_MADE_UP * stored:
+        return
+    other = [f"{name} {shapes[name]} for {shape}" for name, shape in own.items() if shapes.get(name, shape) != shape]
+    raise CheckpointError(
+        f"{where}: its configuration describes a model of {needed:,} parameters, and its weights hold {stored:,} values"
+        + (f"; weights have another shape than the configuration says: {_some(other)}" if other else "")
+        + ". Sizes that config.json does not name are the published model's: add those of this one, or give the "
+        "configuration that belongs to the weights."
+    )
 
 
 def check_loading(info: dict[str, Any], where: Path, unexpected: bool = True) -> None:
@@ -143,8 +202,6 @@ def check_vocabulary(model: Any, tokenizer: Any, where: object) -> None:
 
 
 def _read_safetensors(file: Path) -> Iterator[tuple[str, Tensor]]:
-    from safetensors import safe_open
-
     with safe_open(file, framework="pt") as stored:
         for name in stored.keys():  # noqa: SIM118 - no mapping
             yield name, stored.get_tensor(name)

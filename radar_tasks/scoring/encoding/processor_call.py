@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from transformers import PreTrainedTokenizerBase
 
 from radar_tasks.errors import CheckpointError, QuestionError
 from radar_tasks.scoring.encoding.text import TextTokenizer, tokens_around
@@ -108,12 +107,12 @@ def image_part(processor: Any) -> Any:
     return getattr(processor, "image_processor", None) or getattr(processor, "video_processor", None)
 
 
-def second_tokenizers(processor: Any) -> dict[str, PreTrainedTokenizerBase]:
+def second_tokenizers(processor: Any) -> dict[str, Any]:
     """Tokenizers beside the language model's, by the part that reads the prompt, too (InstructBLIP's Q-Former)."""
     return {
         name.removesuffix("_tokenizer"): part
         for name, part in vars(processor).items()
-        if name.endswith("_tokenizer") and isinstance(part, PreTrainedTokenizerBase)
+        if name.endswith("_tokenizer") and callable(part)
     }
 
 
@@ -125,7 +124,7 @@ class SecondReader:
         tokenizer: of transformers.
     """
 
-    def __init__(self, name: str, tokenizer: PreTrainedTokenizerBase) -> None:
+    def __init__(self, name: str, tokenizer: Any) -> None:
         self._name = name
         self._text = TextTokenizer(tokenizer)
         self._before, self._behind = tokens_around(tokenizer)

@@ -13,7 +13,14 @@ from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
 from radar_tasks.scoring.checkpoints.weight_files import left_beside, weights_of
-from radar_tasks.scoring.checkpoints.weights import build, check_loading, in_words, read_weights
+from radar_tasks.scoring.checkpoints.weights import (
+    build,
+    check_loading,
+    check_sizes,
+    in_words,
+    read_weights,
+    stored_shapes,
+)
 from radar_tasks.scoring.encoding.placeholders import find_placeholder, image_token_ids
 from radar_tasks.scoring.encoding.processor_call import ProcessorCall, image_part, start_token
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat, resolve_format
@@ -75,6 +82,8 @@ def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
     """The model as transformers loads it, or from a gathered state of FSDP."""
     if any(file.name == "pytorch_model_fsdp.bin" for file in found.files):  # accelerate's name for a gathered state
         return built(found, parts, dict(read_weights(found.files)), **loading)
+    if "auto_map" not in found.config:  # code of its own decides about its sizes
+        check_sizes(parts.model_class, parts.config, stored_shapes(found.files), found.folder)
     try:
         model, info = parts.model_class.from_pretrained(
             found.folder, output_loading_info=True, trust_remote_code=found.options.trust_remote_code, **loading
