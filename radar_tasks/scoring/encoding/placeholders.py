@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from PIL import Image
@@ -43,19 +43,22 @@ def find_placeholder(processor: ProcessorCall, config: Any) -> str:
     wanted = image_token_ids(processor.processor, config)
     problems: list[str] = []
 
-    def image_tokens(placeholder: str) -> int | None:
-        """How many come out; None if the processor does not take such a prompt."""
+    def made_of(placeholder: str) -> list[int] | None:
+        """The tokens that come out; None if the processor does not take such a prompt."""
         try:
             output = processor(placeholder + "a", [Image.new("RGB", (64, 64))])
-            ids = output[text_of(output)][0].tolist()
+            return list(output[text_of(output)][0].tolist())
         except Exception as error:  # any: processors are code of many hands
             problems.append(f"{type(error).__name__}: {error}")
             return None
-        return sum(id_ in wanted for id_ in ids)
+
+    def image_tokens(placeholder: str) -> int | None:
+        ids = made_of(placeholder)
+        return None if ids is None else sum(id_ in wanted for id_ in ids)
 
     by_itself = image_tokens("")
     problems.clear()
-    for placeholder in dict.fromkeys(_candidates(processor.processor, config, wanted)):
+    for placeholder in dict.fromkeys(_candidates(processor.processor, config, wanted, made_of)):
         count = image_tokens(placeholder)
         if count and not (by_itself and count > by_itself):
             return placeholder
@@ -66,8 +69,13 @@ def find_placeholder(processor: ProcessorCall, config: Any) -> str:
     raise CheckpointError(f"{config.model_type}: its processor ({name}) takes no image with a text ({said}).")
 
 
-def _candidates(processor: Any, config: Any, wanted: frozenset[int]) -> Iterator[str]:
-    """Likeliest first: with begin and end as the configuration or the chat template has them, then the token alone."""
+def _candidates(
+    processor: Any, config: Any, wanted: frozenset[int], made_of: Callable[[str], list[int] | None]
+) -> Iterator[str]:
+    """Likeliest first: with begin and end as the configuration or the chat template has them, then the token alone.
+
+    A begin that the processor itself writes (Molmo 2) would be one too many.
+    """
     tokenizer = processor.tokenizer
     tokens = [getattr(processor, name, None) for name in ("image_placeholder_token", "image_token", "boi_token")]
     tokens += [tokenizer.convert_ids_to_tokens(id_) for id_ in wanted]
@@ -76,7 +84,7 @@ def _candidates(processor: Any, config: Any, wanted: frozenset[int]) -> Iterator
         for start, end in _BEGIN_AND_END:
             ids = getattr(config, start, None), getattr(config, end, None)
             around = [None if id_ is None else tokenizer.convert_ids_to_tokens(id_) for id_ in ids]
-            if all(around):
+            if all(around) and ids[0] not in (made_of(token) or ()):
                 yield f"{around[0]}{token}{around[1]}"
     for token in names:
         if between := _from_chat_template(processor, token):

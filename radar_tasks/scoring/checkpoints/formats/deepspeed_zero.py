@@ -36,4 +36,5 @@ def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recogn
 def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
     """The model: of ZeRO 1 and 2 the weights as they were trained, of ZeRO 3 the optimizer's in float32."""
     weights = deepspeed_weights(found.files)
-    return load_shards(found, parts, weights.keys(), weights.__getitem__, **loading)
+    shapes = {name: tuple(value.shape) for name, value in weights.items()}
+    return load_shards(found, parts, shapes, weights.__getitem__, **loading)

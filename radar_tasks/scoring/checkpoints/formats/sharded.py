@@ -6,11 +6,12 @@ A training saves its model's own names, under whatever it called the model, with
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
 from radar_tasks.errors import CheckpointError
@@ -20,6 +21,7 @@ from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
 from radar_tasks.scoring.checkpoints.weight_files import refuse_unfinished
+from radar_tasks.scoring.checkpoints.weights import check_sizes
 
 WRAPPERS = re.compile(r"(?:(?<=^)|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 """What torch.compile, FSDP 1 and activation checkpointing put into names."""
@@ -49,25 +51,32 @@ def recognise_shards(kind: Kind, options: CheckpointOptions, folder: Path, files
     return native.recognise_model(kind, with_processor, place, tuple(files))
 
 
-def load_shards(found: Recognised, parts: Parts, names: Collection[str], read: Any, **loading: Any) -> Any:
+def load_shards(
+    found: Recognised,
+    parts: Parts,
+    shapes: Mapping[str, tuple[int, ...]],
+    read: Callable[[str], Tensor],
+    **loading: Any,
+) -> Any:
     """The model out of the tensors that a training saved.
 
     Args:
         found: the checkpoint.
         parts: of it.
-        names: of all tensors that are there, optimizer states among them.
+        shapes: of all tensors that are there, by name, optimizer states among them.
         read: gives a tensor by its name.
         loading: further arguments of `from_pretrained`.
 
     Raises:
-        CheckpointError: the names are not those of the model.
+        CheckpointError: the names are not those of the model, or it is much larger.
     """
     model_class: Any = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(parts.config)]
+    check_sizes(model_class, parts.config, shapes, found.files[0].parent)
     with torch.device("meta"):
         empty = model_class(parts.config)
     own = set(empty.state_dict())
     tied = set(empty.all_tied_weights_keys)
-    places = _places(names, own, own - tied, found.files[0].parent)
+    places = _places(shapes.keys(), own, own - tied, found.files[0].parent)
     return native.built(found, parts, {name: read(place) for name, place in places.items()}, **loading)
 
 

@@ -43,7 +43,8 @@ def recognise(options: CheckpointOptions, folder: Path, weights: bool) -> Recogn
 def load_model(found: Recognised, parts: Parts, **loading: Any) -> Any:
     """The model, each weight put together from its pieces."""
     tensors = sharded_tensors(found.files[0].parent)
-    return load_shards(found, parts, tensors.keys(), lambda name: tensors[name].read(), **loading)
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    return load_shards(found, parts, shapes, lambda name: tensors[name].read(), **loading)
 
 
 def _places(folder: Path) -> list[Path]:

@@ -83,7 +83,7 @@ def test_of_a_native_model(qwen, tmp_path, written):
     (folder / "model.safetensors").unlink()
     written(folder, tiny_models.make("qwen2_vl")[0].state_dict())
     lose(folder / "config.json", "text_config")
-    with pytest.raises(CheckpointError, match=r"describes a model of [\d,]{11,} parameters|weights are missing"):
+    with pytest.raises(CheckpointError, match=r"describes a model of [\d,]{11,} parameters"):
         load(checkpoint_options({"pretrained": str(folder)}))
 
 
