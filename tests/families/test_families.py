@@ -1,5 +1,5 @@
-"""Every type: prompt tokens are the processor's, or it is refused. A tenth of them, another one every day, and all with
-an entry of their own in `scoring/families.py`: scored every way as the reference scores them.
+"""A tenth of all types, another one every day, and all with an entry of their own in `scoring/families.py`: prompt
+tokens are the processor's, and every way scores as the reference does.
 
 RADAR_FAMILIES=N chooses the tenth, RADAR_FAMILIES=all takes all; the day's number is part of a test's name.
 """
@@ -16,15 +16,22 @@ from safetensors.torch import save_file
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from families.measurement import measure, prompt_format
-from families.page import faults
+from families.page import SHARED_LIMIT, faults
 from families.questions import GROUPS, asked
 from families.reference import asked_by_processor
 from radar_tasks.errors import CheckpointError, RadarError
+from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import CheckpointOptions, from_model, recognise
+from radar_tasks.scoring.engine.batching import next_batch
 from radar_tasks.scoring.families import FAMILIES as ENTRIES
 
 DAY = os.environ.get("RADAR_FAMILIES") or str(datetime.datetime.now(datetime.timezone.utc).toordinal())
 OF_THE_DAY = tiny_models.FAMILIES if DAY == "all" else tiny_models.FAMILIES[int(DAY) % 10 :: 10]
+chosen = pytest.mark.parametrize(
+    "family",
+    sorted({*OF_THE_DAY, *ENTRIES} & {*tiny_models.FAMILIES}),
+    ids=lambda name: f"{name}, RADAR_FAMILIES={DAY}",
+)
 PROMPTS = Path(__file__).parents[2] / "docs" / "prompts.md"
 
 
@@ -61,7 +68,7 @@ def differing():
     return {name for row in re.findall(r"^\| ([^|]+) \|", table, re.M) for name in row.split(", ")}
 
 
-@pytest.mark.parametrize("family", tiny_models.FAMILIES)
+@chosen
 def test_tokens_are_the_processors(family, tmp_path):
     model, processor = tiny_models.make(family)
     if refusal(tmp_path / family, model.config.to_json_string(use_diff=False)):
@@ -85,10 +92,19 @@ def test_tokens_are_the_processors(family, tmp_path):
     assert bool(different) == (family in differing()), different[:1]
 
 
-@pytest.mark.parametrize(
-    "family",
-    sorted({*OF_THE_DAY, *ENTRIES} & {*tiny_models.FAMILIES}),
-    ids=lambda name: f"{name}, RADAR_FAMILIES={DAY}",
-)
+@chosen
 def test_scored_every_way_as_the_reference_scores(family):
     assert faults(measure(family, count=2)) == []
+
+
+def test_packed_pictures_keep_to_themselves():
+    """MiniCPM-V 4.6 packs pictures along one axis, and those of a pack change each other: each question is alone."""
+    made = from_model(*tiny_models.make("minicpmv4_6"))
+    questions = asked("several sizes", 6)
+    encoded = [made.encode(question) for question in questions]
+    assert len({one.vision["pixel_values"].shape for one in encoded}) > 1
+    assert all(next_batch(encoded[k:], 6) == [0] for k in range(len(encoded)))
+    alone = dict(Scorer(made, scoring="independent").score(questions))
+    together = dict(Scorer(made, scoring="shared", batch_size=6).score(questions))
+    for k in range(len(questions)):
+        assert [s.logprob for s in together[k]] == pytest.approx([s.logprob for s in alone[k]], abs=SHARED_LIMIT)

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+import tiny_models
 import torch
 from parity_data import PARITY
 
@@ -12,7 +13,7 @@ from radar_metrics import answer_probability
 from radar_tasks import paths
 from radar_tasks.errors import CheckpointError, QuestionError
 from radar_tasks.scoring import EncodedQuestion, OptionScore, Scorer
-from radar_tasks.scoring.checkpoints import checkpoint_options, load
+from radar_tasks.scoring.checkpoints import checkpoint_options, from_model, load
 from radar_tasks.scoring.checkpoints.model_args import options_of
 from radar_tasks.scoring.engine.text_prior import OPTIONS_AT_ONCE, TextPrior
 from radar_tasks.store import open_source
@@ -57,6 +58,24 @@ def test_one_run_gives_what_the_twin_gives(kind, withheld):
         expected = answer_probability([[score.logprob for score in twin[k]]], answers)
         assert blind == pytest.approx(expected, abs=1e-6)
     assert any(score.logprob_blind != score.logprob for scores in both.values() for score in scores)
+
+
+def test_an_encoder_decoder_has_a_prior_for_each_prompt():
+    """Its encoder reads the prompt, and decoders start alike: the prompt tells by what the encoder reads."""
+    made = from_model(*tiny_models.make("t5gemma2"))
+    texts = ("Which animal is this?", "How many green plants are there?", "Which animal is this?")
+    questions = [
+        tiny_models.question((text,), (tiny_models.picture(k, (60, 40)),), ("a cat", "two horses"), q_id=f"{k}")
+        for k, text in enumerate(texts)
+    ]
+    twin = dict(Scorer(made, scoring="independent").score([replace(q, images=()) for q in questions]))
+    both = dict(Scorer(made, prior="blind").score(questions))
+    for k in range(len(questions)):
+        assert [score.logprob_blind for score in both[k]] == pytest.approx([s.logprob for s in twin[k]], abs=1e-5)
+        assert all(abs(score.logprob_blind - score.logprob) > 1e-5 for score in both[k])
+    first, second, again = ([score.logprob_blind for score in both[k]] for k in range(3))
+    assert first == again
+    assert all(abs(a - b) > 1e-5 for a, b in zip(first, second, strict=True))
 
 
 def test_nothing_is_asked_twice(monkeypatch):
