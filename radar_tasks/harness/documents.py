@@ -9,6 +9,7 @@ from typing import Any
 from radar_tasks.questions import Question
 from radar_tasks.store import QuestionTable
 from radar_tasks.store.document_order import document_order
+from radar_tasks.store.suites import suite_of
 
 Header = dict[str, Any]
 """A question without its pictures: `q_id`, `text`, `options`, `answer`, `image_id`, `category`, ..."""
@@ -41,7 +42,10 @@ class Documents(Sequence[Header]):
         """All questions of a source, in the order in which every first part is a stratified part."""
         headers = table.headers()
         order = document_order(headers)
-        return cls(table.manifest.for_results(), [headers[row] for row in order], lambda index: table[order[index]])
+        data = table.manifest.for_results()
+        if (suite := suite_of(table.manifest.source)) is not None:
+            data["suite"] = suite.model_dump(mode="json")
+        return cls(data, [headers[row] for row in order], lambda index: table[order[index]])
 
     @classmethod
     def missing(cls, source: str) -> Documents:

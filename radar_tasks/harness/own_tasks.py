@@ -14,6 +14,7 @@ from radar_tasks.questions import ABILITIES
 from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.home import stored_names
+from radar_tasks.store.suites import suites
 
 
 def own_task_folder() -> Path | None:
@@ -21,7 +22,8 @@ def own_task_folder() -> Path | None:
 
     That is a task `radar_<name>` for every source in the store that is neither M3-Bench's nor has a recipe. Once
     benchmarks with recipes are there, the groups `radar_more_perception` and `radar_more_reasoning` hold those, instead
-    of all that there are recipes for.
+    of all that there are recipes for. A suite of the user's is the group `radar_<suite>`; its averages are made from
+    results (`radar_tasks.results.suites`), not printed by lmms-eval.
 
     The files name the base by its place in this installation, so they are brought up to date at every start. None
     where there is no such source, or where the data home cannot be written.
@@ -42,6 +44,11 @@ def own_task_folder() -> Path | None:
         if members:
             group = f"radar_more_{ability}"
             wanted[folder / f"{group}.yaml"] = f"group: {group}\ntask:\n{''.join(members)}metadata: {{version: 1.0}}\n"
+    for suite in suites():
+        members = "".join(f"  - radar_{source}\n" for source in suite.sources)
+        wanted[folder / f"radar_{suite.name}.yaml"] = (
+            f"group: radar_{suite.name}\ntask:\n{members}metadata: {{version: 1.0}}\n"
+        )
     if not wanted:
         return None
     try:

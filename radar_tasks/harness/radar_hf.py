@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 import time
@@ -152,9 +151,9 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
 
     def clean(self) -> None:
         """Give the weights back; they are read again should another request come."""
-        self._scorer = self._lockstep = None
-        gc.collect()
-        super().clean()
+        if self._scorer is not None:  # lmms-eval asks for it, and so does its caller; collecting takes seconds
+            self._scorer = self._lockstep = None
+            super().clean()
 
     def _scored(self, questions: QuestionRequests) -> Iterator[tuple[list[Instance], list[str]]]:
         """Requests and their responses as batches finish, in any order; last come those that were refused."""

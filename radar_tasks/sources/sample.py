@@ -130,7 +130,7 @@ def _questions(leaf: Leaf, asked: Iterable[tuple[Described, Statement]], stream:
             Question(
                 q_id=f"{leaf.subject}-{k:04d}",
                 text=(statement.question,),
-                images=tuple(_png(picture) for picture in described.pictures),
+                images=tuple(png(picture) for picture in described.pictures),
                 options=_options(_rng(6, stream, k), statement, leaf.options, answer),
                 answer=answer,
                 ability=leaf.ability,
@@ -156,7 +156,8 @@ def _shuffled(rng: Generator, values: Sequence[T]) -> list[T]:
     return [values[k] for k in rng.permutation(len(values))]
 
 
-def _png(picture: NDArray[np.uint8]) -> bytes:
+def png(picture: NDArray[np.uint8]) -> bytes:
+    """A picture as a file, in grey where it has no colour."""
     from PIL import Image
 
     file = io.BytesIO()

@@ -49,8 +49,12 @@ def recipe_of(plan: Mapping[str, Any], name: str, out: Path) -> Any:
 
 def is_finished(plan: Mapping[str, Any], name: str, out: Path) -> bool:
     """Whether a run has written its last checkpoint."""
-    run = plan["runs"][name]
-    return (out / name / f"step-{max(run.get('kept', plan['kept'])):05d}").is_dir()
+    return (out / name / f"step-{max(kept_steps(plan, name)):05d}").is_dir()
+
+
+def kept_steps(plan: Mapping[str, Any], name: str) -> list[int]:
+    """The steps whose checkpoints a run keeps."""
+    return list(plan["runs"][name].get("kept", plan["kept"]))
 
 
 def train_all(out: Path, names: list[str]) -> None:

@@ -131,26 +131,50 @@ def next_batch(waiting: Sequence[EncodedQuestion], limit: int) -> list[int]:
     kind = kind_of(oldest)
     alike = sorted((k for k, question in enumerate(waiting) if kind_of(question) == kind), key=distance)
     alike.remove(0)
-    batch = [0]
+    batch, room = [0], _Room().with_one_more(oldest)
     for index in alike:
         if len(batch) >= limit:
             break
-        if added_padding([waiting[k] for k in (*batch, index)]) <= PADDING_SHARE:
+        larger = room.with_one_more(waiting[index])
+        if larger.added_padding <= PADDING_SHARE:
             batch.append(index)
+            room = larger
     return sorted(batch)
 
 
-def added_padding(batch: Sequence[EncodedQuestion]) -> float:
-    """Share of a batch's tokens, in [0, 1), that are there only because these questions were put together."""
-    alone = sum(_tokens(question, len(question.prefix_ids), _longest(question)) for question in batch)
-    prefix, longest = max(len(question.prefix_ids) for question in batch), max(map(_longest, batch))
-    together = sum(_tokens(question, prefix, longest) for question in batch)
-    return 1 - alone / together
+@dataclass(frozen=True)
+class _Room:
+    """What the tokens of a batch take, so that one more question is weighed without going through those in it.
 
+    The model sees the prompt, and of every continuation all but the last token, which predicts nothing.
 
-def _tokens(question: EncodedQuestion, prefix: int, longest: int) -> int:
-    """Tokens that the model sees: the prompt, and of every continuation all but the last, which predicts nothing."""
-    return prefix + len(question.continuations) * (longest - 1)
+    Attributes:
+        questions, continuations: how many there are.
+        prefix, longest: tokens of the longest prompt and of the longest continuation.
+        alone: tokens of all questions if each were scored by itself.
+    """
+
+    questions: int = 0
+    continuations: int = 0
+    prefix: int = 0
+    longest: int = 1
+    alone: int = 0
+
+    def with_one_more(self, question: EncodedQuestion) -> _Room:
+        """With a question more."""
+        prefix, count, longest = len(question.prefix_ids), len(question.continuations), _longest(question)
+        return _Room(
+            self.questions + 1,
+            self.continuations + count,
+            max(self.prefix, prefix),
+            max(self.longest, longest),
+            self.alone + prefix + count * (longest - 1),
+        )
+
+    @property
+    def added_padding(self) -> float:
+        """Share of tokens, in [0, 1), that are there only because these questions were put together."""
+        return 1 - self.alone / (self.questions * self.prefix + self.continuations * (self.longest - 1))
 
 
 def _longest(question: EncodedQuestion) -> int:

@@ -106,7 +106,7 @@ class Scorer:
             QuestionError: a question cannot be asked, and there is no `on_refused`.
             RadarError: a question cannot be read or encoded.
         """
-        pool: list[tuple[int, EncodedQuestion]] = []
+        pool = _Pool()
         image_ids = image_ids_of(questions)
         order = range(len(questions)) if image_ids is None else meeting_order(image_ids)
         features = FeatureStore(self._running, Counter(image_ids))
@@ -121,15 +121,16 @@ class Scorer:
         source = encoded_ahead(questions, order, self._encode, self._workers, lambda: self._ahead(pool), refuse)
         prior = TextPrior()
         while self._fill(pool, source):
-            chosen = next_batch([question for _, question in pool], self._most)
-            if not all(prior.knows(pool[k][1]) for k in chosen):
+            waiting = pool.questions
+            chosen = next_batch(waiting, self._most)
+            if not all(prior.knows(waiting[k]) for k in chosen):
                 # For all that wait, since their prompts are short and many of them the same.
-                self._learn(prior, [question for _, question in pool], features)
-            scores = self._score([pool[k][1] for k in chosen], features)
+                self._learn(prior, waiting, features)
+            scores = self._score([waiting[k] for k in chosen], features)
             if scores is None:
                 continue
             self._scored += len(chosen)
-            finished = [pool.pop(k) for k in reversed(chosen)][::-1]
+            finished = pool.take(chosen)
             scores = [prior.added(question, of) for (_, question), of in zip(finished, scores, strict=True)]
             if image_ids is not None:
                 for index, question in finished:
@@ -170,18 +171,18 @@ class Scorer:
             for k, of in zip(reversed(chosen), reversed(scores), strict=True):
                 prior.learn(waiting.pop(k), of)
 
-    def _fill(self, pool: list[tuple[int, EncodedQuestion]], source: Iterator[tuple[int, EncodedQuestion]]) -> bool:
+    def _fill(self, pool: _Pool, source: Iterator[tuple[int, EncodedQuestion]]) -> bool:
         """Tops the pool up; whether there is anything left to score."""
-        held = _bytes_of(pool)
-        while len(pool) < POOL_BATCHES * self._limit and held < POOL_BYTES and (item := next(source, None)) is not None:
-            pool.append(item)
-            held += _bytes_of([item])
-        return bool(pool)
+        while len(pool) < POOL_BATCHES * self._limit and pool.bytes < POOL_BYTES:
+            if (item := next(source, None)) is None:
+                break
+            pool.add(*item)
+        return len(pool) > 0
 
-    def _ahead(self, pool: Sequence[tuple[int, EncodedQuestion]]) -> int:
+    def _ahead(self, pool: _Pool) -> int:
         """Questions to encode ahead: two batches' worth, fewer where those in the pool are large."""
-        fitting = POOL_BYTES * len(pool) // max(1, _bytes_of(pool))
-        return min(2 * self._limit, max(self._workers, fitting)) if pool else self._workers
+        fitting = POOL_BYTES * len(pool) // max(1, pool.bytes)
+        return min(2 * self._limit, max(self._workers, fitting)) if len(pool) else self._workers
 
     def _score(self, batch: Sequence[EncodedQuestion], features: FeatureStore) -> Scores | None:
         """The scores of a batch, or None when memory ran out and the next batch will be smaller."""
@@ -260,7 +261,39 @@ class Scorer:
             torch.cuda.empty_cache()
 
 
-def _bytes_of(pool: Sequence[tuple[int, EncodedQuestion]]) -> int:
-    parts = (part for _, question in pool for part in (question, question.prior) if part is not None)
-    values = [value for part in parts for value in part.vision.values()]
-    return sum(value.nbytes for value in values if isinstance(value, torch.Tensor))
+class _Pool:
+    """Encoded questions to choose a batch from.
+
+    Attributes:
+        bytes: what their pictures take. Kept count of, since it is asked for before every question that is encoded.
+    """
+
+    def __init__(self) -> None:
+        self._held: list[tuple[int, EncodedQuestion]] = []
+        self.bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._held)
+
+    @property
+    def questions(self) -> list[EncodedQuestion]:
+        """Those that wait, in order of arrival."""
+        return [question for _, question in self._held]
+
+    def add(self, index: int, question: EncodedQuestion) -> None:
+        """One more, with its index among all questions."""
+        self._held.append((index, question))
+        self.bytes += _bytes_of(question)
+
+    def take(self, places: Sequence[int]) -> list[tuple[int, EncodedQuestion]]:
+        """Those at these places, ascending; they no longer wait."""
+        taken = [self._held[place] for place in places]
+        gone = frozenset(places)
+        self._held = [held for place, held in enumerate(self._held) if place not in gone]
+        self.bytes -= sum(_bytes_of(question) for _, question in taken)
+        return taken
+
+
+def _bytes_of(question: EncodedQuestion) -> int:
+    parts = [question] if question.prior is None else [question, question.prior]
+    return sum(value.nbytes for part in parts for value in part.vision.values() if isinstance(value, torch.Tensor))

@@ -1,0 +1,96 @@
+"""`Suite`: sources of one's own that make up averages together, as M3-Bench's nine and the sample's ten do.
+
+A suite is declared once (`radar data suite`) and lies beside the store. Every result says of a source which suite it was
+part of, members and all, so that whoever has the results can tell a whole average from a part of one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from radar_tasks.errors import DataError
+from radar_tasks.files import write_whole
+from radar_tasks.paths import data_home
+from radar_tasks.sources.catalogue import PUBLISHED
+from radar_tasks.store.home import check_own_name, open_source, source_names
+from radar_tasks.store.manifest import SOURCE_NAME
+
+_Name = Annotated[str, Field(pattern=f"^{SOURCE_NAME}$")]
+
+
+class Suite(BaseModel):
+    """Which sources are averaged.
+
+    Attributes:
+        name: the averages are called `<name> perception` and `<name> reasoning`, the group of tasks `radar_<name>`.
+        perception, reasoning: the members of each ability, in the order of the tables.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: _Name
+    perception: tuple[_Name, ...] = ()
+    reasoning: tuple[_Name, ...] = ()
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """All members."""
+        return self.perception + self.reasoning
+
+    @classmethod
+    def of(cls, name: str, sources: Sequence[str]) -> Suite:
+        """A suite of sources of the store, each with the ability that its manifest says.
+
+        Raises:
+            DataError: a name that is none or taken; a source that is missing, named twice, or of another suite.
+        """
+        check_own_name(name)
+        if name in source_names():
+            raise DataError(f"there is a source {name!r}, and both would be the task radar_{name}: choose another name")
+        if twice := sorted({source for source in sources if sources.count(source) > 1}):
+            raise DataError(f"the suite {name!r} names {', '.join(twice)} twice")
+        if not sources:
+            raise DataError(f"the suite {name!r} has no sources")
+        by_ability: dict[str, list[str]] = {"perception": [], "reasoning": []}
+        for source in sources:
+            other = "M3-Bench" if source in PUBLISHED else "mini" if source.startswith("mini_") else suite_of(source)
+            other = other.name if isinstance(other, Suite) else other
+            if other not in {None, name}:
+                raise DataError(f"{source} is part of the suite {other!r} already; a source belongs to one suite only")
+            by_ability[open_source(source).manifest.ability].append(source)
+        return cls(name=name, perception=tuple(by_ability["perception"]), reasoning=tuple(by_ability["reasoning"]))
+
+
+def write_suite(suite: Suite) -> Path:
+    """Declares a suite, or declares it anew; results that are there keep the one they were made with."""
+    file = _folder() / f"{suite.name}.json"
+    write_whole(file, suite.model_dump_json(indent=1) + "\n")
+    return file
+
+
+def suites() -> list[Suite]:
+    """The declared suites, by name.
+
+    Raises:
+        DataError: a file of theirs is not as `write_suite` leaves it.
+    """
+    found = []
+    for file in sorted(_folder().glob("*.json")):
+        try:
+            found.append(Suite.model_validate_json(file.read_text(encoding="utf-8")))
+        except (ValidationError, OSError, UnicodeDecodeError) as error:
+            raise DataError(f"{file} is no suite, declare it again with `radar data suite`: {error}") from None
+    return found
+
+
+def suite_of(source: str) -> Suite | None:
+    """The suite that a source was declared part of."""
+    return next((suite for suite in suites() if source in suite.sources), None)
+
+
+def _folder() -> Path:
+    return data_home() / "suites"
