@@ -184,7 +184,7 @@ def _of_metric(measured: _Measured, rng: np.random.Generator, resamples: int) ->
     sources = [_difference(measured, [source], rng, resamples) for source in measured.pairs]
     averages = [
         replace(_difference(measured, average.sources, rng, resamples), name=average.name, is_average=True)
-        for average in averages_of(measured.pairs)
+        for average in averages_of(first for first, _ in measured.pairs.values())
     ]
     return _with_holm(sources) + averages
 

@@ -97,8 +97,8 @@ def leaderboard(runs: Sequence[CheckpointResult]) -> list[Board]:
     Raises:
         ResultsError: no run has raw logits on a source of a table; says of each run what it lacks.
     """
-    sources = {source for run in runs for source in run.sources}
-    boards = [_board(average, runs) for average in all_averages(sources)]
+    samples = [samples for run in runs for samples in run.sources.values()]
+    boards = [_board(average, runs) for average in all_averages(samples)]
     boards = [board for board in boards if any(not entry.published for entry in board.entries)]
     if not boards:
         raise ResultsError(

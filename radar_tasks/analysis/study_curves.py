@@ -121,7 +121,7 @@ def study_curves(
     if not sources:
         names = ", ".join(run.name for run in runs)
         raise ResultsError(f"{names}: no source that every checkpoint of every run answered.")
-    members = ability_sources({name: curve.ability for name, curve in sources.items()})
+    members = ability_sources(runs[0].results[0].sources[source] for source in sources)
     return StudyCurves(
         runs=tuple(runs),
         metric=metric,

@@ -72,7 +72,7 @@ def values_of(run: CheckpointResult) -> list[Value]:
     """Every metric of every source of a run, then of the abilities whose sources are all there."""
     of_source = {name: _estimates(samples) for name, samples in run.sources.items()}
     rows = [_value(run, name, (name,), metric, of[metric]) for name, of in of_source.items() for metric in of]
-    for average in averages_of(run.sources):
+    for average in averages_of(run.sources.values()):
         members = [of_source[source] for source in average.sources]
         for metric in METRICS:
             if all(metric in of for of in members):

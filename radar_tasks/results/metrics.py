@@ -108,7 +108,7 @@ def metric_table(run: CheckpointResult) -> MetricTable:
     """Every metric of every source of a run, then of the abilities whose sources are all there."""
     rows = [_source_row(samples) for samples in run.sources.values()]
     by_source = {row.name: row for row in rows}
-    return MetricTable(rows + [_average_row(average, by_source) for average in averages_of(run.sources)])
+    return MetricTable(rows + [_average_row(average, by_source) for average in averages_of(run.sources.values())])
 
 
 def metric_tables(training: TrainingRun) -> list[dict[str, SourceMetrics]]:

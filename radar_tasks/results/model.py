@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from radar_metrics.ragged import FloatArray, IntArray, Ragged
 from radar_tasks.questions import Ability
+from radar_tasks.store.suites import Suite
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -45,6 +46,7 @@ class SourceSamples:
         bytes: UTF-8 length of each option.
         options: the candidate answers.
         prompts: the prompt text as the harness logged it.
+        suite: the suite of the user's own that the source was part of when it was scored, or None.
     """
 
     source: str
@@ -65,6 +67,7 @@ class SourceSamples:
     prompts: list[str]
     logprob_blind: Ragged | None = None
     logit_blind: Ragged | None = None
+    suite: Suite | None = None
 
     def __len__(self) -> int:
         return len(self.q_id)

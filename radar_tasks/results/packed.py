@@ -19,6 +19,7 @@ import io
 import json
 import re
 import tempfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,11 @@ from radar_tasks.results.origin import named
 from radar_tasks.results.samples_file import Asked, sound_numbers, sound_questions
 from radar_tasks.results.schema import first_problem
 from radar_tasks.run_arguments import limit_of
+from radar_tasks.store.suites import Suite
 
-_ABOUT, _CHECKSUM = b"radar.results", b"radar.results.sha256"
+_ABOUT, _CHECKSUM = b"radar.results.zlib", b"radar.results.sha256"
+_ABOUT_PLAIN = b"radar.results"
+"""The same uncompressed, as earlier versions wrote it."""
 _MAX_QUESTIONS = 10_000_000
 _MAX_ABOUT = 256 << 20
 """Bytes of metadata: 100 checkpoints of M3-Bench take 2 MB."""
@@ -126,7 +130,7 @@ def pack(results: Sequence[CheckpointResult], file: Path) -> None:
         blocks=[len(block.asked) for block in blocks.values()],
         checkpoints=[_packed_checkpoint(result, blocks) for result in results],
     )
-    text = about.model_dump_json().encode()
+    text = about.model_dump_json().encode()  # much the same for every checkpoint: a tenth of it is left
     columns = {
         _column(k, result.name, name): (result, name)
         for k, result in enumerate(results)
@@ -134,8 +138,8 @@ def pack(results: Sequence[CheckpointResult], file: Path) -> None:
         if any(_is_given(samples, name) for samples in result.sources.values())
     }
     kinds = {column: pa.list_(_kind(*of)) for column, of in columns.items()}
-    metadata = {_ABOUT: text, _CHECKSUM: hashlib.sha256(text).hexdigest()}
-    schema = pa.schema([*_ASKED, *kinds.items()], metadata=metadata)
+    metadata = {_ABOUT: zlib.compress(text, 9), _CHECKSUM: hashlib.sha256(text).hexdigest()}
+    schema = pa.schema([*_ASKED, *kinds.items()])
     into = io.BytesIO()
     with pq.ParquetWriter(
         into,
@@ -146,7 +150,9 @@ def pack(results: Sequence[CheckpointResult], file: Path) -> None:
         use_byte_stream_split=[f"{column}.list.element" for column in columns],
         write_statistics=False,
         write_page_checksum=True,
+        store_schema=False,  # it would hold the metadata a second time
     ) as writer:
+        writer.add_key_value_metadata(metadata)
         for block in blocks.values():
             writer.write_table(block.table(schema, columns), row_group_size=len(block.asked))
     write_whole(file, into.getvalue())
@@ -290,8 +296,8 @@ def _shows(samples: SourceSamples, score: str) -> bool:
 
 
 def _about(opened: pq.ParquetFile, file: Path) -> PackedAbout:
-    metadata = opened.schema_arrow.metadata or {}
-    text = metadata.get(_ABOUT)
+    metadata = opened.metadata.metadata or {}
+    text = _inflated(metadata[_ABOUT], file) if _ABOUT in metadata else metadata.get(_ABOUT_PLAIN)
     if text is None:
         raise ResultsError(f"{file} is a parquet file, but none that `radar results pack` wrote.")
     if len(text) > _MAX_ABOUT or hashlib.sha256(text).hexdigest().encode() != metadata.get(_CHECKSUM):
@@ -304,6 +310,14 @@ def _about(opened: pq.ParquetFile, file: Path) -> PackedAbout:
     if rows != about.blocks or sum(rows) > _MAX_QUESTIONS:
         raise ResultsError(f"{file} is damaged: it holds {rows} questions and says {about.blocks}.")
     return about
+
+
+def _inflated(data: bytes, file: Path) -> bytes:
+    """The text that `pack` compressed; no more of it than a sound file has, whoever made this one."""
+    try:
+        return zlib.decompressobj().decompress(data, _MAX_ABOUT + 1)
+    except zlib.error as error:
+        raise ResultsError(f"{file} is damaged: what it says of its checkpoints cannot be read: {error}.") from None
 
 
 def _results(opened: pq.ParquetFile, about: PackedAbout, file: Path) -> list[CheckpointResult]:
@@ -325,7 +339,9 @@ def _results(opened: pq.ParquetFile, about: PackedAbout, file: Path) -> list[Che
             scores: dict[str, Ragged] = {
                 score: _numbers(table[columns[k][score]], score, asked, where) for score in source.scores
             }
-            sources[k][source.source] = _samples(source, asked, scores, where)
+            sources[k][source.source] = _samples(
+                source, asked, scores, _suite(about.checkpoints[k].data[source.source], where), where
+            )
     return [
         CheckpointResult(
             name=of.name,
@@ -345,6 +361,14 @@ def _results(opened: pq.ParquetFile, about: PackedAbout, file: Path) -> list[Che
         )
         for k, of in enumerate(about.checkpoints)
     ]
+
+
+def _suite(data: Mapping[str, Any], where: str) -> Suite | None:
+    """The suite that a source was part of, as its data say."""
+    try:
+        return None if data.get("suite") is None else Suite.model_validate(data["suite"])
+    except ValidationError as error:
+        raise ResultsError(f"{where}, suite: {first_problem(error)}") from None
 
 
 def _require_types(schema: pa.Schema, about: PackedAbout, columns: Mapping[int, Mapping[str, str]], file: Path) -> None:
@@ -389,7 +413,9 @@ def _numbers(column: pa.ChunkedArray, score: str, asked: Asked, where: str) -> R
     return Ragged(numbers.values, asked.bytes.offsets)
 
 
-def _samples(source: PackedSource, asked: Asked, scores: Mapping[str, Ragged], where: str) -> SourceSamples:
+def _samples(
+    source: PackedSource, asked: Asked, scores: Mapping[str, Ragged], suite: Suite | None, where: str
+) -> SourceSamples:
     mean, total = scores.get("logprob"), scores.get("logprob_sum")
     if total is None and mean is not None and asked.tokens is not None:
         total = mean.with_values(mean.values.astype(np.float64) * asked.tokens.values)
@@ -402,6 +428,7 @@ def _samples(source: PackedSource, asked: Asked, scores: Mapping[str, Ragged], w
         task=source.task,
         leaf=source.leaf,
         by_category=source.by_category,
+        suite=suite,
     )
 
 

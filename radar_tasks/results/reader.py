@@ -328,7 +328,13 @@ def source_samples(columns: Columns, about: DataDescription, leaf: str, by_categ
     """Columns with the source that they belong to."""
     asked, scores = columns
     return asked.scored(
-        scores, source=about.source, ability=about.ability, task=about.task, leaf=leaf, by_category=by_category
+        scores,
+        source=about.source,
+        ability=about.ability,
+        task=about.task,
+        leaf=leaf,
+        by_category=by_category,
+        suite=about.suite,
     )
 
 

@@ -27,6 +27,7 @@ from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results.model import LOGPROBS, SCORES, SourceSamples
 from radar_tasks.results.schema import SCORE_TOLERANCE, Record, SamplesLine, first_problem
+from radar_tasks.store.suites import Suite
 
 COUNTS = ("tokens", "bytes")
 
@@ -82,7 +83,15 @@ class Asked:
         )
 
     def scored(
-        self, scores: Mapping[str, Ragged], *, source: str, ability: Ability, task: str, leaf: str, by_category: bool
+        self,
+        scores: Mapping[str, Ragged],
+        *,
+        source: str,
+        ability: Ability,
+        task: str,
+        leaf: str,
+        by_category: bool,
+        suite: Suite | None,
     ) -> SourceSamples:
         """The questions with what a checkpoint said of them (a name of `SCORES` each) and the source they belong to."""
         return SourceSamples(
@@ -104,6 +113,7 @@ class Asked:
             logit=scores.get("logit"),
             logprob_blind=scores.get("logprob_blind"),
             logit_blind=scores.get("logit_blind"),
+            suite=suite,
         )
 
 

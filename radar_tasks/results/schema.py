@@ -10,6 +10,7 @@ from radar_metrics.likelihood import ROUNDING
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.questions import Ability
 from radar_tasks.results.model import LOGPROBS, SCORES
+from radar_tasks.store.suites import Suite
 from radar_tasks.validation import validation_problems
 
 _Object = dict[str, Any]
@@ -54,6 +55,7 @@ class DataDescription(BaseModel):
     ability: Ability
     task: str
     checksum: str = ""
+    suite: Suite | None = None
 
 
 _Scores = Annotated[list[FiniteFloat], Field(min_length=2)]

@@ -1,7 +1,7 @@
 """`Suite`: sources of one's own that make up averages together, as M3-Bench's nine and the sample's ten do.
 
-A suite is declared once (`radar data suite`) and lies beside the store. Every result says of a source which suite it was
-part of, members and all, so that whoever has the results can tell a whole average from a part of one.
+A suite is declared once (`radar data suite`) and lies beside the store. Every result says of a source which suite it
+was part of, members and all, so that whoever has the results can tell a whole average from a part of one.
 """
 
 from __future__ import annotations

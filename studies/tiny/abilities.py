@@ -2,9 +2,9 @@
 
     python studies/tiny/abilities.py [--questions N]
 
-writes `tiny_digits_low`, ... under RADAR_HOME. Scenes come from seeds that no run trains on, digits from the test split.
-Most abilities are halves of a leaf of `radar_mini`, with its wording: what is told apart is the picture (small or large
-things, near or far digits), never the text, so that text alone says nothing of the answer in any of them.
+writes `tiny_digits_low`, ... under RADAR_HOME. Scenes come from seeds that no run trains on, digits from the test
+split. Most abilities are halves of a leaf of `radar_mini`, with its wording: what is told apart is the picture (small or
+large things, near or far digits), never the text, so that text alone says nothing of the answer in any of them.
 """
 
 from __future__ import annotations
@@ -188,7 +188,9 @@ ABILITIES = (
     AbilityPart("object_shape", "perception", "Drawn scenes", 4, _single, object_by(1)),
     AbilityPart("side_left", "reasoning", "Spatial relation", 2, _sides, shape_on("left")),
     AbilityPart("side_right", "reasoning", "Spatial relation", 2, _sides, shape_on("right")),
-    AbilityPart("count_by_colour", "reasoning", "Counting under a condition", 3, _groups, grouped_by("colour", "count")),
+    AbilityPart(
+        "count_by_colour", "reasoning", "Counting under a condition", 3, _groups, grouped_by("colour", "count")
+    ),
     AbilityPart("count_by_shape", "reasoning", "Counting under a condition", 3, _groups, grouped_by("shape", "count")),
     AbilityPart("most_by_colour", "reasoning", "Comparison of groups", 2, _groups, grouped_by("colour", "most")),
     AbilityPart("most_by_shape", "reasoning", "Comparison of groups", 2, _groups, grouped_by("shape", "most")),

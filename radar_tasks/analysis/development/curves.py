@@ -172,9 +172,10 @@ def _training_curves(
             notes.append(f"{name}: {source} is left out, it has too few questions for an interval ({problem}).")
     if not sources:
         raise ResultsError(f"{name}: nothing to draw a curve of. {' '.join(notes)}")
-    abilities = _abilities(sources)
+    samples = [runs[0].sources[source] for source in sources]
+    abilities = {a: _mean(a, [sources[s] for s in of]) for a, of in ability_sources(samples).items()}
     for ability, made in abilities.items():
-        if not any(set(average.sources) == set(made.sources) for average in averages_of(sources)):
+        if not any(set(average.sources) == set(made.sources) for average in averages_of(samples)):
             notes.append(f"{name}: {ability} is the mean of {', '.join(made.sources)} only.")
         elif apart := [s for s, of in sources.items() if of.ability == ability and s not in made.sources]:
             notes.append(
@@ -200,12 +201,6 @@ def _of_source(
     return DevelopmentCurve(
         first.source, first.ability, centred, chance_level(first, metric), len(first), (first.source,)
     )
-
-
-def _abilities(sources: Mapping[str, DevelopmentCurve]) -> dict[Ability, DevelopmentCurve]:
-    """The mean over a complete suite where there is one (M3-Bench before the sample), else over what is there."""
-    members = ability_sources({name: of.ability for name, of in sources.items()})
-    return {ability: _mean(ability, [sources[s] for s in of]) for ability, of in members.items()}
 
 
 def _mean(ability: Ability, members: Sequence[DevelopmentCurve]) -> DevelopmentCurve:

@@ -1,0 +1,107 @@
+"""Suites of a user's own: declared once, told by results, averaged only when whole."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from made_runs import made_run
+
+from radar_tasks.errors import DataError
+from radar_tasks.harness.documents import Documents
+from radar_tasks.harness.own_tasks import own_task_folder
+from radar_tasks.questions import Question
+from radar_tasks.results.suites import ability_sources, averages_of
+from radar_tasks.store import Origin, SourceWriter, open_source, source_path
+from radar_tasks.store.suites import Suite, suite_of, suites, write_suite
+
+
+def write_source(name, ability):
+    with SourceWriter(source_path(name)) as writer:
+        writer.add(Question("q", ("What?",), (b"p",), ("a", "b"), 0, ability, "task", name, "", "image"))
+        writer.finish(Origin(kind="table", location="made"))
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    monkeypatch.setenv("RADAR_HOME", str(tmp_path))
+    for name, ability in (("near", "perception"), ("far", "perception"), ("sums", "reasoning")):
+        write_source(name, ability)
+    return tmp_path
+
+
+def test_a_suite_holds_its_sources_by_the_ability_of_their_manifests(store):
+    suite = Suite.of("mine", ["sums", "far", "near"])
+    assert (suite.perception, suite.reasoning) == (("far", "near"), ("sums",))
+    assert suite_of("far") is None
+    write_suite(suite)
+    assert suite_of("far") == suite and suites() == [suite]
+
+
+@pytest.mark.parametrize(
+    ("name", "sources", "told"),
+    [
+        ("mine", ["near", "nowhere"], "nowhere"),
+        ("mine", ["near", "near"], "near twice"),
+        ("mine", [], "no sources"),
+        ("mine", ["near", "mmbench"], "'M3-Bench'"),
+        ("mine", ["near", "mini_side"], "'mini'"),
+        ("near", ["near", "far"], "source 'near'"),
+        ("mini", ["near"], "radar_mini"),
+        ("perception", ["near"], "radar_perception"),
+        ("No Name", ["near"], "no name"),
+        ("../up", ["near"], "no name"),
+        ("other", ["near"], "'taken'"),
+    ],
+)
+def test_what_cannot_be_a_suite_is_refused_and_nothing_is_written(store, name, sources, told):
+    write_suite(Suite.of("taken", ["near"])) if name == "other" else None
+    before = suites()
+    with pytest.raises(DataError, match=told):
+        write_suite(Suite.of(name, sources))
+    assert suites() == before
+
+
+def test_a_suite_is_declared_anew_under_its_own_name(store):
+    write_suite(Suite.of("mine", ["near"]))
+    write_suite(Suite.of("mine", ["near", "sums"]))
+    assert suite_of("sums").sources == ("near", "sums")
+
+
+def test_a_spoilt_file_of_a_suite_is_told_with_its_place(store):
+    file = write_suite(Suite.of("mine", ["near"]))
+    file.write_text('{"name": "mine", "perception": ["../../etc"]}')
+    with pytest.raises(DataError, match=r"mine\.json is no suite"):
+        suites()
+
+
+def test_documents_say_which_suite_their_source_is_part_of(store):
+    assert "suite" not in Documents.of(open_source("near")).provenance["data"]
+    write_suite(Suite.of("mine", ["near", "sums"]))
+    assert Documents.of(open_source("near")).provenance["data"]["suite"] == {
+        "name": "mine",
+        "perception": ["near"],
+        "reasoning": ["sums"],
+    }
+
+
+def test_a_suite_is_a_group_of_tasks(store):
+    write_suite(Suite.of("mine", ["near", "sums"]))
+    assert "- radar_near\n  - radar_sums\n" in (own_task_folder() / "radar_mine.yaml").read_text()
+
+
+def samples_of_a_suite(*names):
+    suite = Suite(name="mine", perception=("mmbench", "wiki_animal"), reasoning=("spatial",))
+    training = made_run("run", [1], {name: np.zeros((1, 4)) for name in names})
+    return [dataclasses.replace(part, suite=suite) for part in training.results[0].sources.values()]
+
+
+def test_averages_of_a_suite_are_there_only_when_it_is_whole():
+    whole = {average.name: average.sources for average in averages_of(samples_of_a_suite("mmbench", "wiki_animal"))}
+    assert whole == {"mine perception": ("mmbench", "wiki_animal")}
+    assert averages_of(samples_of_a_suite("mmbench", "spatial"))[0].name == "mine reasoning"
+    assert averages_of(samples_of_a_suite("mmbench")) == []
+
+
+def test_a_source_beside_a_whole_suite_is_not_in_its_ability():
+    samples = samples_of_a_suite("mmbench", "wiki_animal", "wiki_plant", "spatial")
+    assert ability_sources(samples) == {"perception": ("mmbench", "wiki_animal"), "reasoning": ("spatial",)}
