@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pyarrow as pa
@@ -247,12 +248,36 @@ def test_other_parquet_files(tmp_path):
 def forged(small, into, columns=lambda table: table, about=lambda about: None):
     """The small file with other columns or another description, its checksum right."""
     table = columns(pq.read_table(small))
-    said = json.loads(pq.read_schema(small).metadata[b"radar.results"])
+    said = json.loads(zlib.decompress(pq.read_metadata(small).metadata[b"radar.results.zlib"]))
     about(said)
     text = json.dumps(said).encode()
-    metadata = {b"radar.results": text, b"radar.results.sha256": hashlib.sha256(text).hexdigest().encode()}
+    metadata = {b"radar.results.zlib": zlib.compress(text), **checksum_of(text)}
     pq.write_table(table.replace_schema_metadata(metadata), into)
     return into
+
+
+def checksum_of(text):
+    return {b"radar.results.sha256": hashlib.sha256(text).hexdigest().encode()}
+
+
+def test_a_file_of_an_earlier_version_says_the_same_uncompressed(small, tmp_path):
+    text = zlib.decompress(pq.read_metadata(small).metadata[b"radar.results.zlib"])
+    metadata = {b"radar.results": text, **checksum_of(text)}
+    pq.write_table(
+        pq.read_table(small).replace_schema_metadata(metadata),
+        tmp_path / "old.parquet",
+        row_group_size=len(pq.read_table(small)),
+    )
+    rows = pq.ParquetFile(small).metadata.num_row_groups
+    assert rows == 1
+    same(read_packed(small), read_packed(tmp_path / "old.parquet"))
+
+
+def test_a_description_that_is_no_compressed_text_is_told(small, tmp_path):
+    metadata = {b"radar.results.zlib": b"nothing", **checksum_of(b"")}
+    pq.write_table(pq.read_table(small).replace_schema_metadata(metadata), tmp_path / "bad.parquet")
+    with pytest.raises(ResultsError, match="cannot be read"):
+        read_packed(tmp_path / "bad.parquet")
 
 
 def put(name, value):

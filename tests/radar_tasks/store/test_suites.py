@@ -48,8 +48,8 @@ def test_a_suite_holds_its_sources_by_the_ability_of_their_manifests(store):
         ("near", ["near", "far"], "source 'near'"),
         ("mini", ["near"], "radar_mini"),
         ("perception", ["near"], "radar_perception"),
-        ("No Name", ["near"], "no name"),
-        ("../up", ["near"], "no name"),
+        ("No Name", ["near"], "not a name"),
+        ("../up", ["near"], "not a name"),
         ("other", ["near"], "'taken'"),
     ],
 )
