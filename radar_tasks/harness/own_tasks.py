@@ -45,9 +45,9 @@ def own_task_folder() -> Path | None:
             group = f"radar_more_{ability}"
             wanted[folder / f"{group}.yaml"] = f"group: {group}\ntask:\n{''.join(members)}metadata: {{version: 1.0}}\n"
     for suite in suites():
-        members = "".join(f"  - radar_{source}\n" for source in suite.sources)
+        leaves = "".join(f"  - radar_{source}\n" for source in suite.sources)
         wanted[folder / f"radar_{suite.name}.yaml"] = (
-            f"group: radar_{suite.name}\ntask:\n{members}metadata: {{version: 1.0}}\n"
+            f"group: radar_{suite.name}\ntask:\n{leaves}metadata: {{version: 1.0}}\n"
         )
     if not wanted:
         return None

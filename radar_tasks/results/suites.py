@@ -21,7 +21,7 @@ class Average:
     """The unweighted mean over an ability's sources.
 
     Attributes:
-        name: `perception`, `reasoning`; `mini perception`, `mini reasoning` for the embedded sample, and so for a suite.
+        name: `perception`, `reasoning`; `mini perception`, … for the embedded sample, `<suite> perception`, … for one.
         ability: perception or reasoning.
         sources: what it runs over, in the order of the tables.
     """

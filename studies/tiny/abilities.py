@@ -3,8 +3,8 @@
     python studies/tiny/abilities.py [--questions N]
 
 writes `tiny_digits_low`, ... under RADAR_HOME. Scenes come from seeds that no run trains on, digits from the test
-split. Most abilities are halves of a leaf of `radar_mini`, with its wording: what is told apart is the picture (small or
-large things, near or far digits), never the text, so that text alone says nothing of the answer in any of them.
+split. Most abilities are halves of a leaf of `radar_mini`, with its wording: what is told apart is the picture (small
+or large things, near or far digits), never the text, so that text alone says nothing of the answer in any of them.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ from radar_tasks.harness.documents import Documents
 from radar_tasks.harness.responses import to_response
 from radar_tasks.questions import AskedQuestion, Question
 from radar_tasks.results import CheckpointResult, SourceSamples, find_runs
-from radar_tasks.results.model import SCORES
+from radar_tasks.results.model import LOGPROBS
 from radar_tasks.results.packed import pack
 from radar_tasks.scoring import OptionScore, Scorer
 from radar_tasks.scoring.checkpoints import Checkpoint, checkpoint_options, load
@@ -45,8 +45,8 @@ SIDE = "mini_side"
 """The sample's leaf that has stayed at chance: the negative control, asked beside the abilities."""
 BATCH = 64
 PRIOR: Withheld = "blind"
-STEP = 2.0**-12
-"""Packed scores are multiples of this, in nats: the digits below would take most of the room and say nothing."""
+STEP = 2.0**-10
+"""Packed scores are multiples of this, in nats; a probability changes by at most a quarter of it."""
 PAUSE = 20
 """Seconds between two looks for new checkpoints."""
 
@@ -125,53 +125,63 @@ def processor_digest(folder: Path) -> str:
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
 
-def rounded(result: CheckpointResult) -> CheckpointResult:
-    """A result whose scores are multiples of `STEP`."""
+def shipped(result: CheckpointResult) -> CheckpointResult:
+    """A result as it is packed: log-probabilities in multiples of `STEP`, and no logits, which no question of the plan
+    is about: all runs together are to take less than 15 MB."""
 
     def of(samples: SourceSamples) -> SourceSamples:
-        given = {name: column for name in SCORES if (column := getattr(samples, name)) is not None}
+        given = {name: column for name in LOGPROBS if (column := getattr(samples, name)) is not None}
         near = {name: column.with_values(np.round(column.values / STEP) * STEP) for name, column in given.items()}
-        return replace(samples, **near)
+        # Sums follow from means and numbers of tokens.
+        summed = near["logprob"].with_values(near["logprob"].values * samples.tokens.values)
+        return replace(samples, **{**near, "logprob_sum": summed}, logit=None, logit_blind=None)
 
     return replace(result, sources={name: of(samples) for name, samples in result.sources.items()})
 
 
-def is_packed(results: Path, run: str) -> bool:
-    """Whether a run is finished: packed files are written when all its checkpoints are scored."""
-    return (results / f"{run}.parquet").is_file()
+@dataclass(frozen=True)
+class Scoring:
+    """Where runs are and results go, and what they are asked.
 
-
-def score_run(runs: Path, results: Path, run: str, steps: Sequence[int], asked: Asked, memory: dict[str, Any]) -> int:
-    """Score what is there of a run, and pack it once all of it is.
-
-    Returns:
-        How many checkpoints were scored now.
+    Attributes:
+        runs, results: folders; RESULTS/scored keeps the results of single checkpoints.
+        plan: whose runs they are.
+        asked: the questions.
+        memory: encodings by processor, see `RememberingCheckpoint`.
     """
-    scored = 0
-    folders = [results / "scored" / run / f"step-{step:05d}" for step in steps]
-    for folder in folders:
-        checkpoint = runs / run / folder.name
-        if checkpoint.is_dir() and not folder.is_dir():
-            started, cpu = time.perf_counter(), time.process_time()
-            score_checkpoint(checkpoint, folder, asked, memory)
-            seconds, busy = time.perf_counter() - started, time.process_time() - cpu
-            print(f"{run}/{folder.name}: {seconds:.0f} s, {busy:.0f} s of a core", flush=True)
-            scored += 1
-    if all(folder.is_dir() for folder in folders):
-        found = [rounded(result) for result in find_runs([results / "scored" / run])]
-        pack(found, results / f"{run}.parquet")
-        print(f"{run} is packed: {(results / f'{run}.parquet').stat().st_size / 1e6:.2f} MB", flush=True)
-    return scored
 
+    runs: Path
+    results: Path
+    plan: Mapping[str, Any]
+    asked: Asked
+    memory: dict[str, Any] = field(default_factory=dict)
 
-def score_all(runs: Path, results: Path, names: Sequence[str], asked: Asked, *, wait: bool = False) -> None:
-    """All runs in the order given; a run whose training has not ended is gone on with later."""
-    plan, memory = read_plan(), {}  # type: tuple[dict[str, Any], dict[str, Any]]
-    while left := [name for name in names if not is_packed(results, name)]:
-        if not any(score_run(runs, results, run, kept_steps(plan, run), asked, memory) for run in left):
-            if not wait:
-                return
-            time.sleep(PAUSE)
+    def all_of(self, names: Sequence[str], *, wait: bool = False) -> None:
+        """Runs in the order given; a run whose training has not ended is gone on with later."""
+        while left := [name for name in names if not (self.results / f"{name}.parquet").is_file()]:
+            if not any(self.one(run) for run in left):
+                if not wait:
+                    return
+                time.sleep(PAUSE)
+
+    def one(self, run: str) -> bool:
+        """Score what is there of a run, and pack it once all of it is; whether there was anything to do."""
+        busy = False
+        folders = [self.results / "scored" / run / f"step-{step:05d}" for step in kept_steps(self.plan, run)]
+        for folder in folders:
+            checkpoint = self.runs / run / folder.name
+            if checkpoint.is_dir() and not folder.is_dir():
+                started, used = time.perf_counter(), time.process_time()
+                score_checkpoint(checkpoint, folder, self.asked, self.memory)
+                seconds, of_a_core = time.perf_counter() - started, time.process_time() - used
+                print(f"{run}/{folder.name}: {seconds:.0f} s, {of_a_core:.0f} s of a core", flush=True)
+                busy = True
+        if all(folder.is_dir() for folder in folders):
+            packed = self.results / f"{run}.parquet"
+            pack([shipped(result) for result in find_runs([self.results / "scored" / run])], packed)
+            print(f"{run} is packed: {packed.stat().st_size / 1e6:.2f} MB", flush=True)
+            busy = True
+        return busy
 
 
 def main() -> None:
@@ -184,7 +194,8 @@ def main() -> None:
     torch.set_num_threads(1)
     write_abilities()
     asked = Asked([*(part.source for part in ABILITIES), SIDE])
-    score_all(options.runs, options.results, options.names or list(read_plan()["runs"]), asked, wait=options.wait)
+    plan = read_plan()
+    Scoring(options.runs, options.results, plan, asked).all_of(options.names or list(plan["runs"]), wait=options.wait)
 
 
 if __name__ == "__main__":

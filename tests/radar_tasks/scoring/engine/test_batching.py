@@ -4,8 +4,22 @@ import pytest
 import torch
 from made_questions import made_question
 
-from radar_tasks.scoring.engine.batching import PADDING_SHARE, added_padding, kind_of, next_batch, option_rows, pad
+from radar_tasks.scoring.engine.batching import PADDING_SHARE, kind_of, next_batch, option_rows, pad
 from radar_tasks.scoring.types import EncodedQuestion
+
+
+def added_padding(batch):
+    """Share of the tokens that a model sees which are there only because these questions were put together."""
+
+    def seen(prefix, continuations, longest):
+        return prefix + continuations * (longest - 1)  # a continuation's last token predicts nothing
+
+    def longest(q):
+        return max(map(len, q.continuations))
+
+    alone = sum(seen(len(q.prefix_ids), len(q.continuations), longest(q)) for q in batch)
+    prefix, last = max(len(q.prefix_ids) for q in batch), max(map(longest, batch))
+    return 1 - alone / sum(seen(prefix, len(q.continuations), last) for q in batch)
 
 
 def question(prefix, options=(1, 1), key="", vision=None):
