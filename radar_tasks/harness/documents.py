@@ -9,7 +9,7 @@ from typing import Any
 from radar_tasks.questions import Question
 from radar_tasks.store import QuestionTable
 from radar_tasks.store.document_order import document_order
-from radar_tasks.store.suites import suite_of
+from radar_tasks.store.own_suites import suite_of
 
 Header = dict[str, Any]
 """A question without its pictures: `q_id`, `text`, `options`, `answer`, `image_id`, `category`, ..."""

@@ -14,7 +14,7 @@ from radar_tasks.questions import ABILITIES
 from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.home import stored_names
-from radar_tasks.store.suites import suites
+from radar_tasks.store.own_suites import suites
 
 
 def own_task_folder() -> Path | None:

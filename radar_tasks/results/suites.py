@@ -11,7 +11,7 @@ from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results.model import SourceSamples
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store import QuestionTable
-from radar_tasks.store.suites import Suite
+from radar_tasks.store.own_suites import Suite
 
 SAMPLE_PREFIX = "mini_"
 

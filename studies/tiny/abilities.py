@@ -31,7 +31,7 @@ from radar_tasks.sources.sample_statements import (
     two_digits,
 )
 from radar_tasks.store import Origin, SourceWriter, open_source, source_path
-from radar_tasks.store.suites import Suite, write_suite
+from radar_tasks.store.own_suites import Suite, write_suite
 
 SEED = 20261126
 """Of all choices here; documents are made from the small seeds of the plan, the sample from another."""

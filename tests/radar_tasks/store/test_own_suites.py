@@ -12,7 +12,7 @@ from radar_tasks.harness.own_tasks import own_task_folder
 from radar_tasks.questions import Question
 from radar_tasks.results.suites import ability_sources, averages_of
 from radar_tasks.store import Origin, SourceWriter, open_source, source_path
-from radar_tasks.store.suites import Suite, suite_of, suites, write_suite
+from radar_tasks.store.own_suites import Suite, suite_of, suites, write_suite
 
 
 def write_source(name, ability):
