@@ -18,6 +18,7 @@ from radar_tasks.cli import (
     demo,
     doctor,
     export,
+    forecast,
     leaderboard,
     mir,
     path,
@@ -63,6 +64,7 @@ app.command("mir", rich_help_panel=SCORE)(mir.command)
 app.command("report", rich_help_panel=LOOK)(report.command)
 app.command("analyze", rich_help_panel=LOOK)(analyze.command)
 app.command("compare", rich_help_panel=LOOK)(compare.command)
+app.command("forecast", rich_help_panel=LOOK)(forecast.command)
 app.command("samples", rich_help_panel=LOOK)(samples.command)
 app.command("leaderboard", rich_help_panel=LOOK)(leaderboard.command)
 app.command("agreement", rich_help_panel=LOOK)(agreement.command)

@@ -1,0 +1,243 @@
+"""Forecasts of one run: every source and ability, by the law that did best in trials, as wide as that missed there.
+
+Where copying the last value did as well in the trials of a source, the source is not predictable, and the last value
+is what is shown for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit, stdtrit
+
+from radar_metrics.options import FloatArray
+from radar_tasks.analysis.forecast.margin_tracks import METRICS
+from radar_tasks.analysis.forecast.trials import Trial
+from radar_tasks.questions import ABILITIES, Ability
+
+LEVEL = 0.9
+"""Of the intervals."""
+SHRINKAGE = 3.0
+"""The spread of all sources of an ability counts as much as so many trials of one source."""
+FLOOR = 1e-3
+"""Nearer to 0 and 1 the log-odds of a score say nothing."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a source, or the mean of an ability's sources, will be.
+
+    Attributes:
+        run: the training run, or the larger model.
+        name: the source, or the ability.
+        ability: perception or reasoning.
+        of_ability: whether it is the mean over the ability's sources.
+        metric: `sds` or `acc`.
+        along: what is gone along: `step`, or the name of the size.
+        start, at: from which amount of it, to which.
+        step: of training, where the last value was measured.
+        last: the score at `start`.
+        value: the forecast; the last value where it is not predictable.
+        low, high: its 90 % interval; None where there were not two trials.
+        predictable: whether trials missed by less than copying the last value.
+        trials: number of trials.
+        missed, copying_missed: mean absolute error of both in these trials; None where there was none.
+    """
+
+    run: str
+    name: str
+    ability: Ability
+    of_ability: bool
+    metric: str
+    along: str
+    start: float
+    at: float
+    step: int
+    last: float
+    value: float
+    low: float | None
+    high: float | None
+    predictable: bool
+    trials: int
+    missed: float | None
+    copying_missed: float | None
+
+
+def forecasts(asked: Sequence[Trial], tried: Sequence[Trial], along: str = "step") -> list[Forecast]:
+    """Abilities and their sources in both metrics.
+
+    Args:
+        asked: of every source of one run, at one amount.
+        tried: the same where the truth is known; may be empty, and then nothing is predictable.
+        along: `step`, or the name of the size.
+    """
+    law = _best_law(tried)
+    rows: list[Forecast] = []
+    for k, metric in enumerate(METRICS):
+        for ability in ABILITIES:
+            mine = [trial for trial in asked if trial.ability == ability]
+            known = [_Settled.of(trial, law, k, tried) for trial in tried if trial.ability == ability]
+            if mine:
+                rows += _of_ability([_Settled.of(trial, law, k, tried) for trial in mine], known, metric, along)
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class _Settled:
+    """A trial in one metric, by the law that was chosen: its forecast, the last value, and the truth (or NaN)."""
+
+    trial: Trial
+    value: float
+    last: float
+    truth: float
+    predictable: bool
+
+    @classmethod
+    def of(cls, trial: Trial, law: int | None, k: int, tried: Sequence[Trial]) -> _Settled:
+        predictable = law is not None and _beats_copying(
+            [one for one in tried if one.source == trial.source]
+            or [one for one in tried if one.ability == trial.ability],
+            law,
+            k,
+        )
+        value = trial.ahead[law, k] if predictable and law is not None else trial.last[k]
+        return cls(trial, float(value), float(trial.last[k]), float(trial.truth[k]), predictable)
+
+    @property
+    def miss(self) -> float:
+        return self.value - self.truth
+
+    @property
+    def miss_in_log_odds(self) -> float:
+        return _log_odds(self.value) - _log_odds(self.truth)
+
+    @property
+    def whole(self) -> tuple[str, float, float, float]:
+        """What the trials of one run at one time have in common: they miss together."""
+        return self.trial.run, self.trial.step, self.trial.start, self.trial.at
+
+
+def _best_law(tried: Sequence[Trial]) -> int | None:
+    """The law that missed SDS by least; None without trials. SDS decides for accuracy, too, whose misses are rough."""
+    if not tried:
+        return None
+    misses = np.abs(np.array([trial.ahead[:, 0] - trial.truth[0] for trial in tried])).mean(axis=0)
+    return int(np.nanargmin(misses))
+
+
+def _beats_copying(trials: Sequence[Trial], law: int, k: int) -> bool:
+    if not trials:
+        return False
+    made = np.array([(trial.ahead[law, k], trial.last[k]) for trial in trials])
+    truth = np.array([trial.truth[k] for trial in trials])
+    missed, copying_missed = np.abs(made - truth[:, None]).mean(axis=0)
+    return bool(missed < copying_missed)
+
+
+def _of_ability(mine: Sequence[_Settled], known: Sequence[_Settled], metric: str, along: str) -> list[Forecast]:
+    spread = _Spread(known)
+    rows = []
+    for one in mine:
+        of = [past for past in known if past.trial.source == one.trial.source]
+        half = spread.half_width(one.trial.source)
+        ends = (None, None) if half is None else _around(one.value, half)
+        rows.append(_row([one], [[past] for past in of], ends, metric, along))
+    together: dict[tuple[str, float, float, float], list[_Settled]] = {}
+    for past in known:
+        together.setdefault(past.whole, []).append(past)
+    return [_row(mine, list(together.values()), _interval_of_mean(mine, list(together.values())), metric, along), *rows]
+
+
+def _row(
+    of: Sequence[_Settled],
+    known: Sequence[Sequence[_Settled]],
+    ends: tuple[float | None, float | None],
+    metric: str,
+    along: str,
+) -> Forecast:
+    """A source (one of `of`), or the mean of an ability's sources, with what came out for it before."""
+    trial, whole = of[0].trial, len(of) > 1
+    misses = _means(known, lambda past: past.miss)
+    copying = _means(known, lambda past: past.last - past.truth)
+    missed, copying_missed = (float(np.abs(errors).mean()) if len(errors) else None for errors in (misses, copying))
+    return Forecast(
+        run=trial.run,
+        name=trial.ability if whole else trial.source,
+        ability=trial.ability,
+        of_ability=whole,
+        metric=metric,
+        along=along,
+        start=trial.start,
+        at=trial.at,
+        step=int(trial.step),
+        last=float(np.mean([one.last for one in of])),
+        value=float(np.mean([one.value for one in of])),
+        low=ends[0],
+        high=ends[1],
+        predictable=missed is not None and copying_missed is not None and missed < copying_missed,
+        trials=len(misses),
+        missed=missed,
+        copying_missed=copying_missed,
+    )
+
+
+class _Spread:
+    """How far trials of each source missed, in log-odds, and how wide that makes an interval.
+
+    A miss is divided by its source's spread as the other runs show it; of these ratios the quantile at `LEVEL`, with
+    its correction for a finite number (split conformal prediction, Lei et al., arXiv 1604.04173), is the half-width in
+    spreads.
+    """
+
+    def __init__(self, known: Sequence[_Settled]) -> None:
+        self._misses = np.array([past.miss_in_log_odds for past in known])
+        self._sources = np.array([past.trial.source for past in known])
+        runs = np.array([past.trial.run for past in known])
+        self._quantile = 0.0
+        if len(known) >= 2:
+            ratios = [
+                abs(miss) / self._of(np.flatnonzero((self._sources == source) & (runs != run)))
+                for miss, source, run in zip(self._misses, self._sources, runs, strict=True)
+            ]
+            self._quantile = float(np.quantile(ratios, min(1.0, LEVEL * (1.0 + 1.0 / len(ratios)))))
+
+    def half_width(self, source: str) -> float | None:
+        if len(self._misses) < 2:
+            return None
+        return self._quantile * self._of(np.flatnonzero(self._sources == source))
+
+    def _of(self, kept: np.ndarray) -> float:
+        """Root mean square of these misses, drawn to that of all."""
+        pooled = max(float((self._misses**2).mean()), FLOOR**2)
+        square = (SHRINKAGE * pooled + float((self._misses[kept] ** 2).sum())) / (SHRINKAGE + len(kept))
+        return float(np.sqrt(square))
+
+
+def _around(value: float, half: float) -> tuple[float, float]:
+    middle = _log_odds(value)
+    # A value nearer to 0 or 1 than log-odds can say stays inside its own interval.
+    return min(float(expit(middle - half)), value), max(float(expit(middle + half)), value)
+
+
+def _interval_of_mean(
+    mine: Sequence[_Settled], known: Sequence[Sequence[_Settled]]
+) -> tuple[float | None, float | None]:
+    """From the misses of such means, for the sources of a run miss together: Student's t about the forecast."""
+    misses = _means(known, lambda past: past.miss)
+    n = len(misses)
+    if n < 2:
+        return None, None
+    half = -float(stdtrit(n, (1 - LEVEL) / 2)) * float(np.sqrt((misses**2).mean() * (1 + 1 / n)))
+    value = float(np.mean([one.value for one in mine]))
+    return max(value - half, 0.0), min(value + half, 1.0)
+
+
+def _means(known: Sequence[Sequence[_Settled]], of: Callable[[_Settled], float]) -> FloatArray:
+    """(n,) the mean of a number over what belongs together."""
+    return np.array([np.mean([of(past) for past in together]) for together in known])
+
+
+def _log_odds(score: float) -> float:
+    return float(logit(np.clip(score, FLOOR, 1.0 - FLOOR)))

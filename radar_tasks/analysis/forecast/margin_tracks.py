@@ -1,0 +1,90 @@
+"""Training runs as forecasts read them: the margins of every source at every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from radar_metrics.forecast import Margins
+from radar_metrics.options import FloatArray
+from radar_tasks.errors import ResultsError
+from radar_tasks.questions import Ability
+from radar_tasks.results import TrainingRun
+from radar_tasks.results.metrics import question_weights
+
+METRICS = ("sds", "acc")
+"""What is forecast, in the order of the arrays that hold both."""
+
+
+@dataclass(frozen=True, eq=False)
+class MarginTrack:
+    """One source over one training run: `steps` (S,), increasing, and the margins at each."""
+
+    source: str
+    ability: Ability
+    steps: FloatArray
+    margins: tuple[Margins, ...]
+
+    @cached_property
+    def means(self) -> FloatArray:
+        """(S, 3), see `Margins.means`."""
+        return np.array([margins.means for margins in self.margins])
+
+    @cached_property
+    def scores(self) -> FloatArray:
+        """(S, 2) SDS and accuracy."""
+        return np.array([margins.composed(margins.means) for margins in self.margins])
+
+    def until(self, step: float) -> MarginTrack:
+        """The part up to and with a step."""
+        n = int((self.steps <= step).sum())
+        return replace(self, steps=self.steps[:n], margins=self.margins[:n])
+
+    def means_at(self, steps: FloatArray) -> FloatArray:
+        """(len(steps), 3) means, interpolated in log(1 + step)."""
+        places, wanted = np.log1p(self.steps), np.log1p(steps)
+        return np.stack([np.interp(wanted, places, column) for column in self.means.T], axis=1)
+
+    def place_of(self, step: float) -> int:
+        """Which of its checkpoints a step is."""
+        return int(np.flatnonzero(self.steps == step)[0])
+
+
+@dataclass(frozen=True, eq=False)
+class RunTrack:
+    """One training run: its name, its steps (S,), and the tracks of its sources."""
+
+    name: str
+    steps: FloatArray
+    sources: dict[str, MarginTrack]
+
+    def until(self, step: float) -> RunTrack:
+        """The part up to and with a step."""
+        kept = {source: track.until(step) for source, track in self.sources.items()}
+        return RunTrack(self.name, self.steps[self.steps <= step], kept)
+
+
+def run_track(training: TrainingRun) -> RunTrack:
+    """The margins of every source that has mean log-probabilities at every checkpoint.
+
+    Raises:
+        ResultsError: no source has.
+    """
+    sources: dict[str, MarginTrack] = {}
+    for source in training.sources:
+        samples = [result.sources[source] for result in training.results]
+        margins = tuple(
+            Margins.of(part.logprob, part.answer, question_weights(part), part.q_id)
+            for part in samples
+            if part.logprob is not None
+        )
+        if len(margins) == len(samples):
+            sources[source] = MarginTrack(source, samples[0].ability, training.steps, margins)
+    if not sources:
+        raise ResultsError(
+            f"{training.name}: no source has mean log-probabilities (logprob) at every checkpoint, which a forecast is "
+            "made from; lm-eval's results hold sums only."
+        )
+    return RunTrack(training.name, training.steps, sources)
