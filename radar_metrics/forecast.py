@@ -93,7 +93,8 @@ class Margins:
         of = np.asarray(means, dtype=np.float64)
         margins = (of[..., ANSWER] - of[..., WRONG])[..., None] + of[..., SPREAD, None] * self.place
         right = 0.5 + 0.5 * np.sign(margins + self.hardest)
-        return np.asarray(expit(margins) @ self.weights), np.asarray(right @ self.weights)
+        # Weights sum to 1 to rounding only.
+        return np.clip(expit(margins) @ self.weights, 0.0, 1.0), np.clip(right @ self.weights, 0.0, 1.0)
 
 
 def growth(ratio: ArrayLike, decay: float) -> FloatArray:

@@ -41,12 +41,12 @@ def command(
     from radar_tasks.analysis.forecast.margin_tracks import METRICS
     from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
     from radar_tasks.analysis.training_runs import training_runs
-    from radar_tasks.errors import RadarError, did_you_mean
+    from radar_tasks.errors import RadarError
     from radar_tasks.files import write_whole
     from radar_tasks.report.chart_files import require_ending, save
 
     if metric not in METRICS:  # before results are read, which may take a while
-        raise RadarError(f"--metric {metric}: {' and '.join(METRICS)} are forecast.{did_you_mean(metric, METRICS)}")
+        raise RadarError(f"--metric {metric}: {' and '.join(METRICS)} are forecast.")
     larger = _larger(size) if size is not None else None
     if larger is not None and runs is None:
         raise RadarError(f"--size {size} needs --runs FILE, which gives the runs their {larger.column}.")

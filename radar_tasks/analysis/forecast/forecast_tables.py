@@ -118,8 +118,8 @@ def _add_ends(made: ForecastTables, runs: Sequence[RunTrack], at: int | None) ->
             made.forecasts.extend(forecasts(asked, tried_ends(run, end, finished)))
     if len(finished) == len(runs):
         made.notes.append(
-            f"every run has come to step {end:,.0f}: nothing is left to forecast before it. --at STEP looks further; the "
-            "back-test says how well these ends could have been known."
+            f"every run has come to step {end:,.0f}: nothing is left to forecast before it. --at STEP looks further; "
+            "the back-test says how well these ends could have been known."
         )
     held = last_thirds(runs)
     made.held_out.extend(held)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit, stdtrit
+from scipy.special import stdtrit
 
 from radar_metrics.options import FloatArray
 from radar_tasks.analysis.forecast.margin_tracks import METRICS
@@ -21,8 +21,8 @@ LEVEL = 0.9
 """Of the intervals."""
 SHRINKAGE = 3.0
 """The spread of all sources of an ability counts as much as so many trials of one source."""
-FLOOR = 1e-3
-"""Nearer to 0 and 1 the log-odds of a score say nothing."""
+LEAST = 1e-3
+"""Radians of `_angle` below which misses are rounding."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Forecast:
         last: the score at `start`.
         value: the forecast; the last value where it is not predictable.
         low, high: its 90 % interval; None where there were not two trials.
-        predictable: whether trials missed by less than copying the last value.
+        predictable: whether trials say that it does better than copying (of an ability: of one of its sources).
         trials: number of trials.
         missed, copying_missed: mean absolute error of both in these trials; None where there was none.
     """
@@ -73,14 +73,14 @@ def forecasts(asked: Sequence[Trial], tried: Sequence[Trial], along: str = "step
         tried: the same where the truth is known; may be empty, and then nothing is predictable.
         along: `step`, or the name of the size.
     """
-    law = _best_law(tried)
     rows: list[Forecast] = []
+    choice = _Choice(tried)
     for k, metric in enumerate(METRICS):
         for ability in ABILITIES:
-            mine = [trial for trial in asked if trial.ability == ability]
-            known = [_Settled.of(trial, law, k, tried) for trial in tried if trial.ability == ability]
+            mine = [choice.settled(trial, k) for trial in asked if trial.ability == ability]
+            known = [choice.settled(trial, k) for trial in tried if trial.ability == ability]
             if mine:
-                rows += _of_ability([_Settled.of(trial, law, k, tried) for trial in mine], known, metric, along)
+                rows += _of_ability(mine, known, metric, along)
     return rows
 
 
@@ -94,24 +94,13 @@ class _Settled:
     truth: float
     predictable: bool
 
-    @classmethod
-    def of(cls, trial: Trial, law: int | None, k: int, tried: Sequence[Trial]) -> _Settled:
-        predictable = law is not None and _beats_copying(
-            [one for one in tried if one.source == trial.source]
-            or [one for one in tried if one.ability == trial.ability],
-            law,
-            k,
-        )
-        value = trial.ahead[law, k] if predictable and law is not None else trial.last[k]
-        return cls(trial, float(value), float(trial.last[k]), float(trial.truth[k]), predictable)
-
     @property
     def miss(self) -> float:
         return self.value - self.truth
 
     @property
-    def miss_in_log_odds(self) -> float:
-        return _log_odds(self.value) - _log_odds(self.truth)
+    def miss_as_angle(self) -> float:
+        return _angle(self.value) - _angle(self.truth)
 
     @property
     def whole(self) -> tuple[str, float, float, float]:
@@ -119,21 +108,41 @@ class _Settled:
         return self.trial.run, self.trial.step, self.trial.start, self.trial.at
 
 
+class _Choice:
+    """Which law forecasts, and for which sources it does better than copying, as the trials say.
+
+    SDS decides for accuracy as well, whose misses are rough: near chance a checkpoint's accuracy is drawn by lot. A
+    source has few trials: how much its forecasts gained is drawn to what those of its ability gained.
+    """
+
+    def __init__(self, tried: Sequence[Trial]) -> None:
+        self._law = _best_law(tried)
+        self._gained: dict[tuple[Ability, str], list[float]] = {}
+        for trial in tried:
+            if self._law is not None:
+                gained = abs(trial.last[0] - trial.truth[0]) - abs(trial.ahead[self._law, 0] - trial.truth[0])
+                self._gained.setdefault((trial.ability, trial.source), []).append(float(gained))
+
+    def settled(self, trial: Trial, k: int) -> _Settled:
+        """The forecast of a metric as it is shown: the last value where nothing better is known."""
+        better = self._law is not None and self._beats_copying(trial)
+        value = trial.ahead[self._law, k] if better else trial.last[k]
+        return _Settled(trial, float(value), float(trial.last[k]), float(trial.truth[k]), better)
+
+    def _beats_copying(self, trial: Trial) -> bool:
+        of_ability = [
+            gain for (ability, _), gains in self._gained.items() if ability == trial.ability for gain in gains
+        ]
+        own = self._gained.get((trial.ability, trial.source), [])
+        return bool(of_ability) and sum(own) + SHRINKAGE * float(np.mean(of_ability)) > 0
+
+
 def _best_law(tried: Sequence[Trial]) -> int | None:
-    """The law that missed SDS by least; None without trials. SDS decides for accuracy, too, whose misses are rough."""
+    """The law that missed SDS by least; None without trials."""
     if not tried:
         return None
     misses = np.abs(np.array([trial.ahead[:, 0] - trial.truth[0] for trial in tried])).mean(axis=0)
     return int(np.nanargmin(misses))
-
-
-def _beats_copying(trials: Sequence[Trial], law: int, k: int) -> bool:
-    if not trials:
-        return False
-    made = np.array([(trial.ahead[law, k], trial.last[k]) for trial in trials])
-    truth = np.array([trial.truth[k] for trial in trials])
-    missed, copying_missed = np.abs(made - truth[:, None]).mean(axis=0)
-    return bool(missed < copying_missed)
 
 
 def _of_ability(mine: Sequence[_Settled], known: Sequence[_Settled], metric: str, along: str) -> list[Forecast]:
@@ -143,32 +152,33 @@ def _of_ability(mine: Sequence[_Settled], known: Sequence[_Settled], metric: str
         of = [past for past in known if past.trial.source == one.trial.source]
         half = spread.half_width(one.trial.source)
         ends = (None, None) if half is None else _around(one.value, half)
-        rows.append(_row([one], [[past] for past in of], ends, metric, along))
+        rows.append(_row(one.trial.source, [one], [[past] for past in of], ends, (metric, along)))
     together: dict[tuple[str, float, float, float], list[_Settled]] = {}
     for past in known:
         together.setdefault(past.whole, []).append(past)
-    return [_row(mine, list(together.values()), _interval_of_mean(mine, list(together.values())), metric, along), *rows]
+    before = list(together.values())
+    return [_row(mine[0].trial.ability, mine, before, _interval_of_mean(mine, before), (metric, along)), *rows]
 
 
 def _row(
+    name: str,
     of: Sequence[_Settled],
     known: Sequence[Sequence[_Settled]],
     ends: tuple[float | None, float | None],
-    metric: str,
-    along: str,
+    metric_along: tuple[str, str],
 ) -> Forecast:
     """A source (one of `of`), or the mean of an ability's sources, with what came out for it before."""
-    trial, whole = of[0].trial, len(of) > 1
+    trial = of[0].trial
     misses = _means(known, lambda past: past.miss)
     copying = _means(known, lambda past: past.last - past.truth)
     missed, copying_missed = (float(np.abs(errors).mean()) if len(errors) else None for errors in (misses, copying))
     return Forecast(
         run=trial.run,
-        name=trial.ability if whole else trial.source,
+        name=name,
         ability=trial.ability,
-        of_ability=whole,
-        metric=metric,
-        along=along,
+        of_ability=name == trial.ability,
+        metric=metric_along[0],
+        along=metric_along[1],
         start=trial.start,
         at=trial.at,
         step=int(trial.step),
@@ -176,7 +186,7 @@ def _row(
         value=float(np.mean([one.value for one in of])),
         low=ends[0],
         high=ends[1],
-        predictable=missed is not None and copying_missed is not None and missed < copying_missed,
+        predictable=any(one.predictable for one in of),
         trials=len(misses),
         missed=missed,
         copying_missed=copying_missed,
@@ -184,7 +194,7 @@ def _row(
 
 
 class _Spread:
-    """How far trials of each source missed, in log-odds, and how wide that makes an interval.
+    """How far trials of each source missed, as angles, and how wide that makes an interval.
 
     A miss is divided by its source's spread as the other runs show it; of these ratios the quantile at `LEVEL`, with
     its correction for a finite number (split conformal prediction, Lei et al., arXiv 1604.04173), is the half-width in
@@ -192,7 +202,7 @@ class _Spread:
     """
 
     def __init__(self, known: Sequence[_Settled]) -> None:
-        self._misses = np.array([past.miss_in_log_odds for past in known])
+        self._misses = np.array([past.miss_as_angle for past in known])
         self._sources = np.array([past.trial.source for past in known])
         runs = np.array([past.trial.run for past in known])
         self._quantile = 0.0
@@ -210,15 +220,14 @@ class _Spread:
 
     def _of(self, kept: np.ndarray) -> float:
         """Root mean square of these misses, drawn to that of all."""
-        pooled = max(float((self._misses**2).mean()), FLOOR**2)
+        pooled = max(float((self._misses**2).mean()), LEAST**2)
         square = (SHRINKAGE * pooled + float((self._misses[kept] ** 2).sum())) / (SHRINKAGE + len(kept))
         return float(np.sqrt(square))
 
 
 def _around(value: float, half: float) -> tuple[float, float]:
-    middle = _log_odds(value)
-    # A value nearer to 0 or 1 than log-odds can say stays inside its own interval.
-    return min(float(expit(middle - half)), value), max(float(expit(middle + half)), value)
+    low, high = max(_angle(value) - half, 0.0), min(_angle(value) + half, np.pi / 2)
+    return float(np.sin(low) ** 2), float(np.sin(high) ** 2)
 
 
 def _interval_of_mean(
@@ -239,5 +248,6 @@ def _means(known: Sequence[Sequence[_Settled]], of: Callable[[_Settled], float])
     return np.array([np.mean([of(past) for past in together]) for together in known])
 
 
-def _log_odds(score: float) -> float:
-    return float(logit(np.clip(score, FLOOR, 1.0 - FLOOR)))
+def _angle(score: float) -> float:
+    """arcsin of the root, in [0, pi / 2]: a miss at .98 and one at .5 are of one size there, as of a share's noise."""
+    return float(np.arcsin(np.sqrt(score)))

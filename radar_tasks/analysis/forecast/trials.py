@@ -20,7 +20,7 @@ from radar_tasks.questions import Ability
 
 FEWEST = 4
 """Checkpoints after step 0 that a run needs before anything is forecast from it."""
-ENOUGH_RUNS = 4
+ENOUGH_RUNS = 2
 """So many finished runs, and a forecast is tried on them alone."""
 SAME_FACTOR = 1.2
 """By so much the factor of steps of a trial may differ from that of the forecast."""
@@ -77,9 +77,9 @@ def end_trials(run: RunTrack, start: float, at: float, others: Sequence[RunTrack
                 run=run.name,
                 source=source,
                 ability=track.ability,
-                step=start,
-                start=start,
-                at=at,
+                step=float(start),
+                start=float(start),
+                at=float(at),
                 last=seen.scores[-1],
                 line=np.clip(line_ahead(seen.steps[after], seen.scores[after], at), 0.0, 1.0),
                 ahead=np.stack(seen.margins[-1].composed(means_ahead(seen, at, beside)), axis=-1),
@@ -150,7 +150,7 @@ def size_trials(
                 run=name,
                 source=source,
                 ability=track.ability,
-                step=step,
+                step=float(step),
                 start=float(sizes[-1]),
                 at=size,
                 last=scores[-1],

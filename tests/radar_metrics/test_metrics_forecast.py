@@ -1,0 +1,110 @@
+"""The laws and the composition that forecasts are made of, against references written without them."""
+
+import numpy as np
+import pytest
+
+from radar_metrics.discrimination import accuracy
+from radar_metrics.errors import MetricError
+from radar_metrics.forecast import Margins, growth, likeness, line_ahead, present_slope
+from radar_metrics.soft_discrimination import sds
+
+
+def options(rng, n=40):
+    scores = [-rng.gamma(2.0, 1.0, size=rng.integers(2, 6)) for _ in range(n)]
+    return scores, np.array([rng.integers(len(row)) for row in scores])
+
+
+def equal(n):
+    return np.full(n, 1.0 / n)
+
+
+def test_with_their_own_means_margins_give_the_measured_sds_and_accuracy():
+    scores, answers = options(np.random.default_rng(0))
+    margins = Margins.of(scores, answers, equal(40))
+    soft, right = margins.composed(margins.means)
+    assert soft == pytest.approx(sds(scores, answers), abs=1e-12)
+    assert right == pytest.approx(accuracy(scores, answers), abs=1e-12)
+
+
+def test_the_means_by_hand():
+    # Margins log .8 - log(.1 + .1) = log 4 and log .2 - log .8 = -log 4: mean 0, standard deviation log 4.
+    scores = [np.log([0.8, 0.1, 0.1]), np.log([0.8, 0.2])]
+    margins = Margins.of(scores, [0, 1], equal(2))
+    expected = [(np.log(0.8) + np.log(0.2)) / 2, (np.log(0.2) + np.log(0.8)) / 2, np.log(4)]
+    np.testing.assert_allclose(margins.means, expected)
+    np.testing.assert_allclose(margins.place, [1, -1])
+    np.testing.assert_allclose(margins.hardest, [np.log(2), 0], atol=1e-12)
+    # Twice the spread about a mean of log 2: margins 5 log 2 and -3 log 2, so that p is 32/33 and 1/9.
+    soft, right = margins.composed([np.log(2), 0.0, 2 * np.log(4)])
+    assert soft == pytest.approx((32 / 33 + 1 / 9) / 2)
+    assert right == 0.5
+
+
+def test_weights_and_many_means_at_once():
+    rng = np.random.default_rng(1)
+    scores, answers = options(rng)
+    weights = rng.dirichlet(np.ones(40))
+    margins = Margins.of(scores, answers, weights)
+    asked = margins.means + rng.normal(size=(3, 2, 3)) * [0.5, 0.5, 0.1]
+    soft, right = margins.composed(asked)
+    for place in np.ndindex(3, 2):
+        answer, wrong, spread = asked[place]
+        by_question = [answer - wrong + spread * z for z in margins.place]
+        assert soft[place] == pytest.approx(
+            sum(w / (1 + np.exp(-m)) for w, m in zip(weights, by_question, strict=True))
+        )
+        hits = [w * (m + h > 0) for w, m, h in zip(weights, by_question, margins.hardest, strict=True)]
+        assert right[place] == pytest.approx(sum(hits))
+
+
+def test_margins_that_are_all_alike_have_no_spread():
+    margins = Margins.of([[-1.0, -1.0]] * 3, [0, 1, 0], equal(3))
+    assert margins.means[2] == 0
+    assert margins.composed(margins.means) == (pytest.approx(0.5), pytest.approx(0.5))
+
+
+def test_bad_options_are_named():
+    with pytest.raises(MetricError, match="'q7'"):
+        Margins.of([[-1.0, np.nan]], [0], equal(1), ["q7"])
+
+
+@pytest.mark.parametrize("decay", [-1.0, -0.3, 0.0, 0.5, 2.0])
+@pytest.mark.parametrize("memory", [0.2, 3.0, np.inf])
+def test_a_curve_that_is_the_law_is_continued_exactly(decay, memory):
+    x = np.array([50.0, 71, 100, 141, 200, 283])
+    law = (lambda at: 3.0 - 0.7 * np.log(at)) if decay == 0 else (lambda at: 3.0 - 40.0 * at**-decay)
+    slope = present_slope(x, np.stack([law(x), -2 * law(x)], axis=1), decay, memory)
+    reached = law(x[-1]) + slope[0] * growth(800 / 283, decay)
+    assert reached == pytest.approx(law(800.0), rel=1e-9)
+    assert slope[1] == pytest.approx(-2 * slope[0], rel=1e-9)
+
+
+def test_a_slope_forgets_what_is_long_ago():
+    x = np.geomspace(10, 1000, 12)
+    bent = np.maximum(np.log(x / 300), 0.0)  # flat, then rising by 1 for a factor e
+    assert present_slope(x, bent, 0.0, 0.1) == pytest.approx(1.0, abs=0.05)
+    assert present_slope(x, bent, 0.0, np.inf) < 0.5
+
+
+@pytest.mark.parametrize("x", [[100.0], [200.0, 100.0], [0.0, 100.0]])
+def test_a_slope_needs_increasing_amounts_above_0(x):
+    with pytest.raises(MetricError, match="two or more increasing amounts"):
+        present_slope(x, np.zeros(len(x)), 0.0, 0.4)
+
+
+def test_likeness_prefers_the_nearest_run_and_counts_it_always():
+    own = np.array([0.0, 1.0])
+    others = np.array([[0.0, 1.0], [3.0, 4.0], [0.0, 1.5]])
+    weights = likeness(own, others, 1.0)
+    # Mean squares 0, 9 and .125.
+    expected = np.exp(-np.array([0, 9, 0.125]) / 2)
+    np.testing.assert_allclose(weights, expected / expected.sum())
+    np.testing.assert_allclose(likeness(own, others, np.inf), 1 / 3)
+    np.testing.assert_allclose(likeness(own, others + 1000.0, 0.1).sum(), 1.0)
+
+
+def test_the_line_is_least_squares_in_the_logarithm():
+    rng = np.random.default_rng(2)
+    x, y = np.array([50.0, 100, 400, 800]), rng.normal(size=(4, 2))
+    reference = [np.polyval(np.polyfit(np.log(x), column, 1), np.log(1600)) for column in y.T]
+    np.testing.assert_allclose(line_ahead(x, y, 1600.0), reference)
