@@ -20,7 +20,7 @@ from radar_metrics.curves import Band
 from radar_metrics.options import FloatArray
 from radar_metrics.run_contrasts import Contrast, contrast, difference_weights, run_spread
 from radar_metrics.uncertainty import Interval
-from radar_tasks.analysis.study_curves import RESAMPLES, StudyCurve, StudyCurves, study_curves
+from radar_tasks.analysis.study_curves import RESAMPLES, Study, StudyCurve, study_of
 from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
 from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError
@@ -143,7 +143,7 @@ def compare_trainings(
     allow_different: bool = False,
     resamples: int = RESAMPLES,
 ) -> TrainingComparison:
-    """Compares two sides at the amounts of training that all their runs have. Raises as `study_curves`.
+    """Compares two sides at the amounts of training that all their runs have. Raises as `Study`.
 
     Args:
         first: the baseline.
@@ -155,7 +155,7 @@ def compare_trainings(
         resamples: bootstrap replicates.
     """
     runs = [*first.runs, *second.runs]
-    study = study_curves(runs, rng, metric, amount=amount, allow_different=allow_different, resamples=resamples)
+    study = study_of(runs, amount, allow_different=allow_different)
     on_first = [run in first.runs for run in runs]
     return TrainingComparison(
         first=first.name,
@@ -166,7 +166,10 @@ def compare_trainings(
         measured_by=study.measured_by,
         amounts=tuple(study.amounts.tolist()),
         over_seeds=len(runs) > 2,
-        rows=tuple(_difference(curve, study, on_first) for curve in study.curves),
+        rows=tuple(
+            _difference(curve, study.amounts, METRICS[metric].higher_is_better, on_first)
+            for curve in study.curves(rng, metric, resamples).curves
+        ),
         notes=tuple(_notes(study, first, second)),
     )
 
@@ -242,17 +245,19 @@ def metrics_of_both(runs: Sequence[TrainingRun]) -> tuple[str, str]:
     return ("sds", "acc") if all(available(samples, "sds") for samples in parts) else ("sds_bytes", "acc_bytes")
 
 
-def _difference(curve: StudyCurve, study: StudyCurves, on_first: Sequence[bool]) -> TrainingDifference:
+def _difference(
+    curve: StudyCurve, amounts: FloatArray, higher_is_better: bool, on_first: Sequence[bool]
+) -> TrainingDifference:
     sides = np.array(on_first)
     weights = difference_weights(on_first)
     found = _contrast(curve.values, curve.replicates, weights, on_first)
     band = found.band()
-    mean = _over_training(study.amounts)
+    mean = _over_training(amounts)
     whole = _contrast((curve.values @ mean)[:, None], (curve.replicates @ mean)[:, :, None], weights, on_first)
     points = [
         MatchedPoint(*map(float, row))
         for row in zip(
-            study.amounts,
+            amounts,
             curve.values[sides].mean(axis=0),
             curve.values[~sides].mean(axis=0),
             found.values,
@@ -266,7 +271,7 @@ def _difference(curve: StudyCurve, study: StudyCurves, on_first: Sequence[bool])
         ability=curve.ability,
         questions=curve.questions,
         points=tuple(points),
-        stretches=tuple(_stretches(study.amounts, found.values, band, METRICS[study.metric].higher_is_better)),
+        stretches=tuple(_stretches(amounts, found.values, band, higher_is_better)),
         mean=whole.interval(0),
         last=found.interval(-1),
     )
@@ -294,7 +299,7 @@ def _stretches(at: FloatArray, values: FloatArray, band: Band, higher_is_better:
         yield Stretch(float(at[k[0]]), float(at[k[-1]]), better, Interval(*means))
 
 
-def _notes(study: StudyCurves, first: TrainingSide, second: TrainingSide) -> Iterator[str]:
+def _notes(study: Study, first: TrainingSide, second: TrainingSide) -> Iterator[str]:
     for run, count in zip(study.runs, study.between_checkpoints, strict=True):
         if count:
             yield (

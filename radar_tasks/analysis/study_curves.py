@@ -55,23 +55,8 @@ class StudyCurve:
 
 @dataclass(frozen=True)
 class StudyCurves:
-    """The curves of several training runs at the amounts of training where they can be compared.
+    """The curves of a study, abilities' means apart from sources."""
 
-    Attributes:
-        runs: the training runs.
-        metric: a name of `METRICS`.
-        measured_by: `step`, or what amounts are of.
-        amounts: (S,) increasing.
-        between_checkpoints: (R,) of each run at how many of these amounts it had no checkpoint and was read on the
-            straight line between two.
-        abilities, sources: the curves, abilities' means apart.
-    """
-
-    runs: tuple[TrainingRun, ...]
-    metric: str
-    measured_by: str
-    amounts: FloatArray
-    between_checkpoints: tuple[int, ...]
     abilities: tuple[StudyCurve, ...]
     sources: tuple[StudyCurve, ...]
 
@@ -81,55 +66,124 @@ class StudyCurves:
         return self.abilities + self.sources
 
 
-def study_curves(
-    runs: Sequence[TrainingRun],
-    rng: np.random.Generator,
-    metric: str = "sds",
-    *,
-    amount: TrainingAmount = IN_STEPS,
-    allow_different: bool = False,
-    resamples: int = RESAMPLES,
-) -> StudyCurves:
-    """The curves of runs on the questions and at the amounts of training that all of them have.
+@dataclass(frozen=True)
+class StudyScores:
+    """Single questions of a source in all runs: `values` (R, S, N), and `asked`, the N questions as the first run had
+    them."""
 
-    Amounts are matched where every run has a checkpoint. Where they share none, the first run's are taken that lie
-    between the first and the last checkpoint of every other run, whose questions are read on the straight line between
-    their neighbouring checkpoints.
+    asked: SourceSamples
+    values: FloatArray
+
+
+@dataclass(frozen=True)
+class Study:
+    """Training runs at the amounts of training and on the questions that all of them have.
+
+    Attributes:
+        runs: the training runs.
+        measured_by: `step`, or what amounts are of.
+        amounts: (S,) increasing.
+        reading: of each run (S, S_run), how its checkpoints make up these amounts.
+        sources: those that every checkpoint of every run answered.
+    """
+
+    runs: tuple[TrainingRun, ...]
+    measured_by: str
+    amounts: FloatArray
+    reading: tuple[FloatArray, ...]
+    sources: tuple[str, ...]
+
+    @property
+    def between_checkpoints(self) -> tuple[int, ...]:
+        """(R,) of each run at how many of the amounts it has no checkpoint and is read on the straight line between."""
+        return tuple(int(((rows > 0).sum(axis=1) > 1).sum()) for rows in self.reading)
+
+    @property
+    def members(self) -> dict[Ability, tuple[str, ...]]:
+        """The sources that stand for each ability."""
+        return ability_sources(self.runs[0].results[0].sources[source] for source in self.sources)
+
+    def scores(self, source: str, metric: str) -> StudyScores:
+        """Numbers of the single questions of a source that all runs answered, in the order of their q_id.
+
+        Raises:
+            ResultsError: no question in common, or a run does not hold the scores of the metric.
+        """
+        every = [run.results[0].sources[source] for run in self.runs]
+        common = reduce(np.intersect1d, [samples.q_id for samples in every])
+        if not len(common):
+            raise ResultsError(f"{source}: the runs have no question in common.")
+        rows = [_rows(samples, common) for samples in every]
+        tables = [
+            weights @ _scores(run, source, metric)[:, mine]
+            for run, weights, mine in zip(self.runs, self.reading, rows, strict=True)
+        ]
+        return StudyScores(every[0].take(rows[0]), np.stack(tables))
+
+    def curves(self, rng: np.random.Generator, metric: str = "sds", resamples: int = RESAMPLES) -> StudyCurves:
+        """The curves of all sources and abilities.
+
+        Args:
+            rng: source of the resamples.
+            metric: a mean over questions.
+            resamples: bootstrap replicates.
+
+        Raises:
+            ResultsError: as `scores`, or a source with too few questions for an interval.
+        """
+        sources = {source: source_curve(self.scores(source, metric), metric, rng, resamples) for source in self.sources}
+        return StudyCurves(
+            abilities=tuple(_mean(ability, [sources[s] for s in of]) for ability, of in self.members.items()),
+            sources=tuple(sources.values()),
+        )
+
+
+def study_of(runs: Sequence[TrainingRun], amount: TrainingAmount = IN_STEPS, *, allow_different: bool = False) -> Study:
+    """Runs where they can be compared.
+
+    Amounts of training are matched where every run has a checkpoint. Where they share none, the first run's are taken
+    that lie between the first and the last checkpoint of every other run, whose questions are read on the straight line
+    between their neighbouring checkpoints.
 
     Args:
         runs: training runs, one or more.
-        rng: source of the resamples.
-        metric: a mean over questions.
         amount: what training is measured by.
         allow_different: compare in spite of other data, prompts or limits, on the questions that all have.
-        resamples: bootstrap replicates.
 
     Raises:
-        ResultsError: runs on other data or questions, asked otherwise, without a source or a stretch of training in
-            common, or without the scores of the metric.
+        ResultsError: runs on other data or questions, asked otherwise, or without a source or a stretch of training in
+            common.
     """
     for other in runs[1:]:
         refuse_unless_comparable(runs[0].results[0], other.results[0], allow_different)
-    at, reading = _matched(runs, amount)
-    shared = [source for source in runs[0].sources if all(source in other.sources for other in runs)]
-    sources = {}
-    for source in shared:
-        try:
-            sources[source] = _of_source(source, metric, list(zip(runs, reading, strict=True)), rng, resamples)
-        except MetricError as problem:
-            raise ResultsError(f"{source}: too few questions for an interval: {problem}") from None
+    amounts, reading = _matched(runs, amount)
+    sources = tuple(source for source in runs[0].sources if all(source in other.sources for other in runs))
     if not sources:
         names = ", ".join(run.name for run in runs)
         raise ResultsError(f"{names}: no source that every checkpoint of every run answered.")
-    members = ability_sources(runs[0].results[0].sources[source] for source in sources)
-    return StudyCurves(
-        runs=tuple(runs),
-        metric=metric,
-        measured_by=amount.name,
-        amounts=at,
-        between_checkpoints=tuple(int(((rows > 0).sum(axis=1) > 1).sum()) for rows in reading),
-        abilities=tuple(_mean(ability, [sources[s] for s in of]) for ability, of in members.items()),
-        sources=tuple(sources.values()),
+    return Study(tuple(runs), amount.name, amounts, tuple(reading), sources)
+
+
+def source_curve(scores: StudyScores, metric: str, rng: np.random.Generator, resamples: int = RESAMPLES) -> StudyCurve:
+    """The curve of one source. Raises `ResultsError` where it has too few questions for an interval."""
+    asked, shape = scores.asked, scores.values.shape[:2]
+    table = scores.values.reshape(-1, len(asked))
+    labels, weights = strata_of(asked)
+    try:
+        strata = group(table, asked.image_id, labels, weights)
+    except MetricError as problem:
+        raise ResultsError(f"{asked.source}: too few questions for an interval: {problem}") from None
+    exact = table @ question_weights(asked)
+    # With categories of one image resampled together the bootstrap's mean is another weighting of them: its spread is
+    # kept and moved to the headline.
+    drawn = bootstrap_means(strata, rng, resamples) + (exact - stratified_mean(strata))
+    return StudyCurve(
+        name=asked.source,
+        ability=asked.ability,
+        chance=chance_level(asked, metric),
+        questions=len(asked),
+        values=exact.reshape(shape),
+        replicates=drawn.reshape(resamples, *shape),
     )
 
 
@@ -155,42 +209,8 @@ def _weights(at: FloatArray, places: FloatArray) -> FloatArray:
     return np.stack([np.interp(at, places, unit) for unit in np.eye(len(places))], axis=1)
 
 
-def _of_source(
-    source: str,
-    metric: str,
-    runs: Sequence[tuple[TrainingRun, FloatArray]],
-    rng: np.random.Generator,
-    resamples: int,
-) -> StudyCurve:
-    every = [run.results[0].sources[source] for run, _ in runs]
-    common = reduce(np.intersect1d, [samples.q_id for samples in every])
-    if not len(common):
-        raise ResultsError(f"{source}: the runs have no question in common.")
-    # Rows of the common questions in the order of their q_id, run by run: runs may list them otherwise.
-    rows = [_rows(samples, common) for samples in every]
-    first = every[0].take(rows[0])
-    scores = np.stack(
-        [weights @ _scores(run, source, metric)[:, mine] for (run, weights), mine in zip(runs, rows, strict=True)]
-    )
-    table = scores.reshape(-1, len(common))
-    labels, weights = strata_of(first)
-    strata = group(table, first.image_id, labels, weights)
-    exact = table @ question_weights(first)
-    # With categories of one image resampled together the bootstrap's mean is another weighting of them: its spread is
-    # kept and moved to the headline.
-    drawn = bootstrap_means(strata, rng, resamples) + (exact - stratified_mean(strata))
-    shape = scores.shape[:2]
-    return StudyCurve(
-        name=source,
-        ability=first.ability,
-        chance=chance_level(first, metric),
-        questions=len(common),
-        values=exact.reshape(shape),
-        replicates=drawn.reshape(resamples, *shape),
-    )
-
-
 def _rows(samples: SourceSamples, common: np.ndarray) -> np.ndarray:
+    """Where a run has these questions: runs may list them in another order."""
     order = np.argsort(samples.q_id)
     return np.asarray(order[np.searchsorted(samples.q_id, common, sorter=order)])
 

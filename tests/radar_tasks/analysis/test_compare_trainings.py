@@ -7,7 +7,7 @@ from made_runs import made_run
 
 from radar_tasks.analysis.compare_trainings import TrainingSide, compare_trainings, holds_training, training_sides
 from radar_tasks.analysis.run_descriptions import read_descriptions
-from radar_tasks.analysis.study_curves import study_curves
+from radar_tasks.analysis.study_curves import study_of
 from radar_tasks.analysis.training_amount import training_amount
 from radar_tasks.errors import ResultsError
 from radar_tasks.report.wording import verdict_words
@@ -207,7 +207,7 @@ def test_two_trainings_that_differ_by_nothing_rarely_part():
 
 def test_study_curves_share_their_draws(folder):
     sides, _ = training_sides([("a", find_runs([folder / "base" / "base-1"])), ("b", find_runs([folder / "rich"]))])
-    study = study_curves([run for side in sides for run in side.runs], np.random.default_rng(1), resamples=300)
+    study = study_of([run for side in sides for run in side.runs]).curves(np.random.default_rng(1), resamples=300)
     curve = next(curve for curve in study.curves if curve.name == "mini_digits")
     # Hard questions are hard for all: without shared draws replicates of two runs would not go together.
     first, second = curve.replicates[:, 0, -1], curve.replicates[:, 1, -1]
