@@ -96,7 +96,7 @@ def decision_accuracies(
     Percentiles of the resampled accuracies, widened for few configurations as `uncertainty.mean_interval` widens them
     for few clusters. Where no resample differs, as where all pairs are ordered right, Wilson's (1927) interval for as
     many independent decisions as C configurations can make, C // 2. The interval is [0, 1] below `FEWEST`
-    configurations, from which nothing can be said.
+    configurations, those in a pair that is told apart; of fewer nothing can be said.
 
     Args:
         scores: (K, M, R) K scores of each run, each from M draws of questions (1 where all are taken) whose decisions
@@ -125,13 +125,13 @@ def decision_accuracies(
     found = pairs @ right.reshape(len(right), -1).T
     known = all_pairs > 0  # a resample may hold no pair that the target tells apart
     accuracies = np.clip(found[known] / all_pairs[known, None], 0.0, 1.0)
-    count = len(target.signs)
+    count = int(target.signs.any(axis=1).sum())  # configurations that are in some pair
     if count < FEWEST:
         return [Interval(float(value), 0.0, 1.0) for value in accuracies[0]]
     tail = float(ndtr(np.sqrt(count / (count - 1)) * stdtrit(count - 1, tail_probability(level))))
     low, high = np.quantile(accuracies[1:], [tail, 1.0 - tail], axis=0)
     same = high - low < 1e-9
-    low[same], high[same] = _wilson(accuracies[0, same], count // 2, level)
+    low[same], high[same] = _wilson(accuracies[0, same], min(count // 2, target.told), level)
     return [Interval(*map(float, ends)) for ends in zip(accuracies[0], low, high, strict=True)]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, takewhile
+from itertools import groupby
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,7 @@ from radar_metrics.curves import Band
 from radar_metrics.options import FloatArray
 from radar_metrics.run_contrasts import Contrast, contrast, difference_weights, run_spread
 from radar_metrics.uncertainty import Interval
+from radar_tasks.analysis.run_factors import shared_name
 from radar_tasks.analysis.study_curves import RESAMPLES, Study, StudyCurve, study_of
 from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
 from radar_tasks.analysis.training_runs import training_runs
@@ -215,7 +216,7 @@ def training_sides(found: Sequence[tuple[str, Sequence[CheckpointResult]]]) -> t
         mine = tuple(training for training in trainings if training.results[0] in of)
         if not mine:
             raise ResultsError(f"{where}: no training run with steps in the names of its checkpoints.")
-        made.append(TrainingSide(_side_name([training.name for training in mine]), mine))
+        made.append(TrainingSide(shared_name([training.name for training in mine]), mine))
     if len({side.name for side in made}) < len(made):  # seeds of two settings that are called alike
         made = [replace(side, name=" + ".join(run.name for run in side.runs)) for side in made]
     return made, [*notes, *(note for training in trainings for note in training.notes)]
@@ -229,14 +230,6 @@ def holds_training(results: Sequence[CheckpointResult]) -> bool:
 
 def _seen(results: list[CheckpointResult]) -> list[CheckpointResult]:
     return [run for run in results if not run.withheld] or results
-
-
-def _side_name(runs: Sequence[str]) -> str:
-    if len(runs) == 1:
-        return runs[0]
-    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*runs, strict=False))
-    shared = "".join(letters[0] for letters in alike).rstrip("-_./ ")
-    return f"{shared} ({len(runs)} runs)" if len(shared) > 1 else " + ".join(runs)
 
 
 def metrics_of_both(runs: Sequence[TrainingRun]) -> tuple[str, str]:

@@ -1,11 +1,23 @@
-"""A small YAML or CSV file that says what runs were: their steps, data volume, parameters, group.
+"""A small YAML or CSV file that says what runs were: their steps, data volume, parameters, group, and what differs.
 
     run,experiment,step,images,parameters,group
     final,exp1,1000,,,
     exp1,,,595000,1300000000,1B
 
 Each row is about one checkpoint or about one experiment, by its name or the end of its path. Columns other than `run`,
-`experiment`, `step` and `group` are amounts that abilities are drawn against; an empty cell says nothing.
+`experiment`, `step`, `group`, `factor` and `level` are amounts that abilities are drawn against; an empty cell says
+nothing.
+
+    run,factor,level
+    base-1,width,128
+    base-1,mix,base
+    base-2,width,128
+    base-2,mix,base
+    wide-1,width,256
+    rich-1,mix,rich
+
+says in what runs differ: each row puts a run at a level of a factor. Runs at the same levels of the same factors are
+seeds of one configuration.
 """
 
 from __future__ import annotations
@@ -17,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 
 from radar_tasks.errors import RadarError
 from radar_tasks.results import CheckpointResult
@@ -27,13 +39,21 @@ from radar_tasks.validation import validation_problems
 class RunDescription(BaseModel):
     """One row of the file. Amounts are kept in `model_extra`."""
 
-    model_config = ConfigDict(extra="allow")
+    model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
     __pydantic_extra__: dict[str, FiniteFloat] = Field(init=False)
 
     run: str = Field(min_length=1)
     experiment: str | None = None
     step: int | None = Field(default=None, ge=0)
     group: str | None = None
+    factor: str | None = None
+    level: str | None = None
+
+    @model_validator(mode="after")
+    def _a_level_of_a_factor(self) -> RunDescription:
+        if (self.factor is None) != (self.level is None):
+            raise ValueError("`factor` and `level` stand together: what differs, and what it is in this run")
+        return self
 
     @property
     def amounts(self) -> dict[str, float]:
@@ -68,7 +88,8 @@ def read_descriptions(path: Path) -> list[RunDescription]:
             described.append(RunDescription(**{str(k): v for k, v in row.items() if v not in ("", None)}))
         except ValidationError as error:
             column, wrong = validation_problems(error)[0]
-            raise RadarError(f"{path}, row {number}, column {column!r}: {wrong}") from None
+            place = f", column {column!r}" if column else ""
+            raise RadarError(f"{path}, row {number}{place}: {wrong}") from None
     return described
 
 

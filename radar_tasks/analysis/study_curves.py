@@ -133,7 +133,7 @@ class Study:
         """
         sources = {source: source_curve(self.scores(source, metric), metric, rng, resamples) for source in self.sources}
         return StudyCurves(
-            abilities=tuple(_mean(ability, [sources[s] for s in of]) for ability, of in self.members.items()),
+            abilities=tuple(ability_curve(ability, [sources[s] for s in of]) for ability, of in self.members.items()),
             sources=tuple(sources.values()),
         )
 
@@ -224,7 +224,8 @@ def _scores(run: TrainingRun, source: str, metric: str) -> FloatArray:
     return scores
 
 
-def _mean(ability: Ability, members: Sequence[StudyCurve]) -> StudyCurve:
+def ability_curve(ability: Ability, members: Sequence[StudyCurve]) -> StudyCurve:
+    """The unweighted mean of an ability's sources, replicate by replicate."""
     levels = [member.chance for member in members if member.chance is not None]
     return StudyCurve(
         name=ability,

@@ -15,6 +15,7 @@ from radar_tasks.cli import (
     checkpoint,
     compare,
     data,
+    decide,
     demo,
     doctor,
     export,
@@ -67,6 +68,7 @@ app.command("compare", rich_help_panel=LOOK)(compare.command)
 app.command("forecast", rich_help_panel=LOOK)(forecast.command)
 app.command("samples", rich_help_panel=LOOK)(samples.command)
 app.command("leaderboard", rich_help_panel=LOOK)(leaderboard.command)
+app.command("decide", rich_help_panel=LOOK)(decide.command)
 app.command("agreement", rich_help_panel=LOOK)(agreement.command)
 app.command("plot", rich_help_panel=LOOK)(plot.command)
 app.command("export", rich_help_panel=LOOK)(export.command)

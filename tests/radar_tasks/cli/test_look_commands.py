@@ -8,7 +8,7 @@ import typer
 from fake_runs import write_curve
 from typer.testing import CliRunner
 
-from radar_tasks.cli import analyze, compare, export, plot, report
+from radar_tasks.cli import analyze, compare, decide, export, plot, report
 from radar_tasks.errors import RadarError
 
 
@@ -149,3 +149,28 @@ def test_compare_of_trainings_says_what_is_wrong(curve, tmp_path):
     ]:
         with pytest.raises(RadarError, match=said):
             call(compare, *arguments)
+
+
+def test_decide_writes_every_format(curve, tmp_path):
+    folders = [curve]
+    for k in range(2, 6):
+        folders.append(tmp_path / f"exp{k}")
+        colour, total = ([0, min(k, 4), skill * min(k, 4)] for skill in (0.5, 0.3))  # two seeds of one configuration
+        write_curve(folders[-1], [100, 200, 300], {"mini_colour": colour, "mini_sum": total}, n=60)
+    (tmp_path / "runs.csv").write_text("run,factor,level\nexp4,kind,x\nexp5,kind,x\n")
+    (tmp_path / "sft.csv").write_text("checkpoint,tuned\n" + "".join(f"exp{k}/step-00300,{k}\n" for k in range(1, 6)))
+    more = ["--runs", tmp_path / "runs.csv", "--outside", tmp_path / "sft.csv", "--metric", "sds"]
+    said = call(decide, *folders, *more).stdout
+    assert "4 configurations in 5 runs, 1 of them with several seeds" in said
+    assert "perception: pairs ordered as by its own end, by step" in said
+    assert "perception: pairs ordered as by tuned, by step" in said
+    assert "| metric | signal / noise |" in call(decide, *folders, *more, "--format", "markdown").stdout
+    lines = call(decide, *folders, *more, "--format", "csv").stdout.splitlines()
+    assert lines[0].startswith("target,metric,source,ability,pairs,not_told")
+    made = json.loads(call(decide, *folders, *more, "--format", "json").stdout)
+    assert made["amounts"] == [100, 200, 300]
+    with pytest.raises(RadarError, match="Did you mean perception"):
+        call(decide, *folders, "--on", "perceptio", "--metric", "sds")
+    (tmp_path / "half.csv").write_text("run,factor\nexp4,kind\n")
+    with pytest.raises(RadarError, match="row 1: `factor` and `level` stand together"):
+        call(decide, *folders, "--runs", tmp_path / "half.csv")

@@ -1,0 +1,93 @@
+"""In what training runs differ: factors and their levels, and which runs are seeds of one configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+
+from radar_tasks.analysis.run_descriptions import RunDescription
+from radar_tasks.results import TrainingRun
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level of a factor: its `name`, and the `runs` at it, which are its seeds."""
+
+    name: str
+    runs: tuple[TrainingRun, ...]
+
+    @property
+    def amount(self) -> float | None:
+        """The level as a number above 0, None where it is a name."""
+        try:
+            number = float(self.name)
+        except ValueError:
+            return None
+        return number if 0 < number < float("inf") else None
+
+
+@dataclass(frozen=True)
+class Factor:
+    """Something in which runs differ, with two or more levels in the order of the file."""
+
+    name: str
+    levels: tuple[Level, ...]
+
+    @property
+    def runs(self) -> tuple[TrainingRun, ...]:
+        """The runs at its levels."""
+        return tuple(run for level in self.levels for run in level.runs)
+
+    @property
+    def amounts(self) -> list[float] | None:
+        """The levels as numbers, where all of them are."""
+        numbers = [level.amount for level in self.levels]
+        return [number for number in numbers if number is not None] if None not in numbers else None
+
+
+def factors_of(runs: Sequence[TrainingRun], descriptions: Sequence[RunDescription]) -> list[Factor]:
+    """The factors that the file of descriptions names, as far as these runs have two or more levels of them."""
+    levels: dict[str, dict[str, list[TrainingRun]]] = {}
+    for row in descriptions:
+        if row.factor is None or row.level is None:
+            continue
+        for run in runs:
+            members = levels.setdefault(row.factor, {}).setdefault(row.level, [])
+            if _is_about(row, run) and run not in members:
+                members.append(run)
+    made = [
+        Factor(name, tuple(Level(level, tuple(of)) for level, of in among.items() if of))
+        for name, among in levels.items()
+    ]
+    return [factor for factor in made if len(factor.levels) > 1]
+
+
+def configurations_of(runs: Sequence[TrainingRun], descriptions: Sequence[RunDescription]) -> list[str]:
+    """(R,) name of each run's configuration: runs at the same levels of the same factors are seeds of one.
+
+    A run of which no row gives a level is a configuration of its own.
+    """
+    levels = [
+        frozenset((row.factor, row.level) for row in descriptions if row.factor is not None and _is_about(row, run))
+        for run in runs
+    ]
+    names = {}
+    for run, of in zip(runs, levels, strict=True):
+        alike = [other.name for other, same in zip(runs, levels, strict=True) if same == of] if of else [run.name]
+        names[run.name] = shared_name(alike)
+    return [names[run.name] for run in runs]
+
+
+def shared_name(runs: Sequence[str]) -> str:
+    """What several runs are called together: how their names begin, and how many they are."""
+    if len(runs) == 1:
+        return runs[0]
+    alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*runs, strict=False))
+    shared = "".join(letters[0] for letters in alike).rstrip("-_./ ")
+    return f"{shared} ({len(runs)} runs)" if len(shared) > 1 else " + ".join(runs)
+
+
+def _is_about(row: RunDescription, run: TrainingRun) -> bool:
+    first = run.results[0]
+    return any(map(row.is_about, (run.name, first.experiment, first.path)))

@@ -1,0 +1,186 @@
+"""`radar decide`: how early, and on how few questions, metrics choose between trainings as the end does."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from radar_tasks.cli._development import Descriptions
+from radar_tasks.cli._json import to_json
+from radar_tasks.cli._runs import console, runs_of
+
+if TYPE_CHECKING:
+    from radar_tasks.analysis.decisions import DecisionAccuracy, Decisions, DecisionStudy
+
+NOTHING = "–"
+
+
+class Format(str, Enum):
+    """How tables are written."""
+
+    terminal = "terminal"
+    markdown = "markdown"
+    csv = "csv"
+    json = "json"
+
+
+def command(
+    results: Annotated[list[str], typer.Argument(help="Results of several training runs, folders or packed files.")],
+    *,
+    runs: Descriptions = None,
+    outside: Annotated[
+        Path | None,
+        typer.Option(help="CSV with `checkpoint` (and `source`) and numbers to decide as, e.g. after fine-tuning."),
+    ] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="A metric; may be repeated.")] = None,
+    on: Annotated[list[str] | None, typer.Option(help="A source or ability, abilities by default.")] = None,
+    at: Annotated[
+        float | None, typer.Option(help="The step at which fewer questions are tried, half-way by default.")
+    ] = None,
+    x: Annotated[
+        str, typer.Option("--x", help="Where trainings are matched: step, a column of --runs, or NAME=AMOUNT a step.")
+    ] = "step",
+    format: Annotated[Format, typer.Option(help="How to write the tables.")] = Format.terminal,  # noqa: A002
+    seed: Annotated[int, typer.Option(help="Of resamples and of parts of the questions.")] = 0,
+) -> None:
+    """Decision accuracy: of pairs of training runs, how many does a metric order early as the end of training does."""
+    import numpy as np
+
+    from radar_tasks.analysis.decisions import decisions
+    from radar_tasks.analysis.outside_column import read_outside
+    from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
+    from radar_tasks.analysis.training_amount import training_amount
+    from radar_tasks.analysis.training_runs import training_runs
+
+    rows = read_descriptions(runs) if runs else []
+    found = [run for run in with_descriptions(runs_of(results), rows) if not run.withheld]
+    trainings, notes = training_runs(found, at_least=1)
+    made = decisions(
+        trainings,
+        np.random.default_rng(seed),
+        descriptions=rows,
+        metrics=metric or (),
+        outside=read_outside(outside, found) if outside else None,
+        amount=training_amount(x, found, rows),
+        at=at,
+    )
+    for note in [*notes, *(note for training in trainings for note in training.notes), *made.notes]:
+        print(note, file=sys.stderr)
+    if format is Format.json:
+        print(to_json(made), end="")
+    elif format is Format.csv:
+        print(_csv(made), end="")
+    else:
+        _show(made, _names(made, on or ()), format)
+
+
+def _names(made: DecisionStudy, wanted: Sequence[str]) -> list[str]:
+    from radar_tasks.errors import ResultsError, did_you_mean
+
+    known = list(dict.fromkeys(row.name for row in made.rows))
+    if unknown := [name for name in wanted if name not in known]:
+        near = did_you_mean(unknown[0], known)
+        raise ResultsError(f"nothing was measured on {', '.join(unknown)}; there is {', '.join(known)}.{near}")
+    return list(wanted) or list(dict.fromkeys(row.name for row in made.rows if row.of_ability)) or known
+
+
+def _show(made: DecisionStudy, names: Sequence[str], format: Format) -> None:  # noqa: A002
+    from radar_tasks.report.text_tables import markdown
+    from radar_tasks.report.wording import amount_words
+
+    seeds = sum(len(runs) > 1 for runs in made.configurations.values())
+    runs = sum(map(len, made.configurations.values()))
+    print(f"{len(made.configurations)} configurations in {runs} runs, {seeds} of them with several seeds.")
+    print("Of pairs that are told apart at the end, the share ordered alike; 0.5 is guessing.\n")
+    for name in names:
+        for target in dict.fromkeys(row.target for row in made.rows if row.name == name):
+            rows = [row for row in made.rows if (row.name, row.target) == (name, target)]
+            if not any(row.pairs for row in rows):
+                print(f"{name}: by {target} no two configurations are told apart.\n")
+                continue
+            tables = [(f"{name}: pairs ordered as by {target}, by {made.measured_by}", *_by_step(rows))]
+            by_size = f"{name}: as by {target}, at {made.measured_by} {amount_words(made.at)} on so many questions"
+            tables += [(by_size, *_by_questions(rows))]
+            for title, header, body in tables:
+                if format is Format.markdown:
+                    print(f"**{title}**\n\n{markdown(header, body)}")
+                else:
+                    _print(title, header, body)
+
+
+def _by_step(rows: Sequence[Decisions]) -> tuple[list[str], list[list[str]]]:
+    from radar_tasks.report.wording import amount_words
+
+    steps = next((row.by_step for row in rows if row.by_step), ())
+    head = [
+        "metric",
+        "signal / noise",
+        "signal / seed noise",
+        "pairs",
+        "not told",
+        *(amount_words(s.at) for s in steps),
+    ]
+    body = [
+        [
+            row.metric,
+            *(_number(row.signal_to_noise), _number(row.signal_to_seed_noise), str(row.pairs), str(row.not_told)),
+            *(f"{step.accuracy.estimate:.2f}" for step in row.by_step),
+            *[NOTHING] * (len(steps) - len(row.by_step)),
+        ]
+        for row in rows
+    ]
+    return head, body
+
+
+def _by_questions(rows: Sequence[Decisions]) -> tuple[list[str], list[list[str]]]:
+    rows = [row for row in rows if row.by_questions]
+    sizes = sorted({part.questions for row in rows for part in row.by_questions})
+    return ["metric", *(f"{size:,}" for size in sizes)], [
+        [row.metric, *(_of_size(row.by_questions, size) for size in sizes)] for row in rows
+    ]
+
+
+def _of_size(parts: Sequence[DecisionAccuracy], size: int) -> str:
+    found = next((part.accuracy for part in parts if part.questions == size), None)
+    return NOTHING if found is None else f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.1f}"
+
+
+def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for k, column in enumerate(header):
+        table.add_column(column, justify="left" if k == 0 else "right")
+    for row in rows:
+        table.add_row(*map(escape, row))
+    console().print(table)
+
+
+def _csv(made: DecisionStudy) -> str:
+    """One line a target, metric, source or ability, step and number of questions."""
+    from radar_tasks.report.text_tables import comma_separated
+
+    head = ["target", "metric", "source", "ability", "pairs", "not_told", "signal_to_noise", "signal_to_seed_noise"]
+    head += ["measured_by", "at", "questions", "accuracy", "low", "high"]
+    body = [
+        [
+            *(row.target, row.metric, row.name, row.ability, str(row.pairs), str(row.not_told)),
+            *("" if number is None else repr(number) for number in (row.signal_to_noise, row.signal_to_seed_noise)),
+            *(made.measured_by, repr(part.at), str(part.questions)),
+            *map(repr, (part.accuracy.estimate, part.accuracy.low, part.accuracy.high)),
+        ]
+        for row in made.rows
+        for part in (*row.by_step, *row.by_questions[:-1])
+    ]
+    return comma_separated(head, body)

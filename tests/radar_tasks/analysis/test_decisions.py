@@ -1,0 +1,152 @@
+"""Decisions between configurations: what is told apart, how early and on how few questions, against plain loops."""
+
+import json
+from dataclasses import asdict
+from itertools import combinations
+
+import numpy as np
+import pytest
+from made_runs import made_run
+
+from radar_tasks.analysis.decisions import ACCURACY, ITSELF, decisions
+from radar_tasks.analysis.outside_column import Outside
+from radar_tasks.analysis.run_descriptions import RunDescription
+from radar_tasks.analysis.run_factors import configurations_of, factors_of
+from radar_tasks.errors import ResultsError
+
+STEPS = [100, 200, 400]
+SEEDS = {"a-1": "a", "a-2": "a", "b-1": "b", "b-2": "b", "c": "c", "d": "d", "e": "e", "f": "f"}
+ENDS = {"a": 0.0, "b": 0.002, "c": 0.4, "d": 0.8, "e": 1.2, "f": 1.6}
+"""Margins in the end: a and b are not told apart, the others are."""
+
+
+@pytest.fixture(scope="module")
+def runs():
+    rng = np.random.default_rng(0)
+    level = {source: rng.normal(scale=0.5, size=80) for source in ("mini_sum", "mini_count", "mini_digits")}
+    made = []
+    for name, kind in SEEDS.items():
+        # At the first step everything is the reverse of the end, at the second half-way there.
+        growth = [-0.3 * ENDS[kind], 0.5 * ENDS[kind], ENDS[kind]]
+        margins = {}
+        for source, of in level.items():
+            seed, luck = rng.normal(scale=0.01, size=(3, 1)), 1.0 if source == "mini_count" else 0.1
+            margins[source] = np.array(growth)[:, None] + of + seed + rng.normal(scale=luck, size=(3, 80))
+        made.append(made_run(name, STEPS, margins))
+    return made
+
+
+ROWS = [RunDescription(run=name, factor="kind", level=kind) for name, kind in SEEDS.items()]
+
+
+@pytest.fixture(scope="module")
+def made(runs):
+    return decisions(runs, np.random.default_rng(1), descriptions=ROWS, metrics=("sds", "nll", "acc"), at=200)
+
+
+def row_of(made, metric, name, target=ITSELF):
+    return next(row for row in made.rows if (row.metric, row.name, row.target) == (metric, name, target))
+
+
+def probability(run, step, source):
+    samples = next(result for result in run.results if result.step == step).sources[source]
+    rows = [np.exp(row) for row in samples.logprob]
+    return np.array([row[answer] / row.sum() for row, answer in zip(rows, samples.answer, strict=True)])
+
+
+def test_configurations_are_runs_at_the_same_levels(runs, made):
+    assert list(made.configurations.values()) == [("a-1", "a-2"), ("b-1", "b-2"), ("c",), ("d",), ("e",), ("f",)]
+    assert (made.amounts, made.at) == ((100.0, 200.0, 400.0), 200.0)
+    assert made.notes == ()
+
+
+def test_what_the_end_does_not_tell_apart_is_counted_and_not_asked(made):
+    row = row_of(made, "sds", "mini_sum")
+    assert (row.pairs, row.not_told) == (14, 1)
+    assert [part.accuracy.estimate for part in row.by_step] == pytest.approx([0.0, 1.0, 1.0])
+    assert row.by_step[0].questions == 80
+
+
+def test_accuracy_is_the_share_of_pairs_of_runs_and_a_loss_is_turned_round(runs, made):
+    for name in ("mini_sum", "mini_digits"):
+        row = row_of(made, "nll", name)
+        assert row.pairs == 14
+        shares = []
+        for a, b in combinations("abcdef", 2):
+            if (a, b) == ("a", "b"):
+                continue
+            pairs = [(x, y) for x in runs for y in runs if (SEEDS[x.name], SEEDS[y.name]) == (a, b)]
+            loss = [[-np.log(probability(run, 200, name)).mean() for run in pair] for pair in pairs]
+            shares.append(np.mean([y < x for x, y in loss]))  # the later letter is better in the end
+        assert row.by_step[1].accuracy.estimate == pytest.approx(np.mean(shares))
+
+
+def test_an_ability_is_the_mean_of_its_sources_also_on_few_questions(runs, made):
+    row = row_of(made, "sds", "reasoning")
+    assert row.of_ability
+    assert row.by_step[-1].questions == 160
+    assert [part.questions for part in row.by_questions] == [25, 50, 100, 160]
+    assert row.by_questions[-1] == row.by_step[1]
+    accuracies = [part.accuracy.estimate for part in row_of(made, "sds", "mini_count").by_questions]
+    assert accuracies[0] < accuracies[-1]
+
+
+def test_every_metric_is_also_held_against_accuracy(made):
+    assert {row.target for row in made.rows if row.metric == "sds"} == {ITSELF, ACCURACY}
+    assert {row.target for row in made.rows if row.metric == "acc"} == {ITSELF}
+    # Pairs are those that accuracy tells apart, whatever the metric.
+    assert row_of(made, "sds", "mini_sum", ACCURACY).pairs == row_of(made, "acc", "mini_sum").pairs
+
+
+def test_signal_is_measured_against_other_seeds_where_there_are_some(runs, made):
+    row = row_of(made, "sds", "mini_sum")
+    ends = {run.name: probability(run, 400, "mini_sum").mean() for run in runs}
+    pooled = np.sqrt(((ends["a-1"] - ends["a-2"]) ** 2 / 2 + (ends["b-1"] - ends["b-2"]) ** 2 / 2) / 2)
+    lowest = min((ends["a-1"] + ends["a-2"]) / 2, (ends["b-1"] + ends["b-2"]) / 2)
+    assert row.signal_to_seed_noise == pytest.approx((ends["f"] - lowest) / pooled)
+    assert row.signal_to_noise > 0
+
+
+def test_a_column_from_outside_decides_for_the_runs_that_it_knows(runs):
+    # After fine-tuning everything is the other way round; f is not known.
+    values = {(run.results[-1].file, "", "tuned"): -ENDS[SEEDS[run.name]] for run in runs if run.name != "f"}
+    outside = Outside(("tuned",), values, ("nobody",))
+    made = decisions(runs, np.random.default_rng(1), descriptions=ROWS, metrics=("sds",), outside=outside)
+    row = row_of(made, "sds", "mini_sum", "tuned")
+    assert (row.pairs, row.not_told) == (10, 0)
+    assert row.by_step[1].accuracy.estimate < 0.1
+    assert row.by_step[0].accuracy.estimate > 0.9
+    assert "no results of 'nobody', left out" in made.notes
+
+
+def test_without_descriptions_every_run_is_one_and_it_is_said(runs):
+    made = decisions(runs, np.random.default_rng(1), metrics=("sds",))
+    assert len(made.configurations) == 8
+    assert "another seed" in made.notes[0]
+    assert row_of(made, "sds", "mini_sum").signal_to_seed_noise is None
+    json.dumps(asdict(made), allow_nan=False)
+
+
+def test_what_goes_wrong_is_said(runs):
+    with pytest.raises(ResultsError, match="one configuration only"):
+        decisions(runs[:2], np.random.default_rng(0), descriptions=ROWS)
+    with pytest.raises(ResultsError, match="at step 300; they share 100, 200, 400"):
+        decisions(runs, np.random.default_rng(0), at=300)
+    with pytest.raises(ResultsError, match="'ece' is no mean over questions"):
+        decisions(runs, np.random.default_rng(0), metrics=("ece",))
+    longer = made_run("longer", [100, 200, 400, 800], {"mini_sum": np.ones((4, 80)) * 5})
+    made = decisions([*runs, longer], np.random.default_rng(0), metrics=("sds",))
+    assert any("longer goes on to step 800: the end is the last step that all runs have, 400" in n for n in made.notes)
+
+
+def test_factors_hold_levels_in_the_order_of_the_file(runs):
+    rows = [RunDescription(run="a-1", factor="size", level="64"), RunDescription(run="c", factor="size", level="128")]
+    rows += [RunDescription(run="a-2", factor="size", level="64"), RunDescription(run="d", factor="mix", level="rich")]
+    (factor,) = factors_of(runs, rows)
+    assert [(level.name, [run.name for run in level.runs]) for level in factor.levels] == [
+        ("64", ["a-1", "a-2"]),
+        ("128", ["c"]),
+    ]
+    assert factor.amounts == [64.0, 128.0]
+    first, second, third = configurations_of(runs[:3], rows)
+    assert first == second != third == "b-1"
