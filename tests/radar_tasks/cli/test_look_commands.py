@@ -158,7 +158,9 @@ def test_decide_writes_every_format(curve, tmp_path):
         colour, total = ([0, min(k, 4), skill * min(k, 4)] for skill in (0.5, 0.3))  # two seeds of one configuration
         write_curve(folders[-1], [100, 200, 300], {"mini_colour": colour, "mini_sum": total}, n=60)
     (tmp_path / "runs.csv").write_text("run,factor,level\nexp4,kind,x\nexp5,kind,x\n")
-    (tmp_path / "sft.csv").write_text("checkpoint,tuned\n" + "".join(f"exp{k}/step-00300,{k}\n" for k in range(1, 6)))
+    (tmp_path / "sft.csv").write_text(
+        "checkpoint,tuned\n" + "".join(f"exp{k}/step-00300,{min(k, 4)}\n" for k in range(1, 6))
+    )
     more = ["--runs", tmp_path / "runs.csv", "--outside", tmp_path / "sft.csv", "--metric", "sds"]
     said = call(decide, *folders, *more).stdout
     assert "4 configurations in 5 runs, 1 of them with several seeds" in said
