@@ -29,7 +29,7 @@ from radar_tasks.results.until_record import AbilityChange, UntilRecord
 from radar_tasks.scoring import OptionScore, Scorer
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.checkpoints.model_args import Withheld
-from radar_tasks.scoring.engine.lockstep import PATIENCE, Lockstep, RanksApartError, StoppedError
+from radar_tasks.scoring.engine.lockstep import PATIENCE, GivenUpError, Lockstep, RanksApartError, StoppedError
 from radar_tasks.store import open_source
 
 logger = logging.getLogger("radar")
@@ -228,6 +228,8 @@ class LiveEvaluator:
                 raise  # there is nobody to tell
             except StoppedError:
                 pass
+            except GivenUpError:  # another rank of the group says why
+                self._lockstep.stop()
             except Exception as error:  # whatever it is, the other ranks must not wait for this one
                 share = Share({}, _in_words(error))
                 self._lockstep.stop()

@@ -7,16 +7,19 @@ import json
 import random
 import sys
 import time
+from contextlib import nullcontext
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
+from unittest.mock import patch
 
 import numpy as np
 import torch
 from torch import distributed
 from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
 from torch.distributed.fsdp.wrap import CustomPolicy, ModuleWrapPolicy
+from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -28,6 +31,8 @@ from radar_tasks.results import load_run
 from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
+from radar_tasks.scoring.engine import scorer, self_check, shared_prefix
+from radar_tasks.scoring.engine.model_runner import RunningModel
 from radar_tasks.store import open_source
 from radar_tasks.store.document_order import document_order
 from radar_tasks.training import RadarCallback
@@ -312,10 +317,88 @@ def faults(folder, cases):
     return told
 
 
+def out_of_memory_in(own, too_large):
+    """`own`, which runs out of memory where its arguments are too large."""
+
+    def function(*given, **named):
+        if too_large(*given):
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return own(*given, **named)
+
+    return function
+
+
+def raising(error):
+    def function(*given, **named):
+        raise error
+
+    return function
+
+
+def lone_faults(radar):
+    """What a rank may meet alone: by name the things of which another one stands in for it."""
+    width = radar._lockstep.model.config.get_text_config().hidden_size
+
+    def is_share(given, *_):  # of a product whose results a group adds up
+        return given.shape[-1] == width // 2 and len(given) > 4
+
+    def is_end_of_prompts(logits, _, *rows):
+        return rows and len(logits) > 1
+
+    linear, token_scores = functional.linear, shared_prefix.token_scores
+    encode, last = Checkpoint.encode, asked(5)[4].q_id
+
+    def refusing(self, question):
+        if question.q_id == last:
+            raise ValueError("it cannot be read")
+        return encode(self, question)
+
+    return {
+        "memory before a sum": (functional, "linear", out_of_memory_in(linear, is_share)),
+        "memory after the last sum": (shared_prefix, "token_scores", out_of_memory_in(token_scores, is_end_of_prompts)),
+        "features": (RunningModel, "image_features", raising(ValueError("other pictures than expected"))),
+        "a way that fails": (shared_prefix, "spread", raising(NotImplementedError("no cache here"))),
+        "other numbers": (scorer, "disagreement", lambda *_: "other numbers"),
+        "an unreadable question": (Checkpoint, "encode", refusing),
+    }
+
+
+def lone(folder, cases):
+    """What comes of something that the last rank of a tensor-parallel group meets or decides alone."""
+    model, processor = wrapped("tp", cases[0], folder)
+
+    def evaluator():
+        return LiveEvaluator(model, processor, [SOURCE], questions=5, patience=60, batch_size=8)
+
+    is_last = distributed.get_rank() == distributed.get_world_size() - 1
+    good = without_time(evaluator().measure(0))
+    told = {}
+
+    def tell(name, radar):
+        numbers = {}
+        reason = reason_of(lambda: numbers.update(without_time(radar.measure(1))))
+        changed = max((abs(numbers[key] - good[key]) for key in numbers.keys() & good.keys()), default=0)
+        told[name] = {"reason": reason, "changed": changed, **radar._scorer.describe()}
+
+    for name, (where, attribute, other) in lone_faults(evaluator()).items():
+        radar = evaluator()
+        with patch.object(where, attribute, other) if is_last else nullcontext():
+            tell(name, radar)
+        radar.measure(2)
+    radar = evaluator()
+    radar.measure(1)
+    if is_last:  # a rank that stopped elsewhere than the others, some time ago
+        radar._scorer._limit, radar._scorer._running.places_images = 2, None
+        radar._scorer._check._random.seed(7)
+    with patch.object(self_check, "LATER_SHARE", 0.5):
+        tell("another past", radar)
+    return told
+
+
 def apart(folder, cases):
     """Rank 1 does not come to a measurement, or never leaves a layer."""
-    where, seconds = cases[0], float(cases[1])
-    model, processor = wrapped("fsdp2", "qwen2_vl", folder)
+    where, seconds, way = cases[0], float(cases[1]), cases[2]
+    model, processor = wrapped(way, "qwen2_vl", folder)
     radar = LiveEvaluator(model, processor, [SOURCE], questions=4, patience=seconds)
     radar.measure(0)
     if distributed.get_rank() == 1 and where == "elsewhere":

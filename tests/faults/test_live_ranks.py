@@ -71,7 +71,7 @@ def test_training_ends_at_the_same_bits_with_and_without_measurements(tmp_path):
 
 @pytest.mark.timeout(500)
 def test_a_fault_in_one_rank_is_everybodys_knowledge(tmp_path):
-    tried = ["fsdp1/llava_onevision", "fsdp2/qwen2_vl", "fsdp2_leaves/qwen2_vl", "ddp/gemma3"]
+    tried = ["fsdp1/llava_onevision", "fsdp2/qwen2_vl", "fsdp2_leaves/qwen2_vl", "ddp/gemma3", "tp/qwen2_vl"]
     first, last = told(2, tmp_path, "faults", *tried)
     for case in tried:
         assert last[case]["out_of_memory"]["seen"] > 0
@@ -84,6 +84,35 @@ def test_a_fault_in_one_rank_is_everybodys_knowledge(tmp_path):
         for name in ("changed", "broken", "refused", "left", "after"):
             assert first[case][name] == last[case][name], name
     assert first["fsdp2/qwen2_vl"]["out_of_memory"]["batch_size"] == 8
+    together = first["tp/qwen2_vl"]["out_of_memory"], last["tp/qwen2_vl"]["out_of_memory"]
+    assert together[0]["seen"] == 0
+    assert together[0]["batch_size"] == together[1]["batch_size"]  # ranks that ask the same questions halve together
+
+
+@pytest.mark.timeout(500)
+def test_nothing_that_a_rank_meets_alone_decides_how_its_group_goes_on(tmp_path):
+    first, last = told(2, tmp_path, "lone", "qwen2_vl")
+    reasons = {name: (of.pop("reason"), last[name].pop("reason")) for name, of in first.items()}
+    unreadable = reasons.pop("an unreadable question")
+    assert unreadable[0] == unreadable[1]
+    assert unreadable[0].startswith("CheckpointError: rank 1 of 2: ")
+    assert unreadable[0].endswith("it cannot be read")
+    assert set(reasons.values()) == {("", "")}
+    fallbacks = {name: (of.pop("fallback"), last[name].pop("fallback")) for name, of in first.items()}
+    assert first == last
+    assert all(of["changed"] < 1e-6 for of in first.values())
+    assert {name for name, of in first.items() if of["batch_size"] < 8} == {
+        "memory before a sum",
+        "memory after the last sum",
+    }
+    assert {name for name, of in first.items() if of["scoring"] == "independent"} == {
+        "a way that fails",
+        "other numbers",
+    }
+    assert fallbacks["a way that fails"] == (
+        "rank 1 of this tensor-parallel group has met an error",
+        "NotImplementedError: no cache here",
+    )
 
 
 @pytest.mark.timeout(500)
@@ -99,15 +128,16 @@ def test_the_callback_measures_what_accelerate_has_sharded(tmp_path):
 
 
 def test_a_rank_that_does_not_come_is_named(tmp_path):
-    launch(2, tmp_path, "apart", "elsewhere", 4)
+    launch(2, tmp_path, "apart", "elsewhere", 4, "fsdp2")
     said = json.loads((tmp_path / "0.json").read_text())
     assert said["reason"].startswith("RanksApartError: rank 0 was waiting for the others before")
     assert "rank 1 has not said where it is" in said["reason"]
     assert said["seconds"] < 60
 
 
-def test_a_rank_that_is_stuck_in_a_layer_is_named_with_the_place(tmp_path):
-    done = launch(2, tmp_path, "apart", "inside", 4)
+@pytest.mark.parametrize("way", ["fsdp2", "tp"])
+def test_a_rank_that_is_stuck_in_a_layer_is_named_with_the_place(tmp_path, way):
+    done = launch(2, tmp_path, "apart", "inside", 4, way)
     assert done.returncode != 0
     said = json.loads((tmp_path / "0.json").read_text())["reason"]
     assert "rank 1 has not moved since it was in model.language_model.layers.1" in said

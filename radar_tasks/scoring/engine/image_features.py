@@ -99,7 +99,8 @@ class FeatureStore:
         if not (self.usable and batch[0].vision_key):
             return pictures
         try:
-            features = self._features(batch)
+            with self._running.together():
+                features = self._features(batch)
         except Exception as error:  # code of a family, which nobody has ever called like this
             if is_no_fault_of_the_family(error):
                 raise

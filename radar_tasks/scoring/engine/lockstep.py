@@ -11,10 +11,18 @@ So before a rank enters a part it says which, and all ranks take the first part 
 The part that comes first in the model is taken, so that the rank furthest behind catches up and the ranks run side by
 side. A rank lends its piece without computing anything. Nobody depends on what another rank does inside a part: memory
 that runs out concerns that rank alone, which tries again with fewer questions, and an exception is told to all at their
-next part. Under tensor parallelism ranks do depend on each other: those of a group ask the same questions, run the same
-forwards, and all of them halve their batch when one has to.
+next part.
 
-`agree` is the only way by which ranks speak, so that they can never wait for each other in two places.
+Under tensor parallelism ranks do depend on each other. Those of a group ask the same questions and run the same
+forwards, and nothing that a rank finds out alone may decide how it goes on:
+
+- before each operation in which a group adds up what its ranks have computed they meet, so that a rank whose own part
+  of the work has failed can say so, and nobody begins an operation that another will not come to;
+- what may fail stands in `together`: all ranks of a group leave it by its end, or all by an exception of one type;
+- numbers that were found out by each (`least`) are the group's least, and what a rank has learnt in earlier runs is
+  the first rank's (`of_group`).
+
+`_agree` is the only way by which ranks speak, so that they can never wait for each other in two places.
 """
 
 from __future__ import annotations
@@ -22,7 +30,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import torch
 from torch import distributed, nn
@@ -30,11 +38,15 @@ from torch.distributed.fsdp import FullyShardedDataParallel
 
 from radar_tasks.errors import RadarError
 from radar_tasks.scoring.checkpoints.wrappers import called_model, unwrapped_model
+from radar_tasks.scoring.engine.collectives import BeforeCollectives
 from radar_tasks.scoring.engine.sharded_parts import Part, parts_of, ranks_of_one_question
 from radar_tasks.scoring.engine.watchdog import Watchdog
 
 NOTHING = 1 << 40
 """What a rank names that wants no part. Stopping is a negative number: the first in every order."""
+
+BUSY = NOTHING - 1
+"""What a rank names that wants no part now, and has questions left."""
 
 PATIENCE = 600.0
 """Seconds that a rank waits for the others."""
@@ -54,8 +66,15 @@ class RanksApartError(LockstepError):
     """Other ranks did not come; the message names them and what they were doing."""
 
 
-class PeerOutOfMemoryError(MemoryError):
-    """Another rank of the tensor-parallel group has run out of memory: this one's forward is given up, too."""
+class GivenUpError(RadarError):
+    """A rank of the tensor-parallel group has met an error: all of the group give up what they tried together.
+
+    On the rank that met it the error itself is the cause.
+    """
+
+
+class GroupOutOfMemoryError(MemoryError):
+    """As `GivenUpError`, for memory that has run out."""
 
 
 class Lockstep:
@@ -70,7 +89,6 @@ class Lockstep:
     Attributes:
         model: the transformers model inside.
         share, shares: which of how many equal shares of the questions is this rank's.
-        sharded: whether a forward needs other ranks.
 
     Raises:
         CheckpointError: there is no transformers model inside.
@@ -92,18 +110,13 @@ class Lockstep:
             self.share, self.shares = groups.index(asked_together[self._rank]), len(groups)
             self._peers = asked_together.count(asked_together[self._rank])
         self._parts = parts_of(self._called)
-        self.sharded = bool(self._parts)
+        self._meeting, self._inside = False, "the model"
         self._undo: contextlib.ExitStack = contextlib.ExitStack()
 
     @property
     def is_first(self) -> bool:
         """Whether this is rank 0."""
         return self._rank == 0
-
-    @property
-    def asks_together(self) -> bool:
-        """Whether other ranks ask the same questions in the same forwards (tensor parallelism)."""
-        return self._peers > 1
 
     @property
     def dtype(self) -> torch.dtype:
@@ -127,6 +140,8 @@ class Lockstep:
                 for module in part.modules:
                     undo.callback(module.register_forward_pre_hook(self._entering(index), prepend=True).remove)
                     undo.callback(module.register_forward_hook(self._leaving(part)).remove)
+            for name, module in self._called.named_modules() if self._peers > 1 else ():
+                undo.callback(module.register_forward_pre_hook(self._at(name), prepend=True).remove)
             if self._parts:
                 after = self._called.register_forward_hook(self._forward_is_over, always_call=True)
                 undo.callback(after.remove)
@@ -138,7 +153,8 @@ class Lockstep:
 
     def forward(self, **inputs: Any) -> Any:
         """The model's output."""
-        return self._called(**inputs)
+        with self._meeting_before_sums():
+            return self._called(**inputs)
 
     def image_features(self, **inputs: Any) -> Any:
         """What `get_image_features` of the model gives, which is called beside its forward.
@@ -148,19 +164,55 @@ class Lockstep:
         base = self.model.base_model
         gathering = {module for part in self._parts for module in part.modules} | {self._called}
         way = [module for module in self._called.modules() if module in gathering and base in set(module.modules())]
-        return _through(way, base.get_image_features, inputs)
+        with self._meeting_before_sums():
+            return _through(way, base.get_image_features, inputs)
 
-    def batch_is_done(self) -> None:
-        """Where ranks ask the same questions, none begins the next batch before all have finished this one."""
-        if self.asks_together:
-            self._turn(len(self._parts), "the end of a batch")
+    @contextlib.contextmanager
+    def together(self) -> Iterator[None]:
+        """What the ranks of a tensor-parallel group try together: all of them finish it, or all give it up.
 
-    def ran_out_of_memory(self) -> None:
-        """This rank's forward was given up; the others that ask the same questions give theirs up, too."""
+        Raises:
+            GroupOutOfMemoryError: memory has run out on one of them.
+            GivenUpError: one of them has met another error.
+        """
         if self._peers == 1:
+            yield
             return
-        while self._agree(NOTHING, out_of_memory=True)[1] != self.share:
-            pass  # another group's turn to be told
+        try:
+            yield
+            self.least()
+        except (LockstepError, GivenUpError, GroupOutOfMemoryError):
+            raise  # the others know
+        except Exception as error:
+            # The one of the highest rank decides, where several have met one at the same moment.
+            self._tell(error)
+
+    def least(self, value: int = NOTHING, place: str = "the end of a batch") -> int:
+        """The least of the values, 0 or more, that the ranks of this tensor-parallel group come here with.
+
+        Raises:
+            GroupOutOfMemoryError, GivenUpError: a rank of the group gives up what is tried `together`.
+        """
+        if self._peers == 1:
+            return value
+        first, told = self._agree(BUSY, value, place=place)
+        self._lend(first)
+        if told < 0:
+            raise _given_up(told)
+        return told
+
+    def first_named(self, index: int | None) -> tuple[int, int] | None:
+        """The least index that a rank of this tensor-parallel group names, and which rank; None where none names one.
+
+        Raises:
+            StoppedError: a rank has met an error.
+        """
+        told = self.least(NOTHING if index is None else index * self._ranks + self._rank, "the next question")
+        return None if told == NOTHING else divmod(told, self._ranks)
+
+    def of_group(self, value: T) -> T:
+        """The value of the first rank of this rank's group; every rank of all groups must call this."""
+        return next(of for share, of in self.gathered((self.share, value)) if share == self.share)
 
     def finish(self) -> None:
         """This rank has no question left; returns when no rank has.
@@ -168,9 +220,8 @@ class Lockstep:
         Raises:
             StoppedError: another rank has met an error.
         """
-        while (told := self._agree(NOTHING)) != (NOTHING, NOTHING):
-            if told[1] == NOTHING:
-                self._lend(told[0])
+        while (first := self._agree(NOTHING)[0]) != NOTHING:
+            self._lend(first)
 
     def stop(self) -> None:
         """This rank has met an error; every rank stops at the next part that it enters."""
@@ -195,7 +246,10 @@ class Lockstep:
         def hook(*_: Any) -> None:
             if not part.whole:
                 self._turn(index, part.name)
-                part.gather()  # at once: an exception between here and the wrapper's own hook must not undo the turn
+                with (
+                    self._among_ranks()
+                ):  # at once: what is raised before the wrapper's own hook must not undo the turn
+                    part.gather()
             self._watchdog.at(f"in {part.name or 'the model'}")
 
         return hook
@@ -207,47 +261,105 @@ class Lockstep:
 
         return hook
 
+    def _at(self, name: str) -> Callable[..., None]:
+        """Where ranks wait for each other anywhere, the place is the module entered last."""
+
+        def hook(*_: Any) -> None:
+            self._inside = name or "the model"
+            self._watchdog.at(f"in {self._inside}")
+
+        return hook
+
     def _forward_is_over(self, *_: Any) -> None:
         """Also one that an exception has ended, when the wrappers' own hooks do not run."""
         for part in self._parts:
             part.abandon()
 
+    def _meeting_before_sums(self) -> contextlib.AbstractContextManager[Any]:
+        return contextlib.nullcontext() if self._peers == 1 else BeforeCollectives(self._before_sum)
+
+    def _before_sum(self) -> None:
+        """Before an operation among ranks that the model itself begins; not one that puts a part together."""
+        if not self._meeting:
+            place = f"a sum over the ranks of its group in {self._inside}"
+            self.least(place=place)
+            self._watchdog.at(f"in {place}")
+
     def _turn(self, index: int, place: str) -> None:
         """Waits until it is the turn of this rank's next part, and lends pieces to others meanwhile."""
         while True:
-            first, out_of_memory = self._agree(index, place=place)
-            if out_of_memory == self.share:
-                raise PeerOutOfMemoryError("another rank of this tensor-parallel group has run out of memory")
-            if out_of_memory == NOTHING:
-                if first == index:
-                    return
-                self._lend(first)
+            first, told = self._agree(index, place=place)
+            if told >= 0 and first == index:
+                return
+            self._lend(first)
+            if told < 0:
+                raise _given_up(told)
 
     def _lend(self, index: int) -> None:
-        if index < len(self._parts):  # else others wait for the end of a batch
+        if index < len(self._parts):  # else nobody wants one
             self._watchdog.at(f"lending {self._parts[index].name or 'the model'}")
-            self._parts[index].lend()
+            with self._among_ranks():
+                self._parts[index].lend()
 
-    def _agree(self, wanted: int, *, out_of_memory: bool = False, place: str = "the last question") -> tuple[int, int]:
-        """The first part that any rank wants, and the first share whose forward is given up (`NOTHING`: none).
+    def _tell(self, error: Exception) -> NoReturn:
+        """This rank has met an error in what is tried together; raises what the others of its group raise."""
+        memory = is_out_of_memory(error)
+        first, told = self._agree(BUSY, -1 - 2 * self._rank - (not memory), place="telling of an error")
+        self._lend(first)
+        raise _given_up(told) from error
+
+    def _agree(self, wanted: int, value: int = NOTHING, *, place: str = "the last question") -> tuple[int, int]:
+        """The first part that any rank wants, and the least value that a rank of this tensor-parallel group has named.
+
+        All ranks must then put together that part, to enter it or to lend it. A negative value gives up what the group
+        tries together. The ranks of a group come here for the same reason, unless one of them has met an error.
 
         Raises:
             StoppedError: a rank has met an error.
             RanksApartError: not all ranks came.
         """
         if self._ranks == 1:
-            return wanted, NOTHING
-        said = torch.tensor([wanted, self.share if out_of_memory else NOTHING])
+            return wanted, value
+        said = torch.full((1 + self.shares,), NOTHING)
+        said[0], said[1 + self.share] = wanted, value
         self._watchdog.at(f"waiting for the others before {place or 'the model'}")
         try:
-            distributed.all_reduce(said, distributed.ReduceOp.MIN, group=self._group)
+            with self._among_ranks():
+                distributed.all_reduce(said, distributed.ReduceOp.MIN, group=self._group)
         except RuntimeError as error:
             raise RanksApartError(f"{self._watchdog.others()} ({error})") from error
         self._watchdog.at("between parts")
-        first, given_up = said.tolist()
-        if first < 0:
+        if (first := int(said[0])) < 0:
             raise StoppedError(f"rank {-1 - first} has met an error")
-        return first, given_up
+        return first, int(said[1 + self.share])
+
+    @contextlib.contextmanager
+    def _among_ranks(self) -> Iterator[None]:
+        """While ranks speak or put a part together, which are operations among ranks themselves."""
+        before, self._meeting = self._meeting, True
+        try:
+            yield
+        finally:
+            self._meeting = before
+
+
+def _given_up(told: int) -> GivenUpError | GroupOutOfMemoryError:
+    """What a negative value of `_agree` stands for."""
+    rank, other = divmod(-1 - told, 2)
+    if other:
+        return GivenUpError(f"rank {rank} of this tensor-parallel group has met an error")
+    return GroupOutOfMemoryError(f"rank {rank} of this tensor-parallel group has run out of memory")
+
+
+def own_error(error: Exception) -> Exception:
+    """What this rank itself has met, where its group has given something up; else the error as it is."""
+    cause = error.__cause__
+    return cause if isinstance(error, GivenUpError) and isinstance(cause, Exception) else error
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """CUDA has a type for it; the CPU allocator raises a RuntimeError with a message."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
 
 
 def _through(way: list[nn.Module], function: Callable[..., Any], inputs: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.scoring.engine.lockstep import Lockstep, LockstepError
+from radar_tasks.scoring.engine.lockstep import Lockstep, LockstepError, is_out_of_memory
 from radar_tasks.scoring.families import family_of
 from radar_tasks.scoring.types import VisionInput
 
@@ -67,6 +67,30 @@ class RunningModel:
                 module.rope_deltas = delta
             random.setstate(states[0])
             np.random.set_state(states[1])  # noqa: NPY002
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Forwards that may fail, and what is done then is decided outside.
+
+        Ranks of a tensor-parallel group finish them together or give them up together (`Lockstep.together`). What was
+        learnt from a model in forwards that were given up is forgotten, since not every rank has come so far.
+        """
+        learnt = self.learnt
+        try:
+            with nullcontext() if self._lockstep is None else self._lockstep.together():
+                yield
+        except Exception:
+            self.learnt = learnt
+            raise
+
+    @property
+    def learnt(self) -> tuple[bool | None, bool]:
+        """What forwards have shown: whether the model places images, and whether it makes a cache itself."""
+        return self.places_images, self._makes_cache
+
+    @learnt.setter
+    def learnt(self, learnt: tuple[bool | None, bool]) -> None:
+        self.places_images, self._makes_cache = learnt
 
     def image_features(self, **inputs: Any) -> Any:
         """What the model's `get_image_features` gives, its weights gathered likewise."""
@@ -167,11 +191,6 @@ class RunningModel:
         columns = keep.any(0).nonzero().squeeze(1)
         logits: Tensor = self.run(inputs, columns, cache).logits
         return logits[keep[:, columns].to(logits.device)]
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """CUDA has a type for it; the CPU allocator raises a RuntimeError with a message."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "allocate memory" in str(error)
 
 
 def is_no_fault_of_the_family(error: Exception) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any, Literal
@@ -18,9 +18,10 @@ from radar_tasks.scoring.checkpoints.model_args import Withheld, check_prior
 from radar_tasks.scoring.engine.batching import next_batch
 from radar_tasks.scoring.engine.image_features import FeatureStore
 from radar_tasks.scoring.engine.independent import score_independently
-from radar_tasks.scoring.engine.lockstep import Lockstep, PeerOutOfMemoryError
-from radar_tasks.scoring.engine.model_runner import RunningModel, is_no_fault_of_the_family, is_out_of_memory
+from radar_tasks.scoring.engine.lockstep import GivenUpError, Lockstep, is_out_of_memory, own_error
+from radar_tasks.scoring.engine.model_runner import RunningModel, is_no_fault_of_the_family
 from radar_tasks.scoring.engine.prefetch import OnRefused, default_workers, encoded_ahead, image_ids_of, meeting_order
+from radar_tasks.scoring.engine.refusals import Refusals
 from radar_tasks.scoring.engine.self_check import SelfCheck, disagreement
 from radar_tasks.scoring.engine.text_prior import TextPrior
 from radar_tasks.scoring.engine.tower_store import TowerFeatures
@@ -38,6 +39,10 @@ FIRST_BATCH = {"cpu": 16}
 POOL_BATCHES = 8
 POOL_BYTES = 1 << 30
 """Encoded questions to choose a batch from: as many as 8 batches, and at most 1 GiB of pictures."""
+
+
+class _DisagreementError(Exception):
+    """A way of scoring does not give the reference's numbers; in words."""
 
 
 class Scorer:
@@ -106,21 +111,23 @@ class Scorer:
             QuestionError: a question cannot be asked, and there is no `on_refused`.
             RadarError: a question cannot be read or encoded.
         """
+        self._begin_alike()
         pool = _Pool()
         image_ids = image_ids_of(questions)
         order = range(len(questions)) if image_ids is None else meeting_order(image_ids)
         features = FeatureStore(self._running, Counter(image_ids))
 
-        def refuse(index: int, error: QuestionError) -> None:
+        def leave_out(index: int, error: QuestionError) -> None:
             if on_refused is None:
                 raise error
             if image_ids is not None:
                 features.refused(image_ids[index])
             on_refused(index, error)
 
-        source = encoded_ahead(questions, order, self._encode, self._workers, lambda: self._ahead(pool), refuse)
+        refusals = Refusals(leave_out, self._lockstep)
+        source = encoded_ahead(questions, order, self._encode, self._workers, lambda: self._ahead(pool), refusals.add)
         prior = TextPrior()
-        while self._fill(pool, source):
+        while self._fill(pool, source, refusals):
             waiting = pool.questions
             chosen = next_batch(waiting, self._most)
             if not all(prior.knows(waiting[k]) for k in chosen):
@@ -171,13 +178,31 @@ class Scorer:
             for k, of in zip(reversed(chosen), reversed(scores), strict=True):
                 prior.learn(waiting.pop(k), of)
 
-    def _fill(self, pool: _Pool, source: Iterator[tuple[int, EncodedQuestion]]) -> bool:
+    def _begin_alike(self) -> None:
+        """What earlier runs have left behind is the first rank's on all that are asked the same.
+
+        Ranks do not stop at the same question when one has met an error: some have checked or learnt more than others.
+        """
+        if self._lockstep is not None:
+            way = WAYS.index(self._way), self._fallback
+            seen = self._limit, self._scored, self._check, self._running.learnt
+            way, seen = self._lockstep.of_group((way, seen))
+            self._way, self._fallback = WAYS[way[0]], way[1]
+            self._limit, self._scored, self._check, self._running.learnt = seen
+
+    def _fill(self, pool: _Pool, source: Iterator[tuple[int, EncodedQuestion]], refusals: Refusals) -> bool:
         """Tops the pool up; whether there is anything left to score."""
-        while len(pool) < POOL_BATCHES * self._limit and pool.bytes < POOL_BYTES:
-            if (item := next(source, None)) is None:
-                break
-            pool.add(*item)
-        return len(pool) > 0
+        while True:
+            while len(pool) < POOL_BATCHES * self._limit and pool.bytes < POOL_BYTES:
+                if (item := next(source, None)) is None:
+                    break
+                if item[0] not in refusals:
+                    pool.add(*item)
+            # Ranks that are asked the same fill up until none of them has left out anything new. Their pools are equal
+            # then: the first questions that nobody has refused, in the same order.
+            if not (left_out := refusals.settle()):
+                return len(pool) > 0
+            pool.leave_out(left_out)
 
     def _ahead(self, pool: _Pool) -> int:
         """Questions to encode ahead: two batches' worth, fewer where those in the pool are large."""
@@ -186,58 +211,62 @@ class Scorer:
 
     def _score(self, batch: Sequence[EncodedQuestion], features: FeatureStore) -> Scores | None:
         """The scores of a batch, or None when memory ran out and the next batch will be smaller."""
+        chosen = self._check.chosen(batch) if self._checking and self._way is not INDEPENDENT else []
         try:
-            with self._running.untouched(), nullcontext() if self._tower is None else self._tower.in_use():
-                chosen = self._check.chosen(batch) if self._checking and self._way is not INDEPENDENT else []
+            with (
+                self._running.untouched(),
+                nullcontext() if self._tower is None else self._tower.in_use(),
+                self._running.together(),
+            ):
                 if chosen:
-                    scores = self._checked_scores(batch, chosen, features)
+                    scores, way, problem = self._checked_scores(batch, chosen, features)
                 else:
-                    scores = self._way.score(self._running, features, batch)
-            if self._lockstep is not None:
-                self._lockstep.batch_is_done()
-            return scores
+                    scores, way, problem = self._way.score(self._running, features, batch), self._way, None
+        except GivenUpError as error:
+            raise own_error(error) from None
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            if self._lockstep is not None and not isinstance(error, PeerOutOfMemoryError):
-                self._lockstep.ran_out_of_memory()
-        features.clear()
-        self._halve(batch)
-        return None
+            features.clear()
+            self._halve(batch)
+            return None
+        # Only now, when every rank that was asked the same has come so far.
+        if problem is not None:
+            self._fall_back(way, problem)
+        if chosen:
+            self._check.passed(batch)
+        return scores
 
     def _checked_scores(
         self, batch: Sequence[EncodedQuestion], chosen: Sequence[int], features: FeatureStore
-    ) -> Scores:
-        """`auto`: a way that does not give the reference's numbers for the chosen questions is left for good."""
+    ) -> tuple[Scores, Way, str | None]:
+        """Scores of a batch, the first way that agrees with the reference, and what is wrong with the one in use."""
         reference = {k: score_independently(self._running, batch[k]) for k in chosen}
         first_problem = None
-        for way in WAYS[WAYS.index(self._way) :]:
+        for way in WAYS[WAYS.index(self._way) : -1]:
             scores, problem = self._tried(way, batch, reference, features)
-            if scores is not None and problem is None:
-                break
+            if problem is None:
+                return scores, way, first_problem
             first_problem = first_problem or problem
-        if first_problem is not None:
-            self._fall_back(way, first_problem)
-        self._check.passed(batch)
-        return scores or []
+        rest = [reference.get(k) or score_independently(self._running, q) for k, q in enumerate(batch)]
+        return rest, INDEPENDENT, first_problem
 
     def _tried(
         self, way: Way, batch: Sequence[EncodedQuestion], reference: Reference, features: FeatureStore
-    ) -> tuple[Scores | None, str | None]:
-        """A batch's scores and what is wrong with them, if anything."""
-        if way is INDEPENDENT:
-            known = dict(reference)
-            return [known.get(k) or score_independently(self._running, q) for k, q in enumerate(batch)], None
+    ) -> tuple[Scores, str | None]:
+        """A batch's scores, and what is wrong with them or why there are none."""
         try:
-            scores = way.score(self._running, features, batch)
+            with self._running.together():
+                scores = way.score(self._running, features, batch)
+                if problem := disagreement(batch, scores, reference, self._running.dtype):
+                    raise _DisagreementError(problem)
         except Exception as error:  # code of a family, which may not be made for being called like this
-            # Of ranks that run each forward together one must not go another way than the others: an error in one of
-            # them is everybody's end, and not a reason to fall back.
-            together = self._lockstep is not None and self._lockstep.asks_together
-            if together or is_no_fault_of_the_family(error):
+            if is_no_fault_of_the_family(error):
                 raise
-            return None, f"{type(error).__name__}: {error}"
-        return scores, disagreement(batch, scores, reference, self._running.dtype)
+            own = own_error(error)
+            said_in_words = isinstance(own, _DisagreementError | GivenUpError)
+            return [], str(own) if said_in_words else f"{type(own).__name__}: {own}"
+        return scores, None
 
     def _fall_back(self, way: Way, problem: str) -> None:
         """Goes on in another way, and says so once."""
@@ -284,6 +313,10 @@ class _Pool:
         """One more, with its index among all questions."""
         self._held.append((index, question))
         self.bytes += _bytes_of(question)
+
+    def leave_out(self, indices: Container[int]) -> None:
+        """Questions with these indices among all do not wait any longer."""
+        self.take([place for place, (index, _) in enumerate(self._held) if index in indices])
 
     def take(self, places: Sequence[int]) -> list[tuple[int, EncodedQuestion]]:
         """Those at these places, ascending; they no longer wait."""

@@ -1,7 +1,7 @@
 """The parts of a model whose weights its ranks hold in pieces, by way of wrapping.
 
 A part is what the ranks put together at one time: the weights of a block under FSDP, of a single layer under DeepSpeed
-ZeRO-3. Under tensor parallelism nothing is put together, but the ranks of a group add up what each of them computed.
+ZeRO-3. Under tensor parallelism nothing is put together: the ranks of a group add up what each of them has computed.
 
 Private names: torch 2.15 (`fully_shard`'s state has no public reading, and no public way to forget the forwards that no
 backward follows), DeepSpeed 0.19 (attributes of its parameters). `tests/faults/test_live_ranks.py` fails where they
@@ -243,24 +243,6 @@ class Zero3Part(Part):
             held[0].partition(param_list=held)
 
 
-class TensorParallelPart(Part):
-    """A layer of which each rank of a group computes a share. There is nothing to lend: the group asks one question."""
-
-    def __init__(self, name: str, module: nn.Module) -> None:
-        self.name = name
-        self.modules = (module,)
-
-    @property
-    def whole(self) -> bool:
-        return False
-
-    def gather(self) -> None:
-        pass
-
-    def release(self) -> None:
-        pass
-
-
 def parts_of(model: nn.Module) -> list[Part]:
     """The parts of a model in the order of its modules, the same on every rank.
 
@@ -277,12 +259,7 @@ def parts_of(model: nn.Module) -> list[Part]:
             states.add(found.state_id)
         elif isinstance(module, FullyShardedDataParallel):
             parts.append(FlatPart(name, module))
-    parts += _zero3_parts(model)
-    data_dimensions = _data_dimensions(parts)
-    for name, module in model.named_modules():
-        if any(_sharing_ranks(module, data_dimensions)):
-            parts.append(TensorParallelPart(name, module))
-    return parts
+    return parts + _zero3_parts(model)
 
 
 def _zero3_parts(model: nn.Module) -> list[Part]:

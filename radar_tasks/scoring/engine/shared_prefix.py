@@ -83,7 +83,8 @@ def prefill(running: RunningModel, features: FeatureStore, batch: Sequence[Encod
     if running.places_images is None and batch[0].vision and len(lengths) > 1:
         run_prompts(running, batch[:1], running.place(batch[0].vision))  # who places image tokens shows without padding
     try:
-        return run_prompts(running, batch, features.inputs(batch))
+        with running.together():
+            return run_prompts(running, batch, features.inputs(batch))
     except Exception as error:
         if not features.usable or is_no_fault_of_the_family(error):
             raise
