@@ -5,7 +5,7 @@ questions.
 
 Private names, seen in transformers 5.23: its mesh takes every rank that is not tensor-parallel for one of FSDP, and has
 no groups that hold a model each. So the function that makes the mesh is another one while a model is loaded
-(`tests/radar_tasks/scoring/checkpoints/test_tensor_parallel.py` fails where it changes).
+(`tests/radar_tasks/scoring/test_private_names.py` fails where it changes).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ model, a DTensor, a plan of transformers or of torch), go through torch's dispat
 own `CommDebugMode` does to count them.
 
 Private names, seen in torch 2.15: the module `torch.utils._python_dispatch`, the namespaces of the operations.
-`tests/radar_tasks/scoring/engine/test_collectives.py` fails where they change.
+`tests/radar_tasks/scoring/engine/test_collectives.py` and `test_private_names.py` fail where they change.
 """
 
 from __future__ import annotations

@@ -41,9 +41,8 @@ class Watchdog:
     def __enter__(self) -> Watchdog:
         self._round += 1
         if self._ranks > 1:
-            store = (
-                distributed.distributed_c10d._get_default_store()
-            )  # where the ranks met; there is no public way to it
+            # Where the ranks met. There is no public way to it; seen in torch 2.15, see test_private_names.py.
+            store = distributed.distributed_c10d._get_default_store()
             self._store = distributed.distributed_c10d.PrefixStore(f"radar-{self._round}", store)
             self._over = threading.Event()
             self.at(ALONE)
