@@ -4,8 +4,8 @@ A part is what the ranks put together at one time: the weights of a block under 
 ZeRO-3. Under tensor parallelism nothing is put together: the ranks of a group add up what each of them has computed.
 
 Private names: torch 2.15 (`fully_shard`'s state has no public reading, and no public way to forget the forwards that no
-backward follows), DeepSpeed 0.19 (attributes of its parameters). `tests/radar_tasks/scoring/test_private_names.py` fails where torch's
-change, `tests/faults/test_live_deepspeed.py` where DeepSpeed's do.
+backward follows), DeepSpeed 0.19 (attributes of its parameters). Where torch's change,
+`tests/radar_tasks/scoring/test_private_names.py` fails, and where DeepSpeed's do, `tests/faults/test_live_deepspeed.py`.
 """
 
 from __future__ import annotations
