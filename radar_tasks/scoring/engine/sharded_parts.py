@@ -5,7 +5,7 @@ ZeRO-3. Under tensor parallelism nothing is put together: the ranks of a group a
 
 Private names: torch 2.15 (`fully_shard`'s state has no public reading, and no public way to forget the forwards that no
 backward follows), DeepSpeed 0.19 (attributes of its parameters). Where torch's change,
-`tests/radar_tasks/scoring/test_private_names.py` fails, and where DeepSpeed's do, `tests/faults/test_live_deepspeed.py`.
+`tests/radar_tasks/scoring/test_private_names.py` fails; where DeepSpeed's do, `tests/faults/test_live_deepspeed.py`.
 """
 
 from __future__ import annotations
