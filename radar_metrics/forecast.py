@@ -3,13 +3,14 @@
 A score in [0, 1] is a bad thing to draw on: it is flat at chance, bends, and is flat at 1, and which questions are near
 the bend is lost in their mean. Its causes move more evenly. For question i with answer a and distractors d,
 
-    margin_i = log p_a - log sum_d p_d         SDS_i = 1 / (1 + exp(-margin_i))         right if log p_a > max_d log p_d
+    margin_i = log p_a - log sum_d p_d         SDS_i = 1 / (1 + exp(-margin_i))
 
 (log p a mean over tokens, as everywhere). What is extrapolated are three numbers of a source (wrong options
 apart from right ones as Schaeffer et al., arXiv 2406.04391, found needed): the mean over questions of log p_a, that of
-log sum_d p_d, and the standard deviation of the margin. They are put together to SDS and accuracy question by question
-(`Margins.composed`): each question keeps its place among the others, so that the spread over questions, on which a mean
-of probabilities depends, is carried along.
+log sum_d p_d, and the standard deviation of the margin. They are put together to SDS question by question
+(`Margins.sds`): each question keeps its place among the others, so that the spread over questions, on which a mean of
+probabilities depends, is carried along. Accuracy follows from SDS (`accuracy_ahead`): put together in the same way it
+would hang on the few questions that are nearly even.
 
 The law is y(x) = E + B x^-b in steps, tokens, or parameters (Kaplan et al., arXiv 2001.08361;
 Hoffmann et al., arXiv 2203.15556), written about the last point that is known, x_0:
@@ -43,13 +44,11 @@ class Margins:
         means: (3,) weighted means over questions of the answer's log-probability and of that of all distractors
             together, and the standard deviation of the margins, >= 0; nats a token.
         place: (N,) each question's margin less the mean, in standard deviations.
-        hardest: (N,) by how much all distractors together exceed the best of them, >= 0 nats; 0 with one distractor.
         weights: (N,) of the questions in the source's headline, their sum is 1.
     """
 
     means: FloatArray
     place: FloatArray
-    hardest: FloatArray
     weights: FloatArray
 
     @classmethod
@@ -66,7 +65,7 @@ class Margins:
             MetricError: as `radar_metrics.options.check_options`.
         """
         options = check_options(scores, answers, q_ids)
-        answer, best = options.of_answer, options.best_distractor
+        answer = options.of_answer
         values = options.scores.values.copy()
         values[options.answer_places] = -np.inf
         together = np.logaddexp.reduceat(values, options.scores.offsets[:-1])
@@ -77,24 +76,51 @@ class Margins:
         alike = deviation <= 1e-12 * max(1.0, abs(mean))
         place = np.zeros_like(margins) if alike else (margins - mean) / deviation
         means = np.array([weights @ answer, weights @ together, 0.0 if alike else deviation])
-        return cls(means, place, together - best, weights)
+        return cls(means, place, weights)
 
-    def composed(self, means: ArrayLike) -> tuple[FloatArray, FloatArray]:
-        """SDS and accuracy where the means are these instead and every question keeps its place.
-
-        With the margins' own means this is the measured SDS and, ties apart, the measured accuracy.
+    def sds(self, means: ArrayLike) -> FloatArray:
+        """SDS where the means are these instead and every question keeps its place; with its own, what was measured.
 
         Args:
             means: (..., 3) as `means`.
 
         Returns:
-            (...) SDS and (...) accuracy, both in [0, 1].
+            (...) in [0, 1].
         """
         of = np.asarray(means, dtype=np.float64)
         margins = (of[..., ANSWER] - of[..., WRONG])[..., None] + of[..., SPREAD, None] * self.place
-        right = 0.5 + 0.5 * np.sign(margins + self.hardest)
         # Weights sum to 1 to rounding only.
-        return np.clip(expit(margins) @ self.weights, 0.0, 1.0), np.clip(right @ self.weights, 0.0, 1.0)
+        return np.clip(expit(margins) @ self.weights, 0.0, 1.0)
+
+
+NEAR = 0.03
+"""Radians of arcsin(sqrt(SDS)): how near measurements must be to say what accuracy goes with an SDS."""
+
+
+def accuracy_ahead(sds: ArrayLike, seen: ArrayLike, last: ArrayLike) -> FloatArray:
+    """The accuracy that goes with an SDS: SDS and the gap between both where SDS was about that high before.
+
+    The second step of a ladder (Bhagia et al., arXiv 2412.04403), without a shape given beforehand: the gap is a mean
+    over what was seen, weighted by a normal kernel in arcsin(sqrt(SDS)) of width `NEAR`, in which the last gap always
+    counts once. Where SDS was never so high, accuracy moves on as SDS does.
+
+    Args:
+        sds: (K,) forecasts.
+        seen: (P, 2) SDS and accuracy of the same source at other checkpoints, of this run and of others.
+        last: (2,) those of the last checkpoint.
+
+    Returns:
+        (K,) in [0, 1].
+    """
+    ahead, pairs, (soft, right) = (
+        np.asarray(sds, dtype=np.float64),
+        np.asarray(seen, dtype=np.float64),
+        np.asarray(last),
+    )
+    distance = np.arcsin(np.sqrt(ahead))[:, None] - np.arcsin(np.sqrt(pairs[:, 0]))
+    weights = np.exp(-((distance / NEAR) ** 2) / 2.0)
+    gap = (weights @ (pairs[:, 1] - pairs[:, 0]) + (right - soft)) / (weights.sum(axis=1) + 1.0)
+    return np.clip(ahead + gap, 0.0, 1.0)
 
 
 def growth(ratio: ArrayLike, decay: float) -> FloatArray:

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from radar_metrics.discrimination import accuracy
 from radar_metrics.errors import MetricError
-from radar_metrics.forecast import Margins, growth, likeness, line_ahead, present_slope
+from radar_metrics.forecast import Margins, accuracy_ahead, growth, likeness, line_ahead, present_slope
 from radar_metrics.soft_discrimination import sds
 
 
@@ -18,12 +17,10 @@ def equal(n):
     return np.full(n, 1.0 / n)
 
 
-def test_with_their_own_means_margins_give_the_measured_sds_and_accuracy():
+def test_with_their_own_means_margins_give_the_measured_sds():
     scores, answers = options(np.random.default_rng(0))
     margins = Margins.of(scores, answers, equal(40))
-    soft, right = margins.composed(margins.means)
-    assert soft == pytest.approx(sds(scores, answers), abs=1e-12)
-    assert right == pytest.approx(accuracy(scores, answers), abs=1e-12)
+    assert margins.sds(margins.means) == pytest.approx(sds(scores, answers), abs=1e-12)
 
 
 def test_the_means_by_hand():
@@ -33,11 +30,8 @@ def test_the_means_by_hand():
     expected = [(np.log(0.8) + np.log(0.2)) / 2, (np.log(0.2) + np.log(0.8)) / 2, np.log(4)]
     np.testing.assert_allclose(margins.means, expected)
     np.testing.assert_allclose(margins.place, [1, -1])
-    np.testing.assert_allclose(margins.hardest, [np.log(2), 0], atol=1e-12)
     # Twice the spread about a mean of log 2: margins 5 log 2 and -3 log 2, so that p is 32/33 and 1/9.
-    soft, right = margins.composed([np.log(2), 0.0, 2 * np.log(4)])
-    assert soft == pytest.approx((32 / 33 + 1 / 9) / 2)
-    assert right == 0.5
+    assert margins.sds([np.log(2), 0.0, 2 * np.log(4)]) == pytest.approx((32 / 33 + 1 / 9) / 2)
 
 
 def test_weights_and_many_means_at_once():
@@ -46,21 +40,31 @@ def test_weights_and_many_means_at_once():
     weights = rng.dirichlet(np.ones(40))
     margins = Margins.of(scores, answers, weights)
     asked = margins.means + rng.normal(size=(3, 2, 3)) * [0.5, 0.5, 0.1]
-    soft, right = margins.composed(asked)
+    soft = margins.sds(asked)
     for place in np.ndindex(3, 2):
         answer, wrong, spread = asked[place]
         by_question = [answer - wrong + spread * z for z in margins.place]
         assert soft[place] == pytest.approx(
             sum(w / (1 + np.exp(-m)) for w, m in zip(weights, by_question, strict=True))
         )
-        hits = [w * (m + h > 0) for w, m, h in zip(weights, by_question, margins.hardest, strict=True)]
-        assert right[place] == pytest.approx(sum(hits))
 
 
 def test_margins_that_are_all_alike_have_no_spread():
     margins = Margins.of([[-1.0, -1.0]] * 3, [0, 1, 0], equal(3))
     assert margins.means[2] == 0
-    assert margins.composed(margins.means) == (pytest.approx(0.5), pytest.approx(0.5))
+    assert margins.sds(margins.means) == pytest.approx(0.5)
+
+
+def test_accuracy_goes_with_sds_as_it_did_where_sds_was_so_high():
+    seen = np.array([[0.5, 0.5], [0.7, 0.9], [0.7, 0.8]])
+    # At .7 the two gaps there (.2, .1) and the last one (0) count once each; at .95 the last one counts alone.
+    made = accuracy_ahead([0.7, 0.95, np.nan], seen, [0.5, 0.5])
+    np.testing.assert_allclose(made, [0.7 + 0.3 / 3, 0.95, np.nan], atol=1e-3)
+    # By hand, one neighbour a width away.
+    near = np.sin(np.arcsin(np.sqrt(0.7)) + 0.03) ** 2
+    weight = np.exp(-0.5)
+    assert accuracy_ahead([near], seen[1:2], [0.6, 0.5])[0] == pytest.approx(near + (0.2 * weight - 0.1) / (weight + 1))
+    assert accuracy_ahead([0.99], [[0.9, 1.0]], [0.9, 1.0])[0] == 1.0
 
 
 def test_bad_options_are_named():

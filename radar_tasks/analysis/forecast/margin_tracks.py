@@ -12,7 +12,7 @@ from radar_metrics.options import FloatArray
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import TrainingRun
-from radar_tasks.results.metrics import question_weights
+from radar_tasks.results.metrics import question_weights, value
 
 METRICS = ("sds", "acc")
 """What is forecast, in the order of the arrays that hold both."""
@@ -20,12 +20,13 @@ METRICS = ("sds", "acc")
 
 @dataclass(frozen=True, eq=False)
 class MarginTrack:
-    """One source over one training run: `steps` (S,), increasing, and the margins at each."""
+    """One source over one training run: `steps` (S,), increasing, the margins and the accuracy (S,) at each."""
 
     source: str
     ability: Ability
     steps: FloatArray
     margins: tuple[Margins, ...]
+    accuracy: FloatArray
 
     @cached_property
     def means(self) -> FloatArray:
@@ -35,12 +36,13 @@ class MarginTrack:
     @cached_property
     def scores(self) -> FloatArray:
         """(S, 2) SDS and accuracy."""
-        return np.array([margins.composed(margins.means) for margins in self.margins])
+        sds = [margins.sds(margins.means) for margins in self.margins]
+        return np.stack([np.array(sds), self.accuracy], axis=1)
 
     def until(self, step: float) -> MarginTrack:
         """The part up to and with a step."""
         n = int((self.steps <= step).sum())
-        return replace(self, steps=self.steps[:n], margins=self.margins[:n])
+        return replace(self, steps=self.steps[:n], margins=self.margins[:n], accuracy=self.accuracy[:n])
 
     def means_at(self, steps: FloatArray) -> FloatArray:
         """(len(steps), 3) means, interpolated in log(1 + step)."""
@@ -75,13 +77,15 @@ def run_track(training: TrainingRun) -> RunTrack:
     sources: dict[str, MarginTrack] = {}
     for source in training.sources:
         samples = [result.sources[source] for result in training.results]
+        scores = [part.logprob for part in samples if part.logprob is not None]
+        if len(scores) < len(samples):
+            continue
         margins = tuple(
-            Margins.of(part.logprob, part.answer, question_weights(part), part.q_id)
-            for part in samples
-            if part.logprob is not None
+            Margins.of(score, part.answer, question_weights(part), part.q_id)
+            for score, part in zip(scores, samples, strict=True)
         )
-        if len(margins) == len(samples):
-            sources[source] = MarginTrack(source, samples[0].ability, training.steps, margins)
+        accuracy = np.array([value(part, "acc") for part in samples], dtype=np.float64)
+        sources[source] = MarginTrack(source, samples[0].ability, training.steps, margins, accuracy)
     if not sources:
         raise ResultsError(
             f"{training.name}: no source has mean log-probabilities (logprob) at every checkpoint, which a forecast is "

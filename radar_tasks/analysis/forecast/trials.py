@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radar_metrics.forecast import line_ahead
+from radar_metrics.forecast import accuracy_ahead, line_ahead
 from radar_metrics.options import FloatArray
 from radar_tasks.analysis.forecast.laws import gains_of_size, means_ahead, possible
 from radar_tasks.analysis.forecast.margin_tracks import RunTrack
@@ -82,11 +82,20 @@ def end_trials(run: RunTrack, start: float, at: float, others: Sequence[RunTrack
                 at=float(at),
                 last=seen.scores[-1],
                 line=np.clip(line_ahead(seen.steps[after], seen.scores[after], at), 0.0, 1.0),
-                ahead=np.stack(seen.margins[-1].composed(means_ahead(seen, at, beside)), axis=-1),
+                ahead=_with_accuracy(
+                    seen.margins[-1].sds(means_ahead(seen, at, beside)),
+                    [seen.scores, *(other.scores for other in beside)],
+                    seen.scores[-1],
+                ),
                 truth=track.scores[track.place_of(at)] if at in track.steps else _UNKNOWN,
             )
         )
     return made
+
+
+def _with_accuracy(sds: FloatArray, seen: Sequence[FloatArray], last: FloatArray) -> FloatArray:
+    """(K, 2) SDS and the accuracy that goes with it, NaN where SDS is."""
+    return np.stack([sds, accuracy_ahead(sds, np.concatenate(seen), last)], axis=1)
 
 
 def tried_ends(run: RunTrack, at: float, finished: Sequence[RunTrack]) -> list[Trial]:
@@ -140,10 +149,8 @@ def size_trials(
         scores = np.array([np.mean([one.scores[one.place_of(step)] for one in of], axis=0) for of in by_size])
         gains = gains_of_size(sizes, means, size)
         # Every run of the largest size is continued with its own questions' places, for what a new seed would give.
-        ahead = []
-        for one in by_size[-1]:
-            margins = one.margins[one.place_of(step)]
-            ahead.append(np.stack(margins.composed(possible(margins.means + gains)), axis=-1))
+        largest = [one.margins[one.place_of(step)] for one in by_size[-1]]
+        ahead = np.mean([margins.sds(possible(margins.means + gains)) for margins in largest], axis=0)
         known = larger.sources.get(source) if larger is not None else None
         made.append(
             Trial(
@@ -155,7 +162,7 @@ def size_trials(
                 at=size,
                 last=scores[-1],
                 line=np.clip(line_ahead(sizes, scores, size), 0.0, 1.0),
-                ahead=np.mean(ahead, axis=0),
+                ahead=_with_accuracy(ahead, [one.scores for of in by_size for one in of], scores[-1]),
                 truth=_UNKNOWN if known is None else known.scores[known.place_of(step)],
             )
         )

@@ -74,7 +74,11 @@ def test_what_comes_after_the_last_known_step_is_not_looked_at():
         "run-0",
         known.steps,
         {
-            source: replace(track, margins=track.margins[:-2] + other_end.sources[source].margins)
+            source: replace(
+                track,
+                margins=track.margins[:-2] + other_end.sources[source].margins,
+                accuracy=np.concatenate([track.accuracy[:-2], other_end.sources[source].accuracy]),
+            )
             for source, track in known.sources.items()
         },
     )
