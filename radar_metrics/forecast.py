@@ -90,7 +90,7 @@ class Margins:
         of = np.asarray(means, dtype=np.float64)
         margins = (of[..., ANSWER] - of[..., WRONG])[..., None] + of[..., SPREAD, None] * self.place
         # Weights sum to 1 to rounding only.
-        return np.clip(expit(margins) @ self.weights, 0.0, 1.0)
+        return np.asarray(np.clip(expit(margins) @ self.weights, 0.0, 1.0))
 
 
 NEAR = 0.03
@@ -120,7 +120,7 @@ def accuracy_ahead(sds: ArrayLike, seen: ArrayLike, last: ArrayLike) -> FloatArr
     distance = np.arcsin(np.sqrt(ahead))[:, None] - np.arcsin(np.sqrt(pairs[:, 0]))
     weights = np.exp(-((distance / NEAR) ** 2) / 2.0)
     gap = (weights @ (pairs[:, 1] - pairs[:, 0]) + (right - soft)) / (weights.sum(axis=1) + 1.0)
-    return np.clip(ahead + gap, 0.0, 1.0)
+    return np.asarray(np.clip(ahead + gap, 0.0, 1.0))
 
 
 def growth(ratio: ArrayLike, decay: float) -> FloatArray:
