@@ -1,7 +1,7 @@
 """The plan's questions about the text prior: what each metric says, first and falsely, of base-1, base-2 and base-3.
 
     python studies/tiny/pretrain.py OUT base-1 base-2 base-3
-    python studies/tiny/prior.py OUT
+    python studies/tiny/prior.py OUT RESULTS
 
 scores every checkpoint on radar_mini and on its swapped twin (each question with another question's picture: an ability
 that is not there), with `prior=blind`, and the last checkpoint of base-1 on 19 more draws of swapped pictures; prints
@@ -11,14 +11,16 @@ the answers as Markdown. What is scored already is not scored again.
 from __future__ import annotations
 
 import argparse
-import os
-import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from score import Asked, score_checkpoint
 
 from radar_metrics.uncertainty import clustered_standard_error
 from radar_tasks.analysis.development.curves import TrainingCurves, training_curves
@@ -61,7 +63,7 @@ def name_of(subject: str, draw: int) -> str:
 
 
 def write_swapped(draw: int) -> list[str]:
-    """The leaves with their pictures swapped into the store, the same at every call; their tasks."""
+    """The leaves with their pictures swapped into the store, the same at every call; their names."""
     for k, leaf in enumerate(LEAVES):
         name = name_of(leaf.subject, draw)
         if source_path(name).is_file():
@@ -74,14 +76,22 @@ def write_swapped(draw: int) -> list[str]:
             writer.finish(
                 Origin(kind="table", location=f"{leaf.source} with pictures swapped", fingerprint=leaf.source)
             )
-    return [f"radar_{name_of(leaf.subject, draw)}" for leaf in LEAVES]
+    return [name_of(leaf.subject, draw) for leaf in LEAVES]
 
 
-def score(checkpoints: str, tasks: Sequence[str], results: Path) -> None:
-    """These checkpoints on these tasks, with and without pictures, in one run each."""
-    command = [sys.executable, "-m", "radar_tasks.cli", "track", checkpoints, "--tasks", ",".join(tasks)]
-    command += ["--model-args", "dtype=float32,prior=blind", "--output", str(results)]
-    subprocess.run(command, check=True)
+def score(checkpoints: Sequence[Path], sources: Sequence[str], results: Path, memory: dict[str, Any]) -> None:
+    """These checkpoints on these sources, with and without pictures; what is scored already is not scored again."""
+    asked = None
+    for done, checkpoint in enumerate(checkpoints):
+        folder = results / checkpoint.parent.name / checkpoint.name
+        if folder.is_dir():
+            continue
+        asked = asked or Asked(sources)
+        started = time.perf_counter()
+        score_checkpoint(checkpoint, folder, asked, memory)
+        seconds = time.perf_counter() - started
+        left = seconds * (len(checkpoints) - done - 1) / 60
+        print(f"{folder.parent.name}/{folder.name}: {seconds:.0f} s, about {left:.0f} min left", file=sys.stderr)
 
 
 @dataclass(frozen=True)
@@ -234,15 +244,17 @@ def _when(step: float | None) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder of the runs")
+    parser.add_argument("results", type=Path, help="folder for the results")
     options = parser.parse_args()
-    os.environ["RADAR_HOME"] = str(options.out / "home")
-    mini = ["radar_mini", *write_swapped(0)]
-    for run in RUNS:
-        score(str(options.out / run / "step-*"), mini, options.out / "results" / run)
+    torch.set_num_threads(1)
+    memory: dict[str, Any] = {}  # of what is encoded alike for all checkpoints
+    mini = [*(leaf.source for leaf in LEAVES), *write_swapped(0)]
+    score([folder for run in RUNS for folder in sorted((options.out / run).glob("step-*"))], mini,
+          options.results / "all", memory)  # fmt: skip
     last = max((options.out / RUNS[0]).glob("step-*"))
-    further = [task for draw in range(1, DRAWS) for task in write_swapped(draw)]
-    score(str(last), further, options.out / "redrawn" / RUNS[0])
-    print(say(find_runs([options.out / "results"]), find_runs([options.out / "redrawn"])))
+    further = [name for draw in range(1, DRAWS) for name in write_swapped(draw)]
+    score([last], further, options.results / "redrawn", memory)
+    print(say(find_runs([options.results / "all"]), find_runs([options.results / "redrawn"])))
 
 
 if __name__ == "__main__":
