@@ -31,10 +31,10 @@ soak: $(READY)
 # The oldest versions that pyproject.toml promises, installed and tested; `make lock` looks after the newest.
 LOWEST := .venv-lowest
 LOWEST_TESTS := tests/radar_metrics tests/radar_tasks/scoring/test_parity.py tests/radar_tasks/harness/test_in_process.py \
-  tests/radar_tasks/results tests/radar_tasks/analysis
+  tests/radar_tasks/results tests/radar_tasks/analysis tests/families
 
 lowest: $(LOWEST)/.ready
-	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" OMP_NUM_THREADS=1 $(LOWEST)/bin/python -m pytest -n 2 --dist loadfile $(LOWEST_TESTS)
+	PATH="$(CURDIR)/$(LOWEST)/bin:$$PATH" OMP_NUM_THREADS=1 RADAR_FAMILIES=entries $(LOWEST)/bin/python -m pytest -n 2 --dist loadfile $(LOWEST_TESTS)
 
 $(LOWEST)/.ready: pyproject.toml | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(LOWEST)

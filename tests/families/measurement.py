@@ -123,10 +123,10 @@ def _measure(family: str, checkpoint: Any, count: int, seed: int) -> Measured:
             wanted = {q.q_id: expected_scores(model, processor, q) for q in chosen}
             changes.append(_change(model, processor, chosen[:3], wanted))
             if changes[-1] < UNSEEN:
-                raise ValueError("a picture is not seen")
+                raise ValueError("a picture changes no score")
             checkpoint.encode(chosen[0])
-        except Exception:  # its own processor, its model or the engine takes no such prompt: the engine should say so
-            refused_groups[group] = _answer(checkpoint, chosen[0])
+        except Exception as error:  # its own processor, its model or the engine takes no such prompt
+            refused_groups[group] = _answer(checkpoint, chosen[0], error)
             continue
         expected |= wanted
         questions += chosen
@@ -239,15 +239,15 @@ def _encoded(checkpoint: Any, question: Question) -> int | None:
     return calls
 
 
-def _answer(checkpoint: Any, question: Question) -> str:
-    """What the engine says to a question that the family's own processor or model does not take."""
+def _answer(checkpoint: Any, question: Question, problem: Exception) -> str:
+    """What the engine says to a question that the family's own processor or model does not take, for this reason."""
     try:
         _scored(checkpoint, [question], scoring="independent")
     except RadarError as error:
         return _short(error)
     except Exception as error:
         return f"TRACEBACK {_short(error)}"
-    return "scored all the same"
+    return f"scored all the same, though its own processor and model: {_short(problem)}"
 
 
 def _short(error: Exception, folder: Path | None = None) -> str:

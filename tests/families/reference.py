@@ -60,7 +60,8 @@ def asked_by_processor(model: Any, processor: Any, question: Question, option: s
     if "input_ids" not in inputs and "labels" in inputs:  # of a whole text, which the decoder starts before
         start = _decoder_start(model, processor)
         inputs["decoder_input_ids"] = torch.cat([torch.tensor([[start]]), inputs.pop("labels")], dim=1)
-    if model.config.is_encoder_decoder and "decoder_input_ids" not in inputs:
+    encoder = model.config.is_encoder_decoder or model.config.get_text_config().is_encoder_decoder
+    if encoder and "decoder_input_ids" not in inputs:
         return _answered_by_decoder(model, processor, question, option)
     name = "decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"
     ids = inputs[name][0].tolist()
@@ -126,6 +127,7 @@ def _decoder_start(model: Any, processor: Any) -> int:
     tokens: tuple[int | None, ...] = (
         model.generation_config.decoder_start_token_id,
         getattr(model.config, "decoder_start_token_id", None),
+        getattr(model.config.get_text_config(), "decoder_start_token_id", None),
     )
     tokens += (processor.tokenizer.bos_token_id, processor.tokenizer.pad_token_id)
     return next(token for token in tokens if token is not None)

@@ -1,7 +1,8 @@
 """A tenth of all types, another one every day, and all with an entry of their own in `scoring/families.py`: prompt
 tokens are the processor's, and every way scores as the reference does.
 
-RADAR_FAMILIES=N chooses the tenth, RADAR_FAMILIES=all takes all; the day's number is part of a test's name.
+RADAR_FAMILIES=N chooses the tenth, `all` takes all, `entries` none but those with an entry; the day's number is part of
+a test's name.
 """
 
 import datetime
@@ -15,10 +16,10 @@ import torch
 from safetensors.torch import save_file
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-from families.measurement import measure, prompt_format
-from families.page import SHARED_LIMIT, faults
+from families.measurement import largest_difference, measure, prompt_format
+from families.page import LIMIT, SHARED_LIMIT, faults
 from families.questions import GROUPS, asked
-from families.reference import asked_by_processor
+from families.reference import asked_by_processor, expected_scores
 from radar_tasks.errors import CheckpointError, RadarError
 from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import CheckpointOptions, from_model, recognise
@@ -26,7 +27,10 @@ from radar_tasks.scoring.engine.batching import next_batch
 from radar_tasks.scoring.families import FAMILIES as ENTRIES
 
 DAY = os.environ.get("RADAR_FAMILIES") or str(datetime.datetime.now(datetime.timezone.utc).toordinal())
-OF_THE_DAY = tiny_models.FAMILIES if DAY == "all" else tiny_models.FAMILIES[int(DAY) % 10 :: 10]
+if DAY in ("all", "entries"):
+    OF_THE_DAY = tiny_models.FAMILIES if DAY == "all" else []
+else:
+    OF_THE_DAY = tiny_models.FAMILIES[int(DAY) % 10 :: 10]
 chosen = pytest.mark.parametrize(
     "family",
     sorted({*OF_THE_DAY, *ENTRIES} & {*tiny_models.FAMILIES}),
@@ -108,3 +112,16 @@ def test_packed_pictures_keep_to_themselves():
     together = dict(Scorer(made, scoring="shared", batch_size=6).score(questions))
     for k in range(len(questions)):
         assert [s.logprob for s in together[k]] == pytest.approx([s.logprob for s in alone[k]], abs=SHARED_LIMIT)
+
+
+@pytest.mark.parametrize("family", ["blip-2", "instructblip", "instructblipvideo"])
+def test_an_encoder_decoder_within(family):
+    """The prompt with the picture's tokens goes into T5's encoder, and its decoder writes the option."""
+    model, processor = tiny_models.make(family, t5=True)
+    questions = asked("several sizes", 3)
+    made = from_model(model, processor)
+    assert all(made.encode(question).by_decoder for question in questions)
+    expected = {question.q_id: expected_scores(model, processor, question) for question in questions}
+    for way in ("independent", "auto"):
+        scores = dict(Scorer(made, scoring=way).score(questions))
+        assert largest_difference(questions, [scores[k] for k in range(3)], expected) < LIMIT

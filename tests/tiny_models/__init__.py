@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
 from tiny_models.by_hand import BY_HAND, BY_HAND_IMAGES, QWEN_SPECIALS
 from tiny_models.questions import opened, picture, question
-from tiny_models.table import NOT_MADE, TABLE, made_by_table
+from tiny_models.table import NOT_MADE, TABLE, made_by_table, made_with_t5
 from tiny_models.tokenizers import tokenizer
 
 __all__ = [
@@ -31,14 +32,23 @@ __all__ = [
     "tokenizer",
 ]
 
-FAMILIES = sorted({*BY_HAND, *TABLE})
-"""Every type of which a checkpoint can be made."""
+FAMILIES = sorted({*BY_HAND, *TABLE} & {*MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES})
+"""Every type of the installed transformers of which a checkpoint can be made."""
 
 
-def make(family: str, seed: int = 0) -> tuple[Any, Any]:
-    """Model and processor of a family, the weights spread so that every input changes the scores visibly."""
+def make(family: str, seed: int = 0, *, t5: bool = False) -> tuple[Any, Any]:
+    """Model and processor of a family, the weights spread so that every input changes the scores visibly.
+
+    Args:
+        family: one of `FAMILIES`.
+        seed: of the weights.
+        t5: whether the language model of one of BLIP's kind is T5.
+    """
     torch.manual_seed(seed)
-    model, processor = BY_HAND[family]() if family in BY_HAND else made_by_table(family)
+    if t5:
+        model, processor = made_with_t5(family)
+    else:
+        model, processor = BY_HAND[family]() if family in BY_HAND else made_by_table(family)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if parameter.ndim > 1:

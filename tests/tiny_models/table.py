@@ -78,6 +78,30 @@ def made_by_table(model_type: str) -> tuple[Any, Any]:
     return model, processor
 
 
+def made_with_t5(model_type: str) -> tuple[Any, Any]:
+    """Of BLIP's kind with an encoder-decoder as its language model, as many published ones have."""
+    tok = tokenizer(("<pad>", "<image>", "<video>"), style="t5")
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    pad, size = tok.pad_token_id, max(tok.get_vocab().values()) + 1
+    text = {"model_type": "t5", "vocab_size": size, "d_model": 32, "d_kv": 8, "d_ff": 48, "num_layers": 2,
+            "num_heads": 4, "decoder_start_token_id": pad, "pad_token_id": pad,
+            "eos_token_id": tok.eos_token_id}  # fmt: skip
+    image = "video_token_index" if model_type == "instructblipvideo" else "image_token_index"
+    config = hf.CONFIG_MAPPING[model_type](
+        vision_config={**sizes, **SMALL_VIT}, qformer_config={**sizes, "encoder_hidden_size": 32}, text_config=text,
+        num_query_tokens=4, **{image: tok.convert_tokens_to_ids("<video>" if "video" in image else "<image>")},
+    )  # fmt: skip
+    parts: dict[str, Any] = {"tokenizer": tok, "num_query_tokens": 4}
+    if model_type == "instructblipvideo":
+        parts["video_processor"] = hf.InstructBlipVideoVideoProcessor(size=SQUARE)
+    else:
+        parts["image_processor"] = hf.BlipImageProcessor(size=SQUARE)
+    if TABLE[model_type].qformer_tokenizer:
+        parts["qformer_tokenizer"] = tokenizer((), style="pieces")
+    processor = getattr(hf, PROCESSOR_MAPPING_NAMES[model_type])(**parts)
+    return MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(config)](config), processor
+
+
 CHAT_TEMPLATE = (
     "{% for message in messages %}{{ message.role }}: {% for part in message.content %}"
     "{% if part.type == 'image' %}IMAGE{% else %}{{ part.text }}{% endif %}{% endfor %}\n{% endfor %}"

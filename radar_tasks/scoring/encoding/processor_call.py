@@ -90,9 +90,10 @@ def start_token(config: Any, tokenizer: Any) -> int | None:
     Raises:
         CheckpointError: nothing says which.
     """
-    if not config.is_encoder_decoder:
+    text = config.get_text_config(decoder=True)
+    if not (config.is_encoder_decoder or text.is_encoder_decoder):  # InstructBLIP's says it of its language model alone
         return None
-    ids = [getattr(c, "decoder_start_token_id", None) for c in (config, config.get_text_config(decoder=True))]
+    ids = [getattr(c, "decoder_start_token_id", None) for c in (config, text)]
     ids += [tokenizer.bos_token_id, tokenizer.pad_token_id]  # as generation does, and T5
     start = next((id_ for id_ in ids if isinstance(id_, int)), None)
     if start is None:
