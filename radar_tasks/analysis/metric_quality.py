@@ -37,6 +37,21 @@ SIZES = (25, 50, 100, 200, 400, 800, 1600)
 
 
 @dataclass(frozen=True)
+class SubsetAgreement:
+    """How well random subsets of so many questions do.
+
+    Attributes:
+        size: questions in a subset.
+        spread: standard deviation over subsets, mean over checkpoints, in the metric's unit.
+        agreement: mean Kendall's tau between the subset's order of the checkpoints and that of all, in [-1, 1].
+    """
+
+    size: int
+    spread: float
+    agreement: float
+
+
+@dataclass(frozen=True)
 class MetricQuality:
     """One metric on one source, average, or on `all sources`. None where something cannot be had.
 
@@ -50,8 +65,8 @@ class MetricQuality:
         decided_half_way: decision accuracy of the checkpoint half-way with the last one, in [0, 1]: between runs, or on
             `all sources` between the sources of one run.
         decided_from: first step from which that stays at 0.9 or above.
-        correlations: with each outside column.
-        subsets: curves of random subsets of the questions, smallest first (of the first training run).
+        correlations: with each outside column, with intervals over runs (on `all sources` over runs and sources).
+        subsets: random subsets of the questions, smallest first (of the first training run).
         enough: the smallest number of questions whose order of checkpoints agrees with that of all (tau 0.9).
     """
 
@@ -65,7 +80,7 @@ class MetricQuality:
     decided_half_way: float | None = None
     decided_from: float | None = None
     correlations: Mapping[str, signal.Correlation | None] = field(default_factory=dict)
-    subsets: tuple[SubsetCurves, ...] = ()
+    subsets: tuple[SubsetAgreement, ...] = ()
     enough: int | None = None
 
 
@@ -102,7 +117,7 @@ def metric_qualities(
                 replace(
                     _quality(metric, name, [_OrderedCurve(t.steps, curves[t.name][name]) for t in trainings]),
                     correlations=_correlations(name, metric, trainings, tables, outside),
-                    subsets=subsets,
+                    subsets=tuple(SubsetAgreement(part.size, part.spread, part.agreement) for part in subsets),
                     enough=enough_questions(subsets) if subsets else None,
                 )
             )
@@ -223,8 +238,8 @@ def _correlations(
     """With each outside column, over the checkpoints, and over the sources too where no name is given."""
     made: dict[str, signal.Correlation | None] = {}
     for column in outside.columns if outside else ():
-        pairs = [
-            (row.values[metric], number)
+        points = [
+            (row.values[metric], number, training.name, row.name)
             for training in trainings
             for run, table in zip(training.results, tables[training.name], strict=True)
             for row in table.values()
@@ -232,7 +247,8 @@ def _correlations(
             if outside and (number := outside.of(run, row.name, column)) is not None
         ]
         try:
-            made[column] = signal.correlation([x for x, _ in pairs], [y for _, y in pairs])
+            x, y, of_runs, of_sources = zip(*points, strict=True) if points else ((), (), (), ())
+            made[column] = signal.correlation(x, y, runs=of_runs, sources=of_sources)
         except MetricError:  # fewer than four pairs, or one side does not vary
             made[column] = None
     return made
