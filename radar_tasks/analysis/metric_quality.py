@@ -19,6 +19,7 @@ from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_metrics.stability import SubsetCurves, enough_questions, subset_curves
 from radar_tasks.analysis.outside_column import Outside
+from radar_tasks.analysis.outside_correlations import OutsideCorrelation
 from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.results import TrainingRun
 from radar_tasks.results.metrics import METRICS, SourceMetrics, metric_tables, question_matrix
@@ -82,6 +83,14 @@ class MetricQuality:
     correlations: Mapping[str, signal.Correlation | None] = field(default_factory=dict)
     subsets: tuple[SubsetAgreement, ...] = ()
     enough: int | None = None
+
+
+@dataclass(frozen=True)
+class MetricAgreement:
+    """All that `radar agreement` says: metrics by the yardsticks, and their correlations with outside columns."""
+
+    metrics: tuple[MetricQuality, ...]
+    correlations: tuple[OutsideCorrelation, ...]
 
 
 def metric_qualities(

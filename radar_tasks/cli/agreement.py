@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radar_tasks.cli._json import to_json
 from radar_tasks.cli._runs import console, runs_of
 
 if TYPE_CHECKING:
     from radar_tasks.analysis.metric_quality import MetricQuality
+    from radar_tasks.analysis.outside_correlations import OutsideCorrelation
 
 
 Cell = Callable[["MetricQuality"], str]
@@ -27,6 +29,7 @@ class Format(str, Enum):
     terminal = "terminal"
     markdown = "markdown"
     csv = "csv"
+    json = "json"
 
 
 def command(
@@ -36,30 +39,45 @@ def command(
         Path | None, typer.Option(help="CSV with `checkpoint` (and `source`) and numbers to correlate with.")
     ] = None,
     mir: Annotated[Path | None, typer.Option(help="CSV that `radar mir --output` wrote, to be judged as well.")] = None,
+    losses: Annotated[
+        Path | None,
+        typer.Option(help="CSV with `checkpoint` and losses of whole checkpoints (lower is better), judged as well."),
+    ] = None,
     metric: Annotated[list[str] | None, typer.Option(help="A metric, all by default; may be repeated.")] = None,
     on: Annotated[list[str] | None, typer.Option(help="A source or average, all by default; may be repeated.")] = None,
     format: Annotated[Format, typer.Option(help="How to write the tables.")] = Format.terminal,  # noqa: A002
     seed: Annotated[int, typer.Option(help="Of the subsets of questions.")] = 0,
 ) -> None:
-    """For every metric: order over training, noise between checkpoints, signal to noise, how early it decides."""
+    """For every metric: order over training, noise between checkpoints, signal to noise, how early it decides.
+
+    With --outside also whether it goes with numbers from outside, such as accuracy after fine-tuning, and why.
+    """
     import numpy as np
 
-    from radar_tasks.analysis.metric_quality import column_quality, metric_qualities
+    from radar_tasks.analysis.metric_quality import MetricAgreement, column_quality, metric_qualities
     from radar_tasks.analysis.outside_column import read_outside
+    from radar_tasks.analysis.outside_correlations import outside_correlations
     from radar_tasks.analysis.training_runs import training_runs
 
     found = runs_of(runs)
     series, notes = training_runs(found)
     notes += [note for part in series for note in part.notes]
     columns = read_outside(outside, found) if outside else None
-    mirs = read_outside(mir, found) if mir else None
-    for file in (columns, mirs):
-        notes += [f"no results of {name!r}, left out" for name in (file.unknown if file else ())]
+    of_checkpoints = [read_outside(file, found) for file in (mir, losses) if file]
+    for read in ([columns] if columns else []) + of_checkpoints:
+        notes += [f"no results of {name!r}, left out" for name in read.unknown]
     judged = metric_qualities(series, np.random.default_rng(seed), metrics=metric or (), outside=columns)
-    judged += column_quality("mir", series, mirs) if mirs else []
+    judged += [made for read in of_checkpoints for name in read.columns for made in column_quality(name, series, read)]
+    correlations = outside_correlations(series, columns, metric or (), of_checkpoints) if columns else []
     for note in notes:
         print(note, file=sys.stderr)
-    _show(_chosen(judged, on or ()), len(series), format)
+    chosen = _chosen(judged, on or ())
+    if format is Format.json:
+        print(to_json(MetricAgreement(tuple(chosen), tuple(correlations))), end="")
+        return
+    _show(chosen, len(series), format)
+    if correlations and format is not Format.csv:
+        _show_correlations(correlations, format)
 
 
 def _chosen(judged: list[MetricQuality], names: Sequence[str]) -> list[MetricQuality]:
@@ -90,6 +108,22 @@ def _show(judged: list[MetricQuality], training_runs: int, format: Format) -> No
                 print(f"**{title}** ({training_runs} training run(s))\n\n{markdown(['metric', *used], body)}")
             elif used:
                 _print(title, ["metric", *used], body)
+
+
+def _show_correlations(correlations: list[OutsideCorrelation], format: Format) -> None:  # noqa: A002
+    """A table an outside column, and what to make of it in words."""
+    from radar_tasks.report.outside_correlations import correlation_table, correlation_words
+    from radar_tasks.report.text_tables import markdown
+
+    for column in dict.fromkeys(row.column for row in correlations):
+        rows = [row for row in correlations if row.column == column]
+        table = correlation_table(rows)
+        if format is Format.markdown:
+            print(f"**{table.title}**\n\n{markdown(table.header, table.rows)}")
+        else:
+            _print(table.title, table.header, table.rows)
+        for sentence in correlation_words(rows):
+            print(f"{sentence}\n")
 
 
 def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
