@@ -112,7 +112,7 @@ def _show(judged: list[MetricQuality], training_runs: int, format: Format) -> No
 
 def _show_correlations(correlations: list[OutsideCorrelation], format: Format) -> None:  # noqa: A002
     """A table an outside column, and what to make of it in words."""
-    from radar_tasks.report.outside_correlations import correlation_table, correlation_words
+    from radar_tasks.report.correlation_table import correlation_table, correlation_words
     from radar_tasks.report.text_tables import markdown
 
     for column in dict.fromkeys(row.column for row in correlations):

@@ -1,6 +1,6 @@
 """Fine-tune the plan's checkpoints on another format and ask them as a user would: accuracy of decoded answers.
 
-    python studies/tiny/finetune.py RUNS OUT [--quick]
+    python studies/tiny/finetune.py RUNS OUT [--plan FILE]
 
 RUNS holds the pre-trained checkpoints (RUNS/base-1/step-00050, ...). Every checkpoint of the plan's configurations is
 fine-tuned for 100 steps on conversations about pictures that no pre-training has drawn from the same seeds: half of the
@@ -20,9 +20,10 @@ import io
 import json
 import sys
 import time
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import astuple, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "examples" / "tiny_pretraining"
 from abilities import ABILITIES, questions_of  # noqa: E402
 from documents import IMAGE  # noqa: E402
 from model import WIDTH  # noqa: E402
-from pretrain import read_plan  # noqa: E402
+from pretrain import PLAN, kept_steps, read_plan  # noqa: E402
 from train import IGNORED  # noqa: E402
 
 FORMS = ("letter", "free")
@@ -102,18 +103,17 @@ class FineTuning:
         return runs / self.run / f"step-{self.step:05d}"
 
 
-def fine_tunings(quick: bool = False) -> list[FineTuning]:
-    """Those of the plan: every step kept but the untrained one. `quick` is a tenth of each, at every fifth step."""
-    plan = read_plan()
+def fine_tunings(plan: Mapping[str, Any]) -> list[FineTuning]:
+    """Those of a plan: every checkpoint kept of its configurations but the untrained one, with each seed."""
     asked = plan["fine_tuning"]
-    made = []
-    for run in asked["configurations"]:
-        kept = [step for step in plan["runs"][run].get("kept", plan["kept"]) if step > 0]
-        for seed in asked["seeds"][run]:
-            for step in kept[::-5] if quick else kept:
-                steps, questions = (asked["steps"] // 10, QUESTIONS // 10) if quick else (asked["steps"], QUESTIONS)
-                made.append(FineTuning(run, step, seed, steps, questions))
-    return made
+    questions = min(QUESTIONS, plan.get("questions_each", QUESTIONS))
+    return [
+        FineTuning(run, step, seed, asked["steps"], questions)
+        for run in asked["configurations"]
+        for seed in asked["seeds"][run]
+        for step in kept_steps(plan, run)
+        if step > 0
+    ]
 
 
 def put(question: str, options: Sequence[str], form: str) -> str:
@@ -341,10 +341,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", type=Path, help="folder of the pre-trained runs")
     parser.add_argument("out", type=Path, help="folder for the tables")
-    parser.add_argument("--quick", action="store_true", help="a tenth of steps and questions, two checkpoints a run")
+    parser.add_argument("--plan", type=Path, default=PLAN, help="another plan than the committed one")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    if waiting := run_all(options.runs, options.out, fine_tunings(options.quick)):
+    if waiting := run_all(options.runs, options.out, fine_tunings(read_plan(options.plan))):
         raise SystemExit(f"{waiting} fine-tunings wait for checkpoints that are not in {options.runs}.")
 
 

@@ -13,7 +13,7 @@ from radar_tasks.analysis.outside_column import read_outside
 from radar_tasks.analysis.outside_correlations import CHANCE, LOG_STEP, outside_correlations
 from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.cli import app
-from radar_tasks.report.outside_correlations import correlation_table, correlation_words
+from radar_tasks.report.correlation_table import correlation_table, correlation_words
 from radar_tasks.results import find_runs
 from radar_tasks.results.metrics import value
 
