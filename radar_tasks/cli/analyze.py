@@ -58,6 +58,7 @@ def show(made: Development, screen: Console) -> None:
     _metrics(made, screen)
     _stability(made, screen)
     _scaling(made, screen)
+    _factors(made, screen)
     _intervention(made, screen)
     for note in made.notes:
         screen.print(f"note: {escape(note)}")
@@ -199,6 +200,41 @@ def _scaling(made: Development, screen: Console) -> None:
     _print("Are the lines parallel?", head, rows, screen)
 
 
+def _factors(made: Development, screen: Console) -> None:
+    from radar_tasks.report.wording import signed_interval
+
+    for factor in dict.fromkeys(level.factor for level in made.factor_levels):
+        levels = [level for level in made.factor_levels if level.factor == factor]
+        seeds = "seeds and questions" if levels[0].over_seeds else "questions alone: these runs only"
+        title = f"Perception's lead by {factor} at step {levels[0].step:,.0f} (chance-centred, intervals: {seeds})"
+        head = ["level", "runs", "perception", "reasoning", "lead", "mean over training", "lag, doublings"]
+        rows = [
+            [
+                level.level,
+                str(len(level.runs)),
+                f"{level.perception.estimate:.3f}",
+                f"{level.reasoning.estimate:.3f}",
+                signed_interval(level.lead),
+                signed_interval(level.mean_lead),
+                "–" if level.lag is None else signed_interval(level.lag, 2),
+            ]
+            for level in levels
+        ]
+        _print(title, head, rows, screen)
+        effects = [effect for effect in made.factor_effects if effect.factor == factor]
+        head = ["what", "effect", "95% interval, p (uncorrected)", "on runs"]
+        rows = [
+            [
+                effect.quantity,
+                f"per ten times {factor}" if effect.is_slope else f"{effect.level} minus {effect.against}",
+                f"{signed_interval(effect.effect)}, {effect.p_value:.3f}",
+                str(effect.runs),
+            ]
+            for effect in effects
+        ]
+        _print(f"Does it depend on {factor}?", head, rows, screen)
+
+
 def _intervention(made: Development, screen: Console) -> None:
     for first in made.intervention_summary[:1]:
         title = f"{first.changed} minus {first.unchanged} after step {first.parting:,} (simultaneous 95% bands)"
@@ -227,7 +263,7 @@ def _print(
         return
     kept = [k for k, name in enumerate(head) if name not in {"run", "group"} or len({row[k] for row in rows}) > 1]
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
-    words = {"run", "source", "ability", "metric", "against", "between", "group", "verdict"}
+    words = {"run", "source", "ability", "metric", "against", "between", "group", "verdict", "level", "what", "effect"}
     for k in kept:
         table.add_column(head[k], justify="left" if head[k] in words else "right")
     for n, row in enumerate(rows):

@@ -17,6 +17,7 @@ from radar_tasks.analysis.development.asymmetry import Lead, LeadPoint, asymmetr
 from radar_tasks.analysis.development.bottleneck import Bottleneck, bottlenecks
 from radar_tasks.analysis.development.curve_points import CurvePoint, curve_points
 from radar_tasks.analysis.development.curves import TrainingCurves
+from radar_tasks.analysis.development.factor_effects import FactorEffect, FactorLevel, factor_effects
 from radar_tasks.analysis.development.growth import Growth, growth_of
 from radar_tasks.analysis.development.intervention import InterventionEffect, InterventionPoint, interventions
 from radar_tasks.analysis.development.prior_split import FallCause, PriorSplitPoint, fall_causes, prior_split
@@ -52,6 +53,8 @@ class Development:
         metrics: how well each metric tells the checkpoints of a training run apart, by ability.
         stability, stability_summary: random subsets of the questions, as curves and by size.
         scaling, scaling_lines, scaling_tests: against amounts that describe the runs.
+        factor_levels, factor_effects: perception's lead at each level of what differs between runs, and whether it
+            depends on it.
         intervention, intervention_summary: what a change of training did.
         leaderboard: averages by raw logits, of last checkpoints beside the published models.
         notes: what was left out and why.
@@ -73,6 +76,8 @@ class Development:
     scaling: list[ScalingPoint] = field(default_factory=list)
     scaling_lines: list[ScalingLine] = field(default_factory=list)
     scaling_tests: list[SlopeComparison] = field(default_factory=list)
+    factor_levels: list[FactorLevel] = field(default_factory=list)
+    factor_effects: list[FactorEffect] = field(default_factory=list)
     intervention: list[InterventionPoint] = field(default_factory=list)
     intervention_summary: list[InterventionEffect] = field(default_factory=list)
     leaderboard: list[AbilityAverage] = field(default_factory=list)
@@ -106,6 +111,7 @@ def development(
     scaling = scaling_of(trainings, descriptions)
     changes = interventions(trainings, parting, rng) if parting is not None else ([], [])
     compared, not_compared = _against_first(trainings, rng)
+    levels, effects, no_effects = _factors(trainings, descriptions, rng)
     alone = [training.name for training in trainings if len(training.steps) == 1]
     metric = trainings[0].metric if trainings else "sds"
     growth = [row for t in trainings for row in growth_of(t)]
@@ -127,6 +133,8 @@ def development(
         scaling=scaling.points,
         scaling_lines=scaling.lines,
         scaling_tests=scaling.tests,
+        factor_levels=levels,
+        factor_effects=effects,
         intervention=changes[0],
         intervention_summary=changes[1],
         leaderboard=ability_averages(last_of_each(runs)),
@@ -136,6 +144,7 @@ def development(
             *(f"{name}: one checkpoint only, nothing can be said about its development." for name in alone),
             *scaling.notes,
             *not_compared,
+            *no_effects,
         ],
     )
 
@@ -145,9 +154,23 @@ def _against_first(
 ) -> tuple[list[TrainingComparison], list[str]]:
     if not trainings:
         return [], []
-    runs = [TrainingRun(training.name, training.results, tuple(training.sources)) for training in trainings]
-    resamples = len(next(iter(trainings[0].sources.values())).curve.replicates)
-    return each_against_first(runs, rng, trainings[0].metric, resamples)
+    return each_against_first(_runs(trainings), rng, trainings[0].metric, _resamples(trainings))
+
+
+def _factors(
+    trainings: Sequence[TrainingCurves], descriptions: Sequence[RunDescription], rng: np.random.Generator
+) -> tuple[list[FactorLevel], list[FactorEffect], list[str]]:
+    if not trainings:
+        return [], [], []
+    return factor_effects(_runs(trainings), descriptions, rng, trainings[0].metric, _resamples(trainings))
+
+
+def _runs(trainings: Sequence[TrainingCurves]) -> list[TrainingRun]:
+    return [TrainingRun(training.name, training.results, tuple(training.sources)) for training in trainings]
+
+
+def _resamples(trainings: Sequence[TrainingCurves]) -> int:
+    return len(next(iter(trainings[0].sources.values())).curve.replicates)
 
 
 def _metrics(training: TrainingCurves) -> list[MetricQuality]:
