@@ -84,7 +84,10 @@ def shared_name(runs: Sequence[str]) -> str:
     if len(runs) == 1:
         return runs[0]
     alike = takewhile(lambda letters: len(set(letters)) == 1, zip(*runs, strict=False))
-    shared = "".join(letters[0] for letters in alike).rstrip("-_./ ")
+    shared = "".join(letters[0] for letters in alike)
+    if any(name[len(shared) :][:1].isdigit() for name in runs):
+        shared = shared.rstrip("0123456789")  # not the first digits of numbers that go on otherwise
+    shared = shared.rstrip("-_./ ")
     return f"{shared} ({len(runs)} runs)" if len(shared) > 1 else " + ".join(runs)
 
 

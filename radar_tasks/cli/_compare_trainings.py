@@ -12,6 +12,7 @@ from rich import box
 from rich.markup import escape
 from rich.table import Table
 
+from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.compare_trainings import compare_trainings, metrics_of_both, training_sides
 from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
 from radar_tasks.analysis.training_amount import training_amount
@@ -164,7 +165,7 @@ def _by_amount(made: TrainingComparison) -> tuple[list[str], list[list[str]]]:
 
 def _point(point: MatchedPoint) -> str:
     beyond = "*" if point.low > 0 or point.high < 0 else " "
-    return f"{point.value:+.3f} [{point.low:+.3f}, {point.high:+.3f}]{beyond}"
+    return signed_interval(Interval(point.value, point.low, point.high)) + beyond
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], bold: Sequence[bool] = ()) -> Table:

@@ -56,7 +56,12 @@ def verdict_words(made: TrainingComparison) -> str:
 
 def _verdict(row: TrainingDifference, made: TrainingComparison) -> str:
     if row.stretches:
-        return ", ".join(_stretch(stretch, made) for stretch in row.stretches)
+        # The longest stretch is the verdict, the latest of equals; the others are named without their numbers.
+        lengths = [sum(s.start <= at <= s.end for at in made.amounts) for s in row.stretches]
+        longest = max(range(len(lengths)), key=lambda k: (lengths[k], k))
+        others = [s for k, s in enumerate(row.stretches) if k != longest]
+        rest = ", ".join(f"{_better(s, made)} {span_words(s)}" for s in others)
+        return _stretch(row.stretches[longest], made) + (f" (also {rest})" if rest else "")
     if row.mean.low > 0 or row.mean.high < 0:
         name = made.second if (row.mean.low > 0) == METRICS[made.metric].higher_is_better else made.first
         return (
@@ -65,8 +70,12 @@ def _verdict(row: TrainingDifference, made: TrainingComparison) -> str:
     return f"no difference beyond {row.bound:.3f} shown"
 
 
+def _better(stretch: Stretch, made: TrainingComparison) -> str:
+    return made.second if stretch.better == "second" else made.first
+
+
 def _stretch(stretch: Stretch, made: TrainingComparison) -> str:
-    name = made.second if stretch.better == "second" else made.first
+    name = _better(stretch, made)
     if len(made.amounts) > 1 and (stretch.start, stretch.end) == (made.amounts[0], made.amounts[-1]):
         when = f"at every matched {made.measured_by}"
     else:
@@ -81,5 +90,6 @@ def span_words(stretch: Stretch) -> str:
 
 
 def signed_interval(value: Interval, digits: int = 3) -> str:
-    """A difference with its interval."""
-    return f"{value.estimate:+.{digits}f} [{value.low:+.{digits}f}, {value.high:+.{digits}f}]"
+    """A difference with its interval; what rounds to nothing has no sign of less."""
+    estimate, low, high = (round(number, digits) + 0.0 for number in (value.estimate, value.low, value.high))
+    return f"{estimate:+.{digits}f} [{low:+.{digits}f}, {high:+.{digits}f}]"

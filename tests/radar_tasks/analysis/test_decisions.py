@@ -11,7 +11,7 @@ from made_runs import made_run
 from radar_tasks.analysis.decisions import ACCURACY, ITSELF, decisions
 from radar_tasks.analysis.outside_column import Outside
 from radar_tasks.analysis.run_descriptions import RunDescription
-from radar_tasks.analysis.run_factors import configurations_of, factors_of
+from radar_tasks.analysis.run_factors import configurations_of, factors_of, shared_name
 from radar_tasks.errors import ResultsError
 
 STEPS = [100, 200, 400]
@@ -148,5 +148,8 @@ def test_factors_hold_levels_in_the_order_of_the_file(runs):
         ("128", ["c"]),
     ]
     assert factor.amounts == [64.0, 128.0]
+    assert shared_name(["width-064", "width-096"]) == "width (2 runs)"
+    assert shared_name(["base-1", "base-2", "base-3"]) == "base (3 runs)"
+    assert shared_name(["left", "right"]) == "left + right"
     first, second, third = configurations_of(runs[:3], rows)
     assert first == second != third == "b-1"

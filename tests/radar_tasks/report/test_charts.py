@@ -86,6 +86,10 @@ def test_runs_against_the_first_are_drawn_as_far_as_there_are_colours_and_told_i
     assert verdict_words(compared()).startswith(
         "perception: exp2 better from step 100 to 200, +0.150 [+0.100, +0.200];"
     )
+    early = Stretch(0.0, 0.0, "first", Interval(-0.1, -0.2, -0.05))
+    several = replace(compared().rows[0], stretches=(early, *compared().rows[0].stretches))
+    said = verdict_words(replace(compared(), rows=(several,)))
+    assert said == "perception: exp2 better from step 100 to 200, +0.150 [+0.100, +0.200] (also exp1 0)."
     flat = replace(compared().rows[0], stretches=(), mean=Interval(0.0, -0.1, 0.1))
     assert verdict_words(replace(compared(), rows=(flat,))) == "perception: no difference beyond 0.250 shown."
     slow = replace(flat, mean=Interval(-0.02, -0.03, -0.01))
