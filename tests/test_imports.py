@@ -115,6 +115,7 @@ SAME_SUBJECT = {
             "intervention",
             "metric_quality",
             "movers",
+            "question_audit",
             "prior_split",
             "scaling",
             "stability",

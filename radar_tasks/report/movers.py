@@ -6,12 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from radar_tasks.analysis.movers import Mover
-from radar_tasks.errors import DataError
-from radar_tasks.questions import Question
-from radar_tasks.report.source_page import data_address
+from radar_tasks.report.stored_questions import StoredQuestions, addresses
 from radar_tasks.report.templates import template
 from radar_tasks.results import CheckpointResult
-from radar_tasks.store import open_source
 
 THUMBNAIL = 420
 """Longest side of a picture in pixels."""
@@ -35,38 +32,12 @@ def movers_page(first: CheckpointResult, second: CheckpointResult, metric: str, 
 
 
 def _cards(run: CheckpointResult, found: Sequence[Mover]) -> Iterator[_Card]:
-    stores = {source: _Store(run, source) for source in dict.fromkeys(mover.source for mover in found)}
+    sources = dict.fromkeys(mover.source for mover in found)
+    stores = {source: StoredQuestions(source, run.data[source].get("checksum")) for source in sources}
     for mover in found:
         question, problem = stores[mover.source].question(mover.q_id)
         if question is None:
             yield _Card(mover, (mover.prompt,), (), problem)
             continue
-        try:
-            images = tuple(data_address(image, THUMBNAIL) for image in question.images)
-        except (OSError, ValueError, SyntaxError) as error:  # what PIL raises on damaged files
-            yield _Card(mover, question.text, (), f"A picture cannot be decoded: {error}")
-            continue
-        yield _Card(mover, question.text, images, "")
-
-
-class _Store:
-    """The questions of a source, where the store has those that the run was scored on."""
-
-    def __init__(self, run: CheckpointResult, source: str) -> None:
-        self._problem = ""
-        try:
-            self._table = open_source(source)
-        except DataError as error:
-            self._problem = f"No picture: {str(error).splitlines()[0]}"
-            return
-        if self._table.checksum != run.data[source].get("checksum"):
-            self._problem = f"No picture: the data of {source} here is not what the run was scored on."
-
-    def question(self, q_id: str) -> tuple[Question | None, str]:
-        """The question, or None and why not."""
-        if self._problem:
-            return None, self._problem
-        try:
-            return self._table[self._table.index_of(q_id)], ""
-        except DataError as error:
-            return None, f"No picture: {error}"
+        images, problem = addresses(question, THUMBNAIL)
+        yield _Card(mover, question.text, images, problem)

@@ -1,0 +1,86 @@
+"""`radar items`: what results tell of single questions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from radar_tasks.cli._json import to_json
+from radar_tasks.cli._runs import console, runs_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from radar_tasks.analysis.audit.question_audit import QuestionAudit
+
+app = typer.Typer(help="Look at single questions: which of them are broken.", no_args_is_help=True)
+
+SHOWN = 8
+"""Questions of a list that the terminal shows; page and JSON have them all."""
+
+
+@app.command("audit")
+def audit(
+    results: Annotated[list[str], typer.Argument(help="Results folders or files of one or more checkpoints.")],
+    *,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write every list to this file.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A page with pictures, one HTML file.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Most questions of a list on the page.")] = 100,
+) -> None:
+    """Find likely wrong keys, questions that need no picture, that nobody answers, that are there twice, or that their
+    options give away."""
+    from radar_tasks.analysis.audit.audited_source import audited_sources
+    from radar_tasks.analysis.audit.question_audit import audit_questions
+    from radar_tasks.files import write_whole
+    from radar_tasks.report.question_audit import question_audit_page
+
+    sources, notes = audited_sources(runs_of(results))
+    made = audit_questions(sources, notes)
+    show(made, console())
+    if json_file is not None:
+        write_whole(json_file, to_json(made))
+        print(json_file)
+    if output is not None:
+        write_whole(output, question_audit_page(made, sources, count))
+        print(output)
+
+
+def show(made: QuestionAudit, screen: Console) -> None:
+    """Print a table of counts, the first questions of each list, and what could not be looked at."""
+    from rich import box
+    from rich.markup import escape
+    from rich.table import Table
+
+    from radar_tasks.analysis.audit.question_audit import KINDS
+
+    table = Table(title="Questions named", title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
+    table.add_column("source", overflow="fold")
+    for head in ("ques-\ntions", "check-\npoints", "best\nacc", *(kind.replace("_", "\n") for kind in KINDS)):
+        table.add_column(head, justify="right")
+    missing = {(row.kind, row.source) for row in made.not_looked_at}
+    for part in made.sources:
+        cells = []
+        for kind in KINDS:
+            named = sum(row.source == part.source for row in getattr(made, kind))
+            unknown = (kind, part.source) in missing
+            cells.append(f"{named}?" if unknown and kind == "duplicates" else "?" if unknown else str(named))
+        accuracy = "–" if part.best_accuracy is None else f"{part.best_accuracy:.2f}"
+        table.add_row(escape(part.source), str(part.questions), str(part.checkpoints), accuracy, *cells)
+    screen.print(table)
+    for kind in KINDS:
+        rows = getattr(made, kind)
+        if rows:
+            screen.print(f"[bold]{kind.replace('_', ' ')}[/bold], {len(rows)}:")
+        for row in rows[:SHOWN]:
+            screen.print(f"  {escape(row.source)} {escape(row.q_id)}: {escape(row.why)}", soft_wrap=True)
+        if len(rows) > SHOWN:
+            screen.print(f"  … and {len(rows) - SHOWN} more: --json FILE or --output page.html has them all")
+    reasons: dict[tuple[str, str], list[str]] = {}
+    for missed in made.not_looked_at:
+        reasons.setdefault((missed.kind.replace("_", " "), missed.why), []).append(missed.source)
+    for (name, why), sources in reasons.items():
+        screen.print(f"? {name} of {escape(', '.join(sources))}: {escape(why)}", soft_wrap=True)
+    for note in made.notes:
+        screen.print(f"note: {escape(note)}", soft_wrap=True)
