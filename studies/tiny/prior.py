@@ -179,6 +179,10 @@ def say(results: Sequence[CheckpointResult], redrawn: Sequence[CheckpointResult]
         emerged = sum(one.emergence is not None for one in null)
         rows.append(["pictures swapped, all checkpoints", metric, f"{emerged} of {len(null)}",
                      *_spread(np.concatenate([one.z for one in null]))])  # fmt: skip
+    for metric in METRICS:
+        of = [one for one in found if one.metric == metric and not one.leaf.startswith("swapped_")]
+        rows.append(["untrained checkpoints", metric, f"{sum(one.emergence == 0 for one in of)} of {len(of)}",
+                     *_spread(np.array([one.z[0] for one in of]))])  # fmt: skip
     last = [result for result in results if result.experiment == RUNS[0] and result.step == max(steps)]
     twins = [replace(result, sources={n: s for n, s in result.sources.items() if n.startswith("swapped_")})
              for result in last]  # fmt: skip
