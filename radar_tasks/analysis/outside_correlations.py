@@ -41,6 +41,7 @@ class OutsideCorrelation:
         column: the outside column.
         metric: a name of `METRICS`, a rival, or the column of a file of losses.
         is_rival: whether it knows nothing of the model: `log step` and `chance level`.
+        higher_is_better: the metric's direction.
         correlation: of one kind, in the metric's own direction (a loss that falls as the column rises has r < 0).
         beyond_step: |r| less that of log step, on the same points; None in kinds where log step is no rival.
     """
@@ -48,8 +49,19 @@ class OutsideCorrelation:
     column: str
     metric: str
     is_rival: bool
+    higher_is_better: bool
     correlation: PanelCorrelation
     beyond_step: Interval | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether a better metric goes with a higher number, as far as the interval tells."""
+        return self.correlation.r.low > 0 if self.higher_is_better else self.correlation.r.high < 0
+
+    @property
+    def is_reversed(self) -> bool:
+        """Whether a worse metric does."""
+        return self.correlation.r.high < 0 if self.higher_is_better else self.correlation.r.low > 0
 
 
 @dataclass(frozen=True)
@@ -106,7 +118,8 @@ def outside_correlations(
                     trained = part.steps > 0
                     rival, rest = np.log(part.steps[trained]), part.of_points(trained)
                     beyond = panel_difference(kind, x[trained], rival, y[trained], rest)
-                made.append(OutsideCorrelation(column, metric, metric in RIVALS, found, beyond))
+                upright = metric in RIVALS or (metric in METRICS and METRICS[metric].higher_is_better)
+                made.append(OutsideCorrelation(column, metric, metric in RIVALS, upright, found, beyond))
     return made
 
 

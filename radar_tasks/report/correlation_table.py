@@ -69,7 +69,7 @@ def correlation_words(rows: Sequence[OutsideCorrelation]) -> list[str]:
     metrics = [row for row in rows if not row.is_rival]
     beyond = [row for row in metrics if row.beyond_step is not None and row.correlation.kind is Kind.pooled]
     if beyond:
-        clear = [row for row in beyond if row.beyond_step is not None and row.beyond_step.low > 0]
+        clear = [row for row in beyond if row.holds and row.beyond_step is not None and row.beyond_step.low > 0]
         said.append(_those("Pooled, {} a stronger r than log step", clear))
     for kind, where in (
         (Kind.within, "Within a source"),
@@ -79,8 +79,9 @@ def correlation_words(rows: Sequence[OutsideCorrelation]) -> list[str]:
     ):
         of_kind = [row for row in metrics if row.correlation.kind is kind]
         if of_kind:
-            clear = [row for row in of_kind if row.correlation.r.low > 0 or row.correlation.r.high < 0]
-            said.append(_those(f"{where} {{}} an r clear of 0", clear))
+            said.append(_those(f"{where} {{}} an r clear of 0", [row for row in of_kind if row.holds]))
+        if turned := [row for row in of_kind if row.is_reversed]:
+            said.append(_those(f"{where} {{}} an r against their direction", turned))
     runs = max(row.correlation.runs for row in rows)
     sources = max(row.correlation.sources for row in rows)
     if runs == 1:
@@ -90,11 +91,10 @@ def correlation_words(rows: Sequence[OutsideCorrelation]) -> list[str]:
     return said
 
 
-def _those(sentence: str, clear: Sequence[OutsideCorrelation]) -> str:
-    if not clear:
+def _those(sentence: str, rows: Sequence[OutsideCorrelation]) -> str:
+    if not rows:
         return sentence.format("no metric has") + "."
-    named = ", ".join(f"{row.metric} ({_r(row.correlation.r)})" for row in clear)
-    return f"{sentence.format('these have')}: {named}."
+    return f"{sentence.format('these have')}: {', '.join(row.metric for row in rows)}."
 
 
 def _r(value: Interval) -> str:

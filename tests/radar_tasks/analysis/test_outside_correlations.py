@@ -93,14 +93,24 @@ def test_where_the_metric_knows_more_than_the_step_it_is_said(tmp_path, runs):
     rows, by = found(runs, read_outside(file, runs), metrics=["sds", "nll"])
     assert by["sds", Kind.between_runs].correlation.r.low > 0.5
     assert by["nll", Kind.within].correlation.r.estimate < 0
-    assert any(
-        line.startswith("Between runs at one step these have an r clear of 0: sds (+0.9")
-        for line in correlation_words(rows)
-    )
+    assert "Between runs at one step these have an r clear of 0: sds, nll." in correlation_words(rows)
+    assert not any("against their direction" in line for line in correlation_words(rows))
     table = correlation_table(rows)
     assert table.title.startswith("Correlation with sft: 36 points, 3 runs, 3 sources")
     assert [row[0] for row in table.rows] == [LOG_STEP, "sds", "nll"]
     assert all(len(row) == len(table.header) for row in table.rows)
+
+
+def test_a_metric_that_goes_the_wrong_way_is_said_to(tmp_path, runs):
+    rng = np.random.default_rng(2)
+    file = column(
+        tmp_path / "sft.csv", runs, lambda run, s: value(run.sources[s], "nll") + rng.normal(scale=0.005)
+    )  # fmt: skip
+    rows, _ = found(runs, read_outside(file, runs), metrics=["sds", "nll"])
+    said = correlation_words(rows)
+    assert "Within a source no metric has an r clear of 0." in said
+    assert "Within a source these have an r against their direction: sds, nll." in said
+    assert "Pooled, no metric has a stronger r than log step." in said
 
 
 def test_losses_of_whole_checkpoints_are_set_beside_the_metrics(tmp_path, folder, runs):
