@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from radar_tasks.analysis.run_descriptions import RunDescription
@@ -29,7 +29,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Factor:
-    """Something in which runs differ, with two or more levels in the order of the file."""
+    """Something in which runs differ, with two or more levels: amounts grow, names stand in the order of the file."""
 
     name: str
     levels: tuple[Level, ...]
@@ -60,7 +60,14 @@ def factors_of(runs: Sequence[TrainingRun], descriptions: Sequence[RunDescriptio
         Factor(name, tuple(Level(level, tuple(of)) for level, of in among.items() if of))
         for name, among in levels.items()
     ]
-    return [factor for factor in made if len(factor.levels) > 1]
+    return [_in_order(factor) for factor in made if len(factor.levels) > 1]
+
+
+def _in_order(factor: Factor) -> Factor:
+    """Amounts grow; names stay as they are listed, since the first is what the others are compared with."""
+    if factor.amounts is None:
+        return factor
+    return replace(factor, levels=tuple(sorted(factor.levels, key=lambda level: level.amount or 0.0)))
 
 
 def configurations_of(runs: Sequence[TrainingRun], descriptions: Sequence[RunDescription]) -> list[str]:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from radar_tasks.analysis.development.tables import Development
 
 _WIDTH = 100
+_FEW = 3
+"""Training runs of which every source is printed; of more, abilities and what stands out, or nobody would read it."""
 
 
 def command(
@@ -62,12 +64,19 @@ def show(made: Development, screen: Console) -> None:
     _intervention(made, screen)
     for note in made.notes:
         screen.print(f"note: {escape(note)}")
+    if _many(made):
+        screen.print("Every source of every run: one run at a time, --json FILE, or `radar report`.")
+
+
+def _many(made: Development) -> bool:
+    return len({point.run for point in made.abilities}) > _FEW
 
 
 def _growth(made: Development, screen: Console) -> None:
     from radar_tasks.report.wording import emergence_words, fall_words, saturation_words
 
-    bold = [row.of_ability for row in made.growth]
+    shown = [row for row in made.growth if row.of_ability or not _many(made)]
+    bold = [row.of_ability for row in shown]
     head = ["run", "source", "first", "last", "emerges", "saturates", "fell on the way, at steps"]
     rows = [
         [
@@ -79,13 +88,13 @@ def _growth(made: Development, screen: Console) -> None:
             saturation_words(row),
             fall_words(row.fall),
         ]
-        for row in made.growth
+        for row in shown
     ]
     _print(f"Development of {made.metric}", head, rows, screen, bold=bold)
     head = ["run", "source", "gain per 1,000 steps", "gain per doubling"]
     rows = [
         [row.run, row.source, _interval(row.rate_per_1000_steps), _interval(row.rate_per_doubling)]
-        for row in made.growth
+        for row in shown
         if any(growth.rate_per_1000_steps or growth.rate_per_doubling for growth in made.growth)
     ]
     _print("Gain between emergence and saturation, 95% intervals", head, rows, screen, bold=bold)
@@ -160,27 +169,34 @@ def _bottleneck(made: Development, screen: Console) -> None:
             _number(row.probability_lowest, 2),
             _number(row.visual_gain),
         ]
-        for row in made.bottleneck
+        for k, row in enumerate(made.bottleneck)
+        if not _many(made)
+        or k == 0
+        or (made.bottleneck[k - 1].run, made.bottleneck[k - 1].ability) != (row.run, row.ability)  # the worst alone
     ]
     _print(title, head, rows, screen)
 
 
 def _metrics(made: Development, screen: Console) -> None:
     title = "Which metric tells checkpoints apart: signal to noise within a run (losses count negated)"
+    title += f", {made.metrics[0].run}" if _many(made) and made.metrics else ""
     head = ["run", "ability", "metric", "growth / noise", "Kendall's tau with training"]
     rows = [
         [row.run, row.name, row.metric, _number(row.growth_to_noise, 1), _number(row.monotonicity, 2)]
         for row in made.metrics
+        if not _many(made) or row.run == made.metrics[0].run
     ]
     _print(title, head, rows, screen)
 
 
 def _stability(made: Development, screen: Console) -> None:
     title = "How many questions are enough: random subsets against all questions"
+    title += f", {made.stability_summary[0].run}" if _many(made) and made.stability_summary else ""
     head = ["run", "ability", "questions", "sd between subsets", "order agreement"]
     rows = [
         [row.run, row.ability, f"{row.size:,}", _number(row.spread, 4), _number(row.agreement, 2)]
         for row in made.stability_summary
+        if not _many(made) or row.run == made.stability_summary[0].run
     ]
     _print(title, head, rows, screen)
 
@@ -249,6 +265,30 @@ def _intervention(made: Development, screen: Console) -> None:
             for effect in made.intervention_summary
         ]
         _print(title, head, rows, screen)
+    _intervention_causes(made, screen)
+
+
+def _intervention_causes(made: Development, screen: Console) -> None:
+    from radar_tasks.report.wording import signed_interval
+
+    head = ["source", "difference", "of it the text's prior", "of it sight", "prior"]
+    rows = [
+        [row.source, signed_interval(row.whole), signed_interval(row.text), signed_interval(row.sight), row.prior]
+        for row in made.intervention_splits
+    ]
+    bold = [row.of_ability for row in made.intervention_splits]
+    _print("The last difference, split in the text's prior and sight (bands)", head, rows, screen, bold=bold)
+    head = ["source", "ability", "before", "unchanged", "changed", "changed minus unchanged"]
+    rows = [
+        [
+            row.source,
+            row.ability,
+            *(_number(share, 2) for share in (row.before, row.unchanged, row.changed)),
+            signed_interval(row.shift),
+        ]
+        for row in made.bottleneck_shifts
+    ]
+    _print("Share of what its ability lacks: before the parting, and at the end of both runs", head, rows, screen)
 
 
 def _print(

@@ -20,6 +20,12 @@ from radar_tasks.analysis.development.curves import TrainingCurves
 from radar_tasks.analysis.development.factor_effects import FactorEffect, FactorLevel, factor_effects
 from radar_tasks.analysis.development.growth import Growth, growth_of
 from radar_tasks.analysis.development.intervention import InterventionEffect, InterventionPoint, interventions
+from radar_tasks.analysis.development.intervention_causes import (
+    BottleneckShift,
+    InterventionSplit,
+    bottleneck_shifts,
+    intervention_splits,
+)
 from radar_tasks.analysis.development.prior_split import FallCause, PriorSplitPoint, fall_causes, prior_split
 from radar_tasks.analysis.development.scaling import ScalingLine, ScalingPoint, SlopeComparison, scaling_of
 from radar_tasks.analysis.development.stability import (
@@ -56,6 +62,8 @@ class Development:
         factor_levels, factor_effects: perception's lead at each level of what differs between runs, and whether it
             depends on it.
         intervention, intervention_summary: what a change of training did.
+        intervention_splits: its last difference, split in the text's prior and sight.
+        bottleneck_shifts: what held an ability back before the change, and does at the end with it and without.
         leaderboard: averages by raw logits, of last checkpoints beside the published models.
         notes: what was left out and why.
     """
@@ -80,6 +88,8 @@ class Development:
     factor_effects: list[FactorEffect] = field(default_factory=list)
     intervention: list[InterventionPoint] = field(default_factory=list)
     intervention_summary: list[InterventionEffect] = field(default_factory=list)
+    intervention_splits: list[InterventionSplit] = field(default_factory=list)
+    bottleneck_shifts: list[BottleneckShift] = field(default_factory=list)
     leaderboard: list[AbilityAverage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -112,6 +122,7 @@ def development(
     changes = interventions(trainings, parting, rng) if parting is not None else ([], [])
     compared, not_compared = _against_first(trainings, rng)
     levels, effects, no_effects = _factors(trainings, descriptions, rng)
+    splits, shifts = _causes(trainings, parting, rng)
     alone = [training.name for training in trainings if len(training.steps) == 1]
     metric = trainings[0].metric if trainings else "sds"
     growth = [row for t in trainings for row in growth_of(t)]
@@ -137,6 +148,8 @@ def development(
         factor_effects=effects,
         intervention=changes[0],
         intervention_summary=changes[1],
+        intervention_splits=splits,
+        bottleneck_shifts=shifts,
         leaderboard=ability_averages(last_of_each(runs)),
         notes=[
             *notes,
@@ -163,6 +176,20 @@ def _factors(
     if not trainings:
         return [], [], []
     return factor_effects(_runs(trainings), descriptions, rng, trainings[0].metric, _resamples(trainings))
+
+
+def _causes(
+    trainings: Sequence[TrainingCurves], parting: int | None, rng: np.random.Generator
+) -> tuple[list[InterventionSplit], list[BottleneckShift]]:
+    """Of two trainings that part, as `interventions` has made sure; both are about SDS."""
+    if parting is None or trainings[0].metric != "sds":
+        return [], []
+    unchanged, changed = _runs(trainings)
+    resamples = _resamples(trainings)
+    return (
+        intervention_splits(unchanged, changed, parting, rng, resamples),
+        bottleneck_shifts(unchanged, changed, parting, rng, resamples),
+    )
 
 
 def _runs(trainings: Sequence[TrainingCurves]) -> list[TrainingRun]:

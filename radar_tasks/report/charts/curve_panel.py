@@ -26,6 +26,8 @@ LABEL_PIXELS = 19
 """Least distance between two labels at the ends of curves."""
 LONGEST_LABEL = 16
 """Letters of a label beside a curve; longer names go into a legend, or they would take the room of the plot."""
+MOST_LABELS = 8
+"""Labels beside the curves of a panel: as many as there are colours."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,8 @@ class CurveStyle:
 
 
 def fit_as_labels(names: Sequence[str]) -> bool:
-    """Whether names are short enough to stand beside their curves."""
-    return all(len(name) <= LONGEST_LABEL - 5 for name in names)
+    """Whether names are few and short enough to stand beside their curves."""
+    return len(names) <= MOST_LABELS and all(len(name) <= LONGEST_LABEL - 5 for name in names)
 
 
 def domain_of(data: Sequence[Datum]) -> tuple[float, float]:
@@ -74,6 +76,8 @@ def curve_panel(
     single = len(distinct(drawn, "x")) == 1
     band = base.mark_rule(style="whisker") if single else base.mark_area(style="band")
     ends = end_labels(drawn, "x", series, number=number, named=style.named)
+    if not style.named and len(ends) * LABEL_PIXELS > style.height / 2:
+        ends = []  # numbers that stand far from the ends of their curves say nothing
     last = max(datum["x"] for datum in drawn)
     ends += [{"series": None, "x": last, "value": at, "label": label} for at, label in _references(drawn, style)]
     push_apart(ends, "value", LABEL_PIXELS / style.height * (high - low))

@@ -65,6 +65,17 @@ def of_run(name):
     return [replace(row, run=name) for row in both()]
 
 
+def test_numbers_at_the_ends_of_many_curves_are_left_to_the_table():
+    few, many = (
+        charts.sources_over_steps([p for k in range(count) for p in of_run(f"exp{k}") if p.source == "wiki_animal"])
+        for count in (3, 6)
+    )
+    assert "0.80" in texts(few)
+    assert texts(many) == ["chance"]
+    crowd = charts.abilities_over_steps([p for k in range(9) for p in of_run(f"exp{k}")])
+    assert len(crowd.legend) == 9
+
+
 def compared(second="exp2", n=3):
     points = tuple(MatchedPoint(100.0 * k, 0.5, 0.6, 0.1 * k, 0.1 * k - 0.05, 0.1 * k + 0.05) for k in range(n))
     whole = Interval(0.1, 0.05, 0.15)
