@@ -22,6 +22,8 @@ from radar_tasks.questions import ABILITIES, Ability
 
 HELD_OUT = 1 / 3
 """The last part of every run."""
+MOST_FORECAST = 6
+"""Checkpoints of that part which are forecast, evenly spread and with the last one."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class BackTest:
 
 
 def last_thirds(runs: Sequence[RunTrack]) -> list[HeldOut]:
-    """Every run forecast from its first two thirds, at each checkpoint of the last; runs too short are left out.
+    """Every run forecast from its first two thirds, at checkpoints of the last; runs too short are left out.
 
     Other runs that end at the same step may inform a forecast, as they would have been there; the run itself never.
     """
@@ -89,7 +91,9 @@ def last_thirds(runs: Sequence[RunTrack]) -> list[HeldOut]:
             continue
         seen = run.until(start)
         finished = finished_like(run, runs)
-        for at in run.steps[run.steps > start]:
+        later = run.steps[run.steps > start]
+        spread = np.linspace(len(later) - 1, 0, min(len(later), MOST_FORECAST)).round().astype(int)
+        for at in later[spread[::-1]]:
             asked = end_trials(run, start, at, finished)
             made += _settled(asked, forecasts(asked, tried_ends(seen, at, finished)))
     return made

@@ -84,9 +84,10 @@ def forecast_tables(
         descriptions: of the runs.
 
     Raises:
-        ResultsError: no run has log-probabilities or enough checkpoints; a size that no description gives, that is not
-            above those that there are, or of which there are not two.
+        ResultsError: runs were asked other questions of a source; no run has log-probabilities or enough checkpoints;
+            a size that no description gives, that is not above those that there are, or of which there are not two.
     """
+    _require_same_questions(trainings)
     runs = [run_track(training) for training in trainings]
     made = ForecastTables()
     long = [run for run in runs if is_long_enough(run, run.steps[-1])]
@@ -107,6 +108,18 @@ def forecast_tables(
     asked_of = {row.run for row in made.forecasts}
     made.measured.extend(point for run in long if run.name in asked_of for point in _measured(run))
     return made
+
+
+def _require_same_questions(trainings: Sequence[TrainingRun]) -> None:
+    asked: dict[str, TrainingRun] = {}
+    for training in trainings:
+        for source in training.sources:
+            first = asked.setdefault(source, training)
+            if not np.array_equal(first.results[0].sources[source].q_id, training.results[0].sources[source].q_id):
+                raise ResultsError(
+                    f"{source}: {first.name} and {training.name} were asked other questions, so that one says nothing "
+                    "of the other. Give runs that were scored on the same data with the same --limit."
+                )
 
 
 def _add_ends(made: ForecastTables, runs: Sequence[RunTrack], at: int | None) -> None:

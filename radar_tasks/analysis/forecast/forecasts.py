@@ -119,15 +119,15 @@ class _Choice:
         self._law = _best_law(tried)
         self._gained: dict[tuple[Ability, str], list[float]] = {}
         for trial in tried:
-            if self._law is not None:
-                gained = abs(trial.last[0] - trial.truth[0]) - abs(trial.ahead[self._law, 0] - trial.truth[0])
+            if self._law is not None and np.isfinite(made := trial.ahead[self._law, 0]):
+                gained = abs(trial.last[0] - trial.truth[0]) - abs(made - trial.truth[0])
                 self._gained.setdefault((trial.ability, trial.source), []).append(float(gained))
 
     def settled(self, trial: Trial, k: int) -> _Settled:
         """The forecast of a metric as it is shown: the last value where nothing better is known."""
-        better = self._law is not None and self._beats_copying(trial)
+        better = self._law is not None and np.isfinite(trial.ahead[self._law, k]) and self._beats_copying(trial)
         value = trial.ahead[self._law, k] if better else trial.last[k]
-        return _Settled(trial, float(value), float(trial.last[k]), float(trial.truth[k]), better)
+        return _Settled(trial, float(value), float(trial.last[k]), float(trial.truth[k]), bool(better))
 
     def _beats_copying(self, trial: Trial) -> bool:
         of_ability = [
@@ -141,8 +141,10 @@ def _best_law(tried: Sequence[Trial]) -> int | None:
     """The law that missed SDS by least; None without trials."""
     if not tried:
         return None
-    misses = np.abs(np.array([trial.ahead[:, 0] - trial.truth[0] for trial in tried])).mean(axis=0)
-    return int(np.nanargmin(misses))
+    misses = np.abs(np.array([trial.ahead[:, 0] - trial.truth[0] for trial in tried]))
+    # Laws are compared on the same trials: those in which all of them had something to go by, if there are any.
+    whole = np.isfinite(misses).all(axis=1)
+    return int(np.nanargmin((misses[whole] if whole.any() else misses).mean(axis=0)))
 
 
 def _of_ability(mine: Sequence[_Settled], known: Sequence[_Settled], metric: str, along: str) -> list[Forecast]:

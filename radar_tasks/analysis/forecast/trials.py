@@ -24,6 +24,8 @@ ENOUGH_RUNS = 2
 """So many finished runs, and a forecast is tried on them alone."""
 SAME_FACTOR = 1.2
 """By so much the factor of steps of a trial may differ from that of the forecast."""
+MOST_CUTS = 12
+"""From so many of a run's own earlier steps, the last ones, its forecast is tried: more say the same again."""
 LATE = 1 / 3
 """Sizes are compared at checkpoints after this part of training."""
 
@@ -106,15 +108,17 @@ def tried_ends(run: RunTrack, at: float, finished: Sequence[RunTrack]) -> list[T
         at: the step that is forecast.
         finished: other runs that go on to `at`.
     """
-    start, made = run.steps[-1], []
+    start = run.steps[-1]
+    made: list[Trial] = []
     if len(finished) < ENOUGH_RUNS:
-        for k in range(len(run.steps)):
-            wanted = run.steps[k] * at / start
-            later = run.steps[k + 1 :]
-            if is_long_enough(run, run.steps[k]) and len(later):
+        cuts = []
+        for k, step in enumerate(run.steps[:-1]):
+            wanted, later = step * at / start, run.steps[k + 1 :]
+            if is_long_enough(run, step):
                 end = later[np.abs(np.log(later / wanted)).argmin()]
                 if abs(np.log(end / wanted)) <= np.log(SAME_FACTOR):
-                    made += end_trials(run, run.steps[k], end, [])
+                    cuts.append((step, end))
+        made = [trial for step, end in cuts[-MOST_CUTS:] for trial in end_trials(run, step, end, [])]
     for other in finished:
         begin = other.steps[other.steps <= start]
         if at in other.steps and len(begin) and is_long_enough(other, begin[-1]):

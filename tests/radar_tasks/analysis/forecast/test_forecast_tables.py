@@ -203,3 +203,38 @@ def test_results_without_mean_log_probabilities_are_refused():
     ]
     with pytest.raises(ResultsError, match="run-1: no source has mean log-probabilities"):
         forecast_tables([replace(run, results=tuple(bare))])
+
+
+def without(training: TrainingRun, *sources: str) -> TrainingRun:
+    kept = tuple(source for source in training.sources if source not in sources)
+    results = [replace(r, sources={s: part for s, part in r.sources.items() if s in kept}) for r in training.results]
+    return replace(training, results=tuple(results), sources=kept)
+
+
+def test_sources_that_other_runs_lack_are_not_predictable_and_spoil_no_other():
+    runs = [growing(seed) for seed in range(4)]
+    # Digits in the unfinished run alone; sums in one finished run, of which no trial can be made from others.
+    made = forecast_tables(
+        [cut(runs[0], 566), *(without(run, "mini_digits") for run in runs[1:2])]
+        + [without(run, "mini_digits", "mini_sum") for run in runs[2:]]
+    )
+    alone = row_of(made, "mini_digits")
+    assert (alone.predictable, alone.value, alone.trials) == (False, alone.last, 0)
+    assert row_of(made, "mini_colour").predictable
+    assert all(np.isfinite(row.value) for row in made.forecasts)
+
+
+def test_runs_that_were_asked_other_questions_are_refused():
+    first, second = growing(1), growing(2)
+    fewer = [replace(r, sources={s: part.take(range(40)) for s, part in r.sources.items()}) for r in second.results]
+    with pytest.raises(ResultsError, match="run-1 and run-2 were asked other questions.*same --limit"):
+        forecast_tables([first, replace(second, results=tuple(fewer))])
+
+
+def test_of_many_checkpoints_some_are_held_out_and_tried():
+    steps = tuple(range(0, 3001, 50))
+    held = last_thirds([run_track(growing(1, steps=steps))])
+    ends = sorted({one.forecast.at for one in held})
+    assert len(ends) == 6
+    assert (ends[0], ends[-1]) == (2050, 3000)
+    assert max(one.forecast.trials for one in held) == 12
