@@ -32,7 +32,7 @@ def main() -> int:
         prog="families", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--only", nargs="+", metavar="TYPE", help="these types; the page is not written")
-    parser.add_argument("--questions", type=int, default=6, help="a group; there are four groups")
+    parser.add_argument("--questions", type=int, default=2, help="a group; there are four groups")
     parser.add_argument(
         "--work", type=Path, default=ROOT / "demo" / "families", help="folder of what is measured already"
     )

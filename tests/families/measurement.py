@@ -68,7 +68,7 @@ def measured_elsewhere(family: str, count: int) -> Measured:
         return Measured(errors={"measuring": f"{_short(error)} {traceback.format_exc(limit=-2)}"})
 
 
-def measure(family: str, count: int = 6, seed: int = 0) -> Measured:
+def measure(family: str, count: int = 2, seed: int = 0) -> Measured:
     """Measures a family.
 
     Args:
