@@ -101,6 +101,7 @@ def _growth(made: Development, screen: Console) -> None:
 
 
 def _prior(made: Development, screen: Console) -> None:
+    last = {point.run: point.step for point in made.prior}
     head = ["run", "step", "ability", "text alone", "looking adds"]
     rows = [
         [
@@ -111,7 +112,7 @@ def _prior(made: Development, screen: Console) -> None:
             _interval(point.sight),
         ]
         for point in made.prior
-        if point.of_ability
+        if point.of_ability and (not _many(made) or point.step == last[point.run])
     ]
     _print("What the text alone gives, and what looking adds (SDS, 95% intervals)", head, rows, screen)
     head = ["run", "source", "fell by", "from", "to", "without the text's prior", "cause"]
@@ -126,6 +127,7 @@ def _prior(made: Development, screen: Console) -> None:
             {"prior": "prior drifted", "sight": "sight lost", "both": "both"}[cause.cause],
         ]
         for cause in made.falls
+        if not _many(made) or cause.source == cause.ability
     ]
     _print("Falls told apart", head, rows, screen)
 

@@ -176,3 +176,20 @@ def test_decide_writes_every_format(curve, tmp_path):
     (tmp_path / "half.csv").write_text("run,factor\nexp4,kind\n")
     with pytest.raises(RadarError, match="row 1: `factor` and `level` stand together"):
         call(decide, *folders, "--runs", tmp_path / "half.csv")
+
+
+def test_analyze_of_many_runs_keeps_to_abilities_and_tells_the_lead_by_factor(curve, tmp_path):
+    folders = [curve]
+    for k in range(2, 5):
+        folders.append(tmp_path / f"exp{k}")
+        skills = {"mini_colour": [0, 1, 2.0], "mini_shape": [0, 1, 1.0 + 0.2 * k], "mini_sum": [0, 0, 0.1 * k]}
+        write_curve(folders[-1], [100, 200, 300], skills, n=60)
+    (tmp_path / "runs.csv").write_text("run,factor,level\n" + "".join(f"exp{k},size,{2**k}\n" for k in range(1, 5)))
+    said = call(analyze, *folders, "--runs", tmp_path / "runs.csv").stdout
+    growth = said[said.index("Development of sds") : said.index("Gain between")]
+    assert "perception" in growth
+    assert "mini_shape" not in growth
+    assert "one run at a time, --json FILE" in said
+    assert "Perception's lead by size at step 300" in said
+    assert "per ten times size" in said
+    assert "exp4" in said[said.index("Training against exp1") :]
