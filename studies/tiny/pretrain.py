@@ -57,9 +57,9 @@ def kept_steps(plan: Mapping[str, Any], name: str) -> list[int]:
     return list(plan["runs"][name].get("kept", plan["kept"]))
 
 
-def train_all(out: Path, names: list[str]) -> None:
+def train_all(out: Path, names: list[str], plan_file: Path = PLAN) -> None:
     """Train runs two at a time, each in a process with one thread; its log lies beside its checkpoints."""
-    plan = read_plan()
+    plan = read_plan(plan_file)
     waiting = [name for name in names if not is_finished(plan, name, out)]
     running: dict[str, subprocess.Popen[bytes]] = {}
     started = time.monotonic()
@@ -72,7 +72,7 @@ def train_all(out: Path, names: list[str]) -> None:
                 waiting.remove(name)
                 (out / name).mkdir(parents=True, exist_ok=True)
                 log = (out / name / "training.log").open("ab")
-                command = [sys.executable, __file__, str(out), name, "--here"]
+                command = [sys.executable, __file__, str(out), name, "--here", "--plan", str(plan_file)]
                 environment = {**os.environ, "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
                 running[name] = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         if not running:
@@ -100,10 +100,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the checkpoints of all runs")
     parser.add_argument("runs", nargs="*", help="names of the plan; all of them by default")
+    parser.add_argument("--plan", type=Path, default=PLAN, help="another plan than the committed one")
     parser.add_argument("--here", action="store_true", help="train the one run named in this process")
     options = parser.parse_args()
     if not options.here:
-        train_all(options.out, options.runs or list(read_plan()["runs"]))
+        train_all(options.out, options.runs or list(read_plan(options.plan)["runs"]), options.plan)
         return
     sys.path.insert(0, str(EXAMPLE))
     import torch
@@ -111,7 +112,7 @@ def main() -> None:
 
     torch.set_num_threads(1)
     (name,) = options.runs
-    pretrain(options.out / name, recipe_of(read_plan(), name, options.out))
+    pretrain(options.out / name, recipe_of(read_plan(options.plan), name, options.out))
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import torch
 from abilities import ABILITIES, write_abilities
-from pretrain import kept_steps, read_plan
+from pretrain import PLAN, kept_steps, read_plan
 
 from radar_tasks.follow.measurement_folder import MeasuredSource, write_measurement
 from radar_tasks.harness.aggregation import of_question
@@ -67,13 +67,12 @@ class RememberingCheckpoint(Checkpoint):
 class Asked:
     """The questions of all sources, in memory."""
 
-    def __init__(self, sources: Sequence[str], most: int | None = None) -> None:
+    def __init__(self, sources: Sequence[str], most: int) -> None:
         self.documents = {source: Documents.of(open_source(source)) for source in sources}
-        self.places = [
-            (source, k) for source, of in self.documents.items() for k in range(len(of))[:most]
-        ]  # a first part is a stratified one
+        # A first part is a stratified one.
+        self.places = [(source, k) for source, of in self.documents.items() for k in range(len(of))[:most]]
         self.questions: list[Question] = [self.documents[source].question(k) for source, k in self.places]
-        self.most = most
+        self.limit = None if all(len(of) <= most for of in self.documents.values()) else most
 
     def measured(self, scores: Mapping[int, Sequence[OptionScore]]) -> Iterator[MeasuredSource]:
         """What came out for each source, as `LiveEvaluator` puts it down."""
@@ -116,7 +115,7 @@ def score_checkpoint(folder: Path, output: Path, asked: Asked, memory: dict[str,
         "radar": version("lmms-eval-radar"),
         "name": f"{output.parent.name}/{output.name}",  # where the checkpoint lies is this machine's own affair
     }
-    write_measurement(output, list(asked.measured(scores)), scoring, asked.most)
+    write_measurement(output, list(asked.measured(scores)), scoring, asked.limit)
 
 
 def processor_digest(folder: Path) -> str:
@@ -189,12 +188,13 @@ def main() -> None:
     parser.add_argument("runs", type=Path, help="folder of the trained runs")
     parser.add_argument("results", type=Path, help="folder for the results")
     parser.add_argument("names", nargs="*", help="runs of the plan; all of them by default")
+    parser.add_argument("--plan", type=Path, default=PLAN, help="another plan than the committed one")
     parser.add_argument("--wait", action="store_true", help="go on until all runs are trained and scored")
     options = parser.parse_args()
     torch.set_num_threads(1)
     write_abilities()
-    asked = Asked([*(part.source for part in ABILITIES), SIDE])
-    plan = read_plan()
+    plan = read_plan(options.plan)
+    asked = Asked([*(part.source for part in ABILITIES), SIDE], plan["questions_each"])
     Scoring(options.runs, options.results, plan, asked).all_of(options.names or list(plan["runs"]), wait=options.wait)
 
 
