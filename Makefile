@@ -10,7 +10,7 @@ SOURCES := radar_metrics radar_tasks tests benchmarks examples packaging studies
 # Without compiled modules every start of Python costs ten seconds more; some machines forbid writing them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test families lowest fuzz soak check lock metrics browser clean
+.PHONY: demo test families lowest fuzz soak check lock metrics study browser clean
 
 demo: $(READY)
 	$(BIN)/radar demo
@@ -74,6 +74,13 @@ metrics: $(READY)
 	$(BIN)/radar agreement demo/results --mir demo/mir.csv --format markdown \
 	  --on "mini perception" --on "mini reasoning" --on "all sources"
 
+# The development study: trains, scores, fine-tunes, makes the tables; some four hours of two cores, goes on where it was
+# stopped. QUICK=1 makes a tenth of it in minutes. What it left here is shipped in studies/tiny/results.
+STUDY := $(if $(QUICK),study-quick,study)
+
+study: $(READY)
+	$(BIN)/python studies/tiny/study.py $(STUDY) $(if $(QUICK),--quick)
+
 # The page is tested in a real browser. Where Chromium is missing and cannot be installed, those tests say so.
 browser:
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
@@ -82,4 +89,4 @@ browser:
 	  echo "Chromium is not installed and could not be: the tests of the page in a browser will be skipped."
 
 clean:
-	rm -rf $(VENV) $(LOWEST) .uv demo dist build
+	rm -rf $(VENV) $(LOWEST) .uv demo study study-quick dist build

@@ -27,6 +27,11 @@ def checkpoints() -> Path:
     return _PACKAGE / "checkpoints"
 
 
+def study() -> Path:
+    """The folder of the development study; in the repository alone, as its results are too large for a wheel."""
+    return _PACKAGE.parent / "studies" / "tiny"
+
+
 def manual() -> Path:
     """The folder of README.md with its `docs`: inside this package in a wheel, else the root of the repository."""
     inside = _PACKAGE / "manual"

@@ -120,5 +120,7 @@ def _rebuilt(name: str, location: str | None) -> SourceReader:
 
 
 app.command("import")(data_benchmark.import_)
-for command in (data_benchmark.recipes, data_benchmark.export, data_store.status, data_store.verify, data_store.show):
+for command in (data_benchmark.recipes, data_benchmark.export, data_store.suite):
+    app.command()(command)
+for command in (data_store.status, data_store.verify, data_store.show):
     app.command()(command)

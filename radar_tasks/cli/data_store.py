@@ -56,6 +56,21 @@ def status(
         console().print(f"{len(missing)} of the {len(PUBLISHED)} sources are missing: radar data download, or rebuild.")
 
 
+def suite(
+    name: Annotated[str, typer.Argument(help="The averages are called after it; the group of tasks is radar_NAME.")],
+    sources: Annotated[list[str], typer.Argument(help="Its sources, in the order of the tables; all in the store.")],
+) -> None:
+    """Declare which sources of your own are averaged together, perception and reasoning apart."""
+    from radar_tasks.store.own_suites import Suite, write_suite
+
+    made = Suite.of(name, sources)
+    write_suite(made)
+    for ability, members in (("perception", made.perception), ("reasoning", made.reasoning)):
+        if members:
+            console().print(f"{name} {ability}: the mean of {', '.join(members)}", markup=False, soft_wrap=True)
+    console().print(f"Run it with: lmms_eval --tasks radar_{name} …")
+
+
 def _status_row(name: str, manifest: Any) -> list[str]:
     from radar_tasks.sources.catalogue import PUBLISHED
 

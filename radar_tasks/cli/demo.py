@@ -8,12 +8,19 @@ from typing import Annotated
 import typer
 
 from radar_tasks import paths
+from radar_tasks.errors import ResultsError
 
 
 def command(
     output: Annotated[Path, typer.Option(help="Where results, picture and page go.")] = Path("demo"),
+    study: Annotated[
+        bool, typer.Option("--study", help="Instead the page of the development study, from its shipped results.")
+    ] = False,
 ) -> None:
     """Score the shipped checkpoints on radar_mini; show how perception and reasoning grew: table, picture, page."""
+    if study:
+        _study(output)
+        return
     from rich.console import Console
 
     from radar_tasks.cli import plot, report
@@ -34,3 +41,21 @@ def command(
     plot.command([str(results)], output / "abilities.png")
     report.command([str(results)], output / "report.html", title="RADAR demo: a small model grows")
     print(f"The picture is {output / 'abilities.png'}; open {output / 'report.html'} in a browser to look closer.")
+
+
+def _study(output: Path) -> None:
+    """The page of all runs of the study.
+
+    Raises:
+        ResultsError: the shipped results are not here, as in an installed wheel.
+    """
+    from radar_tasks.cli import report
+
+    results = sorted((paths.study() / "results").glob("*.parquet"))
+    if not results:
+        raise ResultsError(
+            "the packed results of the study are not part of the wheel. They lie in the repository, in "
+            "studies/tiny/results: run `radar demo --study` there, or `radar report studies/tiny/results/*.parquet`."
+        )
+    print(f"Reading {len(results)} training runs …", flush=True)
+    report.command([str(file) for file in results], output / "study.html", title="A small development study")

@@ -20,7 +20,16 @@ from typing import Any
 import yaml
 from pretrain import HERE, PLAN, read_plan
 
-QUICK_RUNS = ("base-1", "base-2", "width-064", "pool-1-64", "text-only", "projector-only", "onset-0566", "groups-tripled")
+QUICK_RUNS = (
+    "base-1",
+    "base-2",
+    "width-064",
+    "pool-1-64",
+    "text-only",
+    "projector-only",
+    "onset-0566",
+    "groups-tripled",
+)
 QUICK_SHARE = 10
 
 
@@ -79,7 +88,6 @@ def make_study(out: Path, plan_file: Path) -> None:
     parts: list[tuple[str, list[str]]] = [
         ("train", ["pretrain.py", str(runs)]),
         ("score", ["score.py", str(runs), str(results)]),
-        ("fine-tune", ["finetune.py", str(runs), str(finetuned)]),
         ("report", ["report.py", str(results), str(finetuned), "--output", str(out / "tables")]),
     ]
     environment = {**os.environ, "RADAR_HOME": str(out / "home"), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}

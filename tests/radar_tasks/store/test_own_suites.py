@@ -5,7 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 from made_runs import made_run
+from typer.testing import CliRunner
 
+from radar_tasks.cli import data
 from radar_tasks.errors import DataError
 from radar_tasks.harness.documents import Documents
 from radar_tasks.harness.own_tasks import own_task_folder
@@ -107,3 +109,10 @@ def test_averages_of_a_suite_are_there_only_when_it_is_whole():
 def test_a_source_beside_a_whole_suite_is_not_in_its_ability():
     samples = samples_of_a_suite("mmbench", "wiki_animal", "wiki_plant", "spatial")
     assert ability_sources(samples) == {"perception": ("mmbench", "wiki_animal"), "reasoning": ("spatial",)}
+
+
+def test_the_command_declares_a_suite_and_says_its_averages(store):
+    told = CliRunner().invoke(data.app, ["suite", "mine", "sums", "near"], catch_exceptions=False)
+    assert told.exit_code == 0
+    assert "mine perception: the mean of near\nmine reasoning: the mean of sums\n" in told.stdout
+    assert suite_of("near").sources == ("near", "sums")

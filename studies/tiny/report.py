@@ -1,0 +1,300 @@
+"""Every table of docs/study.md, from the packed results alone.
+
+    python studies/tiny/report.py RESULTS FINETUNED --output TABLES    # a Markdown file a table
+    python studies/tiny/report.py studies/tiny/results studies/tiny/finetuned --into docs/study.md
+
+The second form renews the tables that stand in a page between `<!-- table NAME -->` and `<!-- end -->`. What a `radar`
+command prints is taken as it prints it; the others are made of the same functions. A table whose runs are not there is
+left out, so that a part of the study can be looked at.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from abilities import ABILITIES
+from pretrain import PLAN, read_plan
+
+from radar_tasks.analysis.compare_trainings import compare_trainings, training_sides
+from radar_tasks.analysis.development.asymmetry import asymmetry_of, lead_of
+from radar_tasks.analysis.development.curves import DevelopmentCurve, TrainingCurves, training_curves
+from radar_tasks.analysis.development.growth import Growth, growth_of
+from radar_tasks.files import write_whole
+from radar_tasks.report.text_tables import markdown
+from radar_tasks.report.wording import lag_words, signed_interval, step_words, verdict_words
+from radar_tasks.results import CheckpointResult, find_runs
+
+METRICS = ("sds", "sds_pmi", "sds_free", "acc")
+"""Those that have a chance level and so say when an ability emerges."""
+CONTROL = "mini_side"
+PAIRED = ("tiny_larger_near", "tiny_larger_far", "tiny_sum_without_carry", "tiny_sum_with_carry")
+"""What documents of the kind `pair` teach, which the onset runs withhold."""
+COMPARED = (
+    ("base-1", "base-2", "base-3"),
+    ("spatial-rich-1", "spatial-rich-2"),
+    ("digit-poor-1", "digit-poor-2"),
+    ("group-rich-1", "group-rich-2"),
+)
+"""Configurations with several seeds; the first is what the others are compared with."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """Packed results with the plan that made them.
+
+    Attributes:
+        files: a packed file of each run that is there, by its name, in the plan's order.
+        finetuned: folder of the tables of fine-tuning; need not exist.
+        plan: the plan.
+    """
+
+    files: Mapping[str, Path]
+    finetuned: Path
+    plan: Mapping[str, Any]
+
+    @cached_property
+    def results(self) -> dict[str, list[CheckpointResult]]:
+        """The results of each run."""
+        return {name: find_runs([file]) for name, file in self.files.items()}
+
+    def curves(self, metric: str) -> dict[str, TrainingCurves]:
+        """The curves of every run with more than one checkpoint."""
+        if metric not in self._curves:
+            made = {}
+            for name, results in self.results.items():
+                if len(results) > 1:
+                    (made[name],), _ = training_curves(results, np.random.default_rng(0), metric)
+            self._curves[metric] = made
+        return self._curves[metric]
+
+    @cached_property
+    def _curves(self) -> dict[str, dict[str, TrainingCurves]]:
+        return {}
+
+    def growth(self, metric: str) -> dict[str, dict[str, Growth]]:
+        """By run and source or ability."""
+        return {name: {row.source: row for row in growth_of(curves)} for name, curves in self.curves(metric).items()}
+
+
+def final(study: Study) -> str:
+    """Every run at its last checkpoint."""
+    rows = []
+    for name, curves in study.curves("sds").items():
+        cells = [_last(curves.abilities[ability]) for ability in ("perception", "reasoning")]
+        control = curves.sources[CONTROL]
+        rows.append([name, f"{curves.steps[-1]:,}", *cells, _last(control)])
+    return markdown(["run", "steps", "perception", "reasoning", "`side` of the sample (chance .500)"], rows)
+
+
+def development(study: Study) -> str:
+    """Perception against reasoning in every run (RQ1)."""
+    rows = []
+    for name, curves in study.curves("sds").items():
+        if (found := asymmetry_of(curves)) is None:
+            continue
+        lead = lead_of(name, found)
+        emerged = [
+            step_words(step, lead.first_step, "never") for step in (lead.perception_emergence, lead.reasoning_emergence)
+        ]
+        rows.append([name, signed_interval(lead.area), *emerged, lag_words(lead)])
+    return markdown(["run", "mean lead of perception", "perception emerges", "reasoning emerges", "lag"], rows)
+
+
+def abilities(study: Study) -> str:
+    """When each ability emerges in the seeds of the base configuration, and where it ends."""
+    growth = {name: rows for name, rows in study.growth("sds").items() if name in COMPARED[0]}
+    table = []
+    for part in ABILITIES:
+        rows = [of[part.source] for of in growth.values()]
+        table.append(
+            [
+                part.name,
+                part.ability,
+                f"{rows[0].chance:.3f}",
+                ", ".join(_step(row.emergence) for row in rows),
+                ", ".join(f"{row.last:.3f}" for row in rows),
+            ]
+        )
+    return markdown(["ability", "kind", "chance", f"emerges in {', '.join(growth)}", "SDS at the end"], table)
+
+
+def onsets(study: Study) -> str:
+    """How long after the first documents each metric says that an ability has emerged (RQ2)."""
+    table = []
+    for name, run in study.plan["runs"].items():
+        if "later" not in run or not name.startswith("onset") or name not in study.files:
+            continue
+        (onset,) = run["later"]
+        for metric in METRICS:
+            rows = [study.growth(metric)[name][source] for source in PAIRED]
+            table.append([name, str(onset), metric, *(_delay(row, onset) for row in rows)])
+    return markdown(["run", "onset", "metric", *(source.removeprefix("tiny_") for source in PAIRED)], table)
+
+
+def control(study: Study) -> str:
+    """How often each metric says that something emerged where the sample's `side` ends within noise of chance."""
+    table = []
+    for metric in METRICS:
+        growth = study.growth(metric)
+        at_chance = [name for name, curves in study.curves("sds").items() if _ends_at_chance(curves.sources[CONTROL])]
+        emerged = [name for name in at_chance if growth[name][CONTROL].emergence is not None]
+        table.append([metric, str(len(at_chance)), str(len(emerged)), ", ".join(emerged) or "–"])
+    return markdown(["metric", "runs whose `side` ends at chance", "emerged by the rule", "which"], table)
+
+
+def side(study: Study) -> str:
+    """`side` and its relatives in the run that was to bring them up, and in base-1."""
+    names = [name for name in ("base-1", "side-wide") if name in study.files]
+    sources = (CONTROL, "tiny_side_left", "tiny_side_right")
+    curves = study.curves("sds")
+    rows = [[name, f"{curves[name].steps[-1]:,}", *(_last(curves[name].sources[s]) for s in sources)] for name in names]
+    return markdown(["run", "steps", *sources], rows)
+
+
+def intervention(study: Study) -> str:
+    """groups-tripled minus base-1 at the last shared step (RQ3)."""
+    made = _compared(study, ["base-1"], ["groups-tripled"])
+    rows = [
+        [row.name.removeprefix("tiny_"), signed_interval(row.last), signed_interval(row.mean)]
+        for row in made.rows
+        if row.of_ability or "count" in row.name or "most" in row.name
+    ]
+    return markdown(["ability", "difference at the end", "mean over training"], rows)
+
+
+def verdicts(study: Study) -> str:
+    """Every mix against the base configuration, seeds a side."""
+    sides = [[name for name in names if name in study.files] for names in COMPARED]
+    rows = []
+    for names in sides[1:]:
+        if names:
+            made = _compared(study, sides[0], names)
+            rows.append([made.second, verdict_words(made)])
+    return markdown(["configuration", f"against {', '.join(sides[0])}"], rows)
+
+
+def decisions(study: Study) -> str:
+    """`radar decide` over all runs of the base length."""
+    return _radar("decide", *map(str, study.full_length), "--format", "markdown")
+
+
+def fine_tuning(study: Study) -> str:
+    """`radar agreement` with the accuracy after fine-tuning."""
+    files = [str(study.files[name]) for name in study.plan["fine_tuning"]["configurations"]]
+    outside = study.finetuned / "accuracy.csv"
+    abilities_of_suite = ["--on", "tiny perception", "--on", "tiny reasoning"]
+    return _radar("agreement", *files, "--outside", str(outside), *abilities_of_suite, "--format", "markdown")
+
+
+SECTIONS: dict[str, Callable[[Study], str]] = {
+    made.__name__: made for made in (final, development, abilities, onsets, control, side, intervention, verdicts)
+}
+"""Table by the name that docs/study.md calls it."""
+NEEDS = {
+    "abilities": ("base-1",),
+    "side": ("base-1",),
+    "intervention": ("base-1", "groups-tripled"),
+    "verdicts": ("base-1",),
+}
+"""Runs without which there is no table."""
+
+
+def runs_file(plan: Mapping[str, Any]) -> str:
+    """What `--runs` of `radar` commands takes: parameters, documents and configuration of each run, as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "group", "width", "documents"])
+    for name, run in plan["runs"].items():
+        documents = run.get("pool", run.get("steps", plan["steps"]) * plan["batch"])
+        group = re.sub(r"-[123]$", "", name)
+        writer.writerow([name, group, run.get("width", 128), documents])
+    return text.getvalue()
+
+
+def tables(study: Study) -> dict[str, str]:
+    """Every table whose runs are there, as Markdown."""
+    return {
+        name: make(study).rstrip("\n") + "\n"
+        for name, make in SECTIONS.items()
+        if all(run in study.files for run in NEEDS.get(name, ()))
+    }
+
+
+def renewed(page: str, made: Mapping[str, str]) -> str:
+    """A page with its tables made again; raises `KeyError` for a mark of a table that is not made."""
+    return re.sub(
+        r"(<!-- table (\w+) -->\n).*?(<!-- end -->)",
+        lambda found: f"{found[1]}\n{made[found[2]]}\n{found[3]}",
+        page,
+        flags=re.DOTALL,
+    )
+
+
+def study_of(results: Path, finetuned: Path, plan: Mapping[str, Any]) -> Study:
+    """The runs of a plan that are packed in a folder."""
+    files = {name: results / f"{name}.parquet" for name in plan["runs"]}
+    return Study({name: file for name, file in files.items() if file.is_file()}, finetuned, plan)
+
+
+def _compared(study: Study, first: Sequence[str], second: Sequence[str]) -> Any:
+    found = [("/".join(names), [r for name in names for r in study.results[name]]) for names in (first, second)]
+    (one, other), _ = training_sides(found)
+    return compare_trainings(one, other, np.random.default_rng(0))
+
+
+def _radar(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "radar_tasks.cli", *arguments], capture_output=True, text=True, check=True
+    )
+    return done.stdout
+
+
+def _last(curve: DevelopmentCurve) -> str:
+    low, high = np.quantile(curve.curve.replicates[:, -1], (0.025, 0.975))
+    return f"{curve.curve.values[-1]:.3f} [{low:.3f}, {high:.3f}]"
+
+
+def _ends_at_chance(curve: DevelopmentCurve) -> bool:
+    low, high = np.quantile(curve.curve.replicates[:, -1], (0.025, 0.975))
+    return curve.chance is not None and low <= curve.chance <= high
+
+
+def _step(step: float | None) -> str:
+    return "never" if step is None else f"{step:,.0f}"
+
+
+def _delay(row: Growth, onset: int) -> str:
+    return "never" if row.emergence is None else f"{row.emergence - onset:+,.0f}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", type=Path, help="folder of the packed results")
+    parser.add_argument("finetuned", type=Path, help="folder of the tables of fine-tuning")
+    parser.add_argument("--output", type=Path, help="folder for the tables")
+    parser.add_argument("--into", type=Path, help="a page whose tables are renewed")
+    parser.add_argument("--plan", type=Path, default=PLAN, help="another plan than the committed one")
+    options = parser.parse_args()
+    plan = read_plan(options.plan)
+    made = tables(study_of(options.results, options.finetuned, plan))
+    if options.output is not None:
+        for name, table in made.items():
+            write_whole(options.output / f"{name}.md", table)
+        write_whole(options.output / "runs.csv", runs_file(plan))
+    if options.into is not None:
+        write_whole(options.into, renewed(options.into.read_text(encoding="utf-8"), made))
+
+
+if __name__ == "__main__":
+    main()

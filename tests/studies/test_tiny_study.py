@@ -1,0 +1,115 @@
+"""The study's parts end to end on a very small plan, what it asks, and its page from the packed results."""
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from radar_tasks.results import find_runs
+
+TINY = Path(__file__).parents[2] / "studies" / "tiny"
+sys.path[:0] = [str(TINY)]
+from abilities import ABILITIES, questions_of  # noqa: E402
+from pretrain import read_plan  # noqa: E402
+from report import renewed  # noqa: E402
+from study import QUICK_RUNS, make_study, quick_plan  # noqa: E402
+
+from radar_tasks.sources.sample_pictures import load_digits  # noqa: E402
+
+SMALL = {
+    "steps": 4,
+    "batch": 4,
+    "kept": [0, 2, 4],
+    "tokenizer_seed": 20260212,
+    "log_every": 2,
+    "in_order": True,
+    "questions_each": 4,
+    "mixes": {"base": {"single": 1, "digit": 1}, "group_tripled": {"group": 1}},
+    "runs": {"base-1": {"seed": 1}, "groups-tripled": {"seed": 1, "later": {2: "group_tripled"}}},
+    "fine_tuning": {"configurations": ["base-1"], "steps": 2, "seeds": {"base-1": [1]}},
+}
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    out = tmp_path_factory.mktemp("study")
+    (out / "plan.yaml").write_text(yaml.safe_dump(SMALL))
+    make_study(out, out / "plan.yaml")
+    return out
+
+
+def test_the_study_ends_with_a_packed_file_a_run_and_its_tables(small):
+    for run in SMALL["runs"]:
+        results = find_runs([small / "results" / f"{run}.parquet"])
+        assert [result.step for result in results] == SMALL["kept"]
+        assert {len(samples) for result in results for samples in result.sources.values()} == {4}
+        assert len(results[0].sources) == len(ABILITIES) + 1
+        assert all(samples.logprob_blind is not None for samples in results[0].sources.values())
+    told = (small / "tables" / "final.md").read_text()
+    assert "| base-1 | 4 |" in told
+    assert "| groups-tripled | 4 |" in told
+
+
+def test_until_the_change_both_runs_are_the_same_and_not_after(small):
+    first, changed = (find_runs([small / "results" / f"{run}.parquet"]) for run in SMALL["runs"])
+    same = [
+        all(np.array_equal(a.sources[s].logprob.values, b.sources[s].logprob.values) for s in a.sources)
+        for a, b in zip(first, changed, strict=True)
+    ]
+    assert same == [True, True, False]
+
+
+def test_what_is_finished_is_not_made_again(small):
+    before = {file: file.stat().st_mtime_ns for file in small.rglob("*.safetensors")}
+    packed = {file: file.stat().st_mtime_ns for file in small.glob("results/*.parquet")}
+    make_study(small, small / "plan.yaml")
+    assert {file: file.stat().st_mtime_ns for file in small.rglob("*.safetensors")} == before
+    assert {file: file.stat().st_mtime_ns for file in small.glob("results/*.parquet")} == packed
+
+
+def test_the_quick_plan_is_a_tenth_of_the_plan():
+    plan = read_plan()
+    quick = quick_plan(plan)
+    assert quick["steps"] * 10 == plan["steps"]
+    assert set(quick["runs"]) == set(QUICK_RUNS)
+    assert quick["kept"][0] == 0
+    assert quick["kept"][-1] == quick["steps"]
+    for run in quick["runs"].values():
+        for part in ("language", "tower", "everything"):
+            if part in run:
+                giver, step = run[part].split("/step-")
+                assert int(step) == max(quick["runs"][giver].get("kept", quick["kept"]))
+
+
+@pytest.mark.parametrize("part", ABILITIES, ids=lambda part: part.name)
+def test_the_text_of_a_question_says_nothing_of_its_answer(part):
+    """For the same text and options every option is right about equally often, at every place."""
+    questions = list(questions_of(part, ABILITIES.index(part), load_digits("test"), 200))
+    places = Counter(question.answer for question in questions)
+    assert max(places.values()) - min(places.values()) <= 1
+    right = Counter(question.options[question.answer] for question in questions)
+    possible = Counter(option for question in questions for option in question.options)
+    for option, times in possible.items():
+        if times >= 20:
+            share, chance = right[option] / times, 1 / part.options
+            assert abs(share - chance) < 4 * (chance * (1 - chance) / times) ** 0.5
+
+
+def test_every_ability_of_the_plan_is_asked_in_its_order():
+    plan = read_plan()["abilities"]
+    for ability in ("perception", "reasoning"):
+        assert [part.name for part in ABILITIES if part.ability == ability] == plan[ability]
+
+
+def test_only_what_stands_between_marks_is_renewed():
+    page = "a\n<!-- table final -->\nold\n<!-- end -->\nb\n<!-- table side -->\n<!-- end -->\n"
+    made = {"final": "| new |\n", "side": "| one |\n"}
+    assert renewed(page, made) == (
+        "a\n<!-- table final -->\n\n| new |\n\n<!-- end -->\nb\n<!-- table side -->\n\n| one |\n\n<!-- end -->\n"
+    )
+    assert renewed(renewed(page, made), made) == renewed(page, made)
+    with pytest.raises(KeyError, match="side"):
+        renewed(page, {"final": ""})
