@@ -11,11 +11,10 @@ left out, so that a part of the study can be looked at.
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,13 +29,20 @@ from radar_tasks.analysis.compare_trainings import compare_trainings, training_s
 from radar_tasks.analysis.development.asymmetry import asymmetry_of, lead_of
 from radar_tasks.analysis.development.curves import DevelopmentCurve, TrainingCurves, training_curves
 from radar_tasks.analysis.development.growth import Growth, growth_of
+from radar_tasks.analysis.forecast.forecast_tables import Larger, forecast_tables
+from radar_tasks.analysis.run_descriptions import read_descriptions
+from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.files import write_whole
-from radar_tasks.report.text_tables import markdown
+from radar_tasks.report.text_tables import comma_separated, markdown
 from radar_tasks.report.wording import lag_words, signed_interval, step_words, verdict_words
 from radar_tasks.results import CheckpointResult, find_runs
+from radar_tasks.results.metrics import available
 
 METRICS = ("sds", "sds_pmi", "sds_free", "acc")
 """Those that have a chance level and so say when an ability emerges."""
+DECIDING = ("sds", "sds_pmi", "acc", "margin", "nll")
+PARAMETERS = {64: 264_592, 96: 613_264, 128: 959_264, 192: 2_084_016}
+"""Weights of a model by its width."""
 CONTROL = "mini_side"
 PAIRED = ("tiny_larger_near", "tiny_larger_far", "tiny_sum_without_carry", "tiny_sum_with_carry")
 """What documents of the kind `pair` teach, which the onset runs withhold."""
@@ -67,6 +73,18 @@ class Study:
     def results(self) -> dict[str, list[CheckpointResult]]:
         """The results of each run."""
         return {name: find_runs([file]) for name, file in self.files.items()}
+
+    @property
+    def full_length(self) -> list[str]:
+        """Files of the runs that keep what the base configuration keeps: those that can be laid side by side."""
+        runs = self.plan["runs"]
+        return [str(file) for name, file in self.files.items() if "kept" not in runs[name]]
+
+    @cached_property
+    def metrics(self) -> list[str]:
+        """Those of `METRICS` that can be had; `sds_free` needs many questions."""
+        samples = [s for results in self.results.values() for result in results for s in result.sources.values()]
+        return [metric for metric in METRICS if all(available(part, metric) for part in samples)]
 
     def curves(self, metric: str) -> dict[str, TrainingCurves]:
         """The curves of every run with more than one checkpoint."""
@@ -136,7 +154,7 @@ def onsets(study: Study) -> str:
         if "later" not in run or not name.startswith("onset") or name not in study.files:
             continue
         (onset,) = run["later"]
-        for metric in METRICS:
+        for metric in study.metrics:
             rows = [study.growth(metric)[name][source] for source in PAIRED]
             table.append([name, str(onset), metric, *(_delay(row, onset) for row in rows)])
     return markdown(["run", "onset", "metric", *(source.removeprefix("tiny_") for source in PAIRED)], table)
@@ -145,7 +163,7 @@ def onsets(study: Study) -> str:
 def control(study: Study) -> str:
     """How often each metric says that something emerged where the sample's `side` ends within noise of chance."""
     table = []
-    for metric in METRICS:
+    for metric in study.metrics:
         growth = study.growth(metric)
         at_chance = [name for name, curves in study.curves("sds").items() if _ends_at_chance(curves.sources[CONTROL])]
         emerged = [name for name in at_chance if growth[name][CONTROL].emergence is not None]
@@ -185,20 +203,50 @@ def verdicts(study: Study) -> str:
 
 
 def decisions(study: Study) -> str:
-    """`radar decide` over all runs of the base length."""
-    return _radar("decide", *map(str, study.full_length), "--format", "markdown")
+    """What `radar decide` says of the runs of full length: how early a metric orders configurations as the end does."""
+    with tempfile.TemporaryDirectory() as folder:
+        described = Path(folder, "runs.csv")
+        described.write_text(runs_file(study.plan), encoding="utf-8")
+        metrics = [word for metric in DECIDING for word in ("--metric", metric)]
+        return _radar("decide", *study.full_length, "--runs", str(described), *metrics, "--format", "markdown")
+
+
+def forecast(study: Study) -> str:
+    """The back-test of `radar forecast`: the last third of every run, and the largest model, held out."""
+    with tempfile.TemporaryDirectory() as folder:
+        described = Path(folder, "runs.csv")
+        described.write_text(runs_file(study.plan), encoding="utf-8")
+        trainings, _ = training_runs([result for file in study.full_length for result in find_runs([Path(file)])])
+        made = forecast_tables(trainings, larger=Larger("parameters", None), descriptions=read_descriptions(described))
+    rows = [
+        [
+            row.held_out,
+            row.metric,
+            row.ability,
+            "mean of sources" if row.of_ability else "each source",
+            str(row.forecasts),
+            f"{row.missed:.4f}",
+            f"{row.copying_missed:.4f}",
+            f"{row.line_missed:.4f}",
+            "–" if row.coverage is None else f"{row.coverage:.0%}",
+        ]
+        for row in made.back_test
+    ]
+    head = ["held out", "metric", "ability", "of", "forecasts", "missed by", "copying", "line", "90 % intervals held"]
+    return markdown(head, rows)
 
 
 def fine_tuning(study: Study) -> str:
-    """`radar agreement` with the accuracy after fine-tuning."""
+    """What `radar agreement` says of metrics and the accuracy after fine-tuning."""
     files = [str(study.files[name]) for name in study.plan["fine_tuning"]["configurations"]]
     outside = study.finetuned / "accuracy.csv"
-    abilities_of_suite = ["--on", "tiny perception", "--on", "tiny reasoning"]
-    return _radar("agreement", *files, "--outside", str(outside), *abilities_of_suite, "--format", "markdown")
+    on = ["--on", "tiny perception", "--on", "tiny reasoning"]
+    return _radar("agreement", *files, "--outside", str(outside), *on, "--format", "markdown")
 
 
 SECTIONS: dict[str, Callable[[Study], str]] = {
-    made.__name__: made for made in (final, development, abilities, onsets, control, side, intervention, verdicts)
+    made.__name__: made
+    for made in (final, development, abilities, onsets, control, side, intervention, verdicts, decisions, forecast)
 }
 """Table by the name that docs/study.md calls it."""
 NEEDS = {
@@ -206,20 +254,84 @@ NEEDS = {
     "side": ("base-1",),
     "intervention": ("base-1", "groups-tripled"),
     "verdicts": ("base-1",),
+    "decisions": ("base-1", "width-064", "width-096"),
+    "forecast": ("base-1", "width-064", "width-096"),
 }
 """Runs without which there is no table."""
 
 
 def runs_file(plan: Mapping[str, Any]) -> str:
-    """What `--runs` of `radar` commands takes: parameters, documents and configuration of each run, as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "group", "width", "documents"])
+    """What `--runs` of `radar` commands takes, as CSV: parameters and different documents of each run, and what it
+    varies (seeds of the base configuration stand at the base level of everything)."""
+    base = {
+        "parameters": str(PARAMETERS[128]),
+        "documents": str(plan["steps"] * plan["batch"]),
+        "mix": "base",
+        "strategy": "all parts",
+        "pairs from step": "start",
+        "groups": "as ever",
+    }
+    varied = {
+        name: {
+            **({"parameters": str(PARAMETERS[run["width"]])} if "width" in run else {}),
+            **({"documents": str(run["pool"])} if "pool" in run else {}),
+            **({"mix": run["mix"]} if "mix" in run and "later" not in run else {}),
+            **({"strategy": name} if name in {"text-only", "projector-only", "unfrozen"} else {}),
+            **({"pairs from step": str(*run["later"])} if "later" in run and run.get("mix") == "no_pair" else {}),
+            **({"groups": f"tripled from {min(run['later'])}"} if "later" in run and "mix" not in run else {}),
+        }
+        for name, run in plan["runs"].items()
+    }
+    rows = [
+        [name, factor, level, PARAMETERS[run.get("width", 128)], run.get("pool", _documents(plan, run))]
+        for name, run in plan["runs"].items()
+        for factor, level in (varied[name] or base).items()
+    ]
+    return comma_separated(
+        ["run", "factor", "level", "parameters", "documents"], [[str(cell) for cell in row] for row in rows]
+    )
+
+
+def _documents(plan: Mapping[str, Any], run: Mapping[str, Any]) -> int:
+    return int(run.get("steps", plan["steps"])) * int(plan["batch"])
+
+
+def cards(study: Study) -> str:
+    """A model card of every configuration: what it is, what it read, what it can do, and what it is not for."""
+    perception, reasoning = (
+        {name: _last(curves.abilities[ability]) for name, curves in study.curves("sds").items()}
+        for ability in ("perception", "reasoning")
+    )
+    plan = study.plan
+    parts = [
+        "# Model cards of the tiny study\n",
+        "Made by `studies/tiny/report.py`. All are Qwen2-VL models trained from nothing, or from one another, on made-up "
+        "pictures\nof 48 x 48 pixels and handwritten digits, by `examples/tiny_pretraining/train.py` as `plan.yaml`\n"
+        "says. They are for studying measurements. They know five colours, four shapes, ten digits and the sentences\n"
+        "about them; nothing they say is about any other picture. Weights are not shipped: `make study` makes them.\n",
+    ]
     for name, run in plan["runs"].items():
-        documents = run.get("pool", run.get("steps", plan["steps"]) * plan["batch"])
-        group = re.sub(r"-[123]$", "", name)
-        writer.writerow([name, group, run.get("width", 128), documents])
-    return text.getvalue()
+        mixes = [
+            run.get("mix", "base"),
+            *(f"{m} from step {s}" for s, m in run.get("later", {}).items()),
+        ]
+        started = [f"{part} of `{run[part]}`" for part in ("language", "tower", "everything") if part in run]
+        facts = [
+            ("parameters", f"{PARAMETERS[run.get('width', 128)]:,}, width {run.get('width', 128)}"),
+            ("seed", str(run["seed"])),
+            ("steps", f"{run.get('steps', plan['steps']):,} of {plan['batch']} documents"),
+            ("documents", f"{run.get('pool', _documents(plan, run)):,} different ones, mix {', '.join(mixes)}"),
+            ("pictures", "yes" if run.get("pictures", True) else "none: texts alone"),
+            ("starts from", ", ".join(started) or "nothing"),
+            ("trained", "all but " + " and ".join(run["frozen"]) if "frozen" in run else "all parts"),
+            ("checkpoints", ", ".join(f"{step:,}" for step in run.get("kept", plan["kept"]))),
+            (
+                "SDS at the end",
+                f"perception {perception[name]}, reasoning {reasoning[name]}" if name in perception else "–",
+            ),
+        ]
+        parts.append(f"## {name}\n\n" + "\n".join(f"- {what}: {said}" for what, said in facts) + "\n")
+    return "\n".join(parts)
 
 
 def tables(study: Study) -> dict[str, str]:
@@ -287,11 +399,13 @@ def main() -> None:
     parser.add_argument("--plan", type=Path, default=PLAN, help="another plan than the committed one")
     options = parser.parse_args()
     plan = read_plan(options.plan)
-    made = tables(study_of(options.results, options.finetuned, plan))
+    study = study_of(options.results, options.finetuned, plan)
+    made = tables(study)
     if options.output is not None:
         for name, table in made.items():
             write_whole(options.output / f"{name}.md", table)
         write_whole(options.output / "runs.csv", runs_file(plan))
+        write_whole(options.output / "cards.md", cards(study))
     if options.into is not None:
         write_whole(options.into, renewed(options.into.read_text(encoding="utf-8"), made))
 

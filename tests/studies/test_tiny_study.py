@@ -19,6 +19,8 @@ from study import QUICK_RUNS, make_study, quick_plan  # noqa: E402
 
 from radar_tasks.sources.sample_pictures import load_digits  # noqa: E402
 
+pytestmark = pytest.mark.timeout(3600)
+
 SMALL = {
     "steps": 4,
     "batch": 4,
