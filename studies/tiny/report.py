@@ -208,7 +208,10 @@ def decisions(study: Study) -> str:
         described = Path(folder, "runs.csv")
         described.write_text(runs_file(study.plan), encoding="utf-8")
         metrics = [word for metric in DECIDING for word in ("--metric", metric)]
-        return _radar("decide", *study.full_length, "--runs", str(described), *metrics, "--format", "markdown")
+        told = _radar("decide", *study.full_length, "--runs", str(described), *metrics, "--format", "markdown")
+    # It also says how metrics decide as one another, and on fewer questions: a page would be full of it.
+    about, *parts = re.split(r"(?m)^(?=\*\*)", told)
+    return about + "".join(part for part in parts if "as by its own end, by step" in part)
 
 
 def forecast(study: Study) -> str:
@@ -305,10 +308,10 @@ def cards(study: Study) -> str:
     plan = study.plan
     parts = [
         "# Model cards of the tiny study\n",
-        "Made by `studies/tiny/report.py`. All are Qwen2-VL models trained from nothing, or from one another, on made-up "
-        "pictures\nof 48 x 48 pixels and handwritten digits, by `examples/tiny_pretraining/train.py` as `plan.yaml`\n"
-        "says. They are for studying measurements. They know five colours, four shapes, ten digits and the sentences\n"
-        "about them; nothing they say is about any other picture. Weights are not shipped: `make study` makes them.\n",
+        "Made by `studies/tiny/report.py`. All are Qwen2-VL models trained from nothing or from one another, on drawn\n"
+        "pictures of 48 x 48 pixels and handwritten digits, by `examples/tiny_pretraining/train.py` as the plan says.\n"
+        "They are for studying measurements. They know five colours, four shapes, ten digits and the sentences about\n"
+        "them; nothing they say is about any other picture. Weights are not shipped: `make study` makes them.\n",
     ]
     for name, run in plan["runs"].items():
         mixes = [
