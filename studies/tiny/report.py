@@ -11,6 +11,7 @@ left out, so that a part of the study can be looked at.
 from __future__ import annotations
 
 import argparse
+import csv
 import re
 import subprocess
 import sys
@@ -28,9 +29,11 @@ from pretrain import PLAN, read_plan
 from radar_tasks.analysis.compare_trainings import compare_trainings, training_sides
 from radar_tasks.analysis.development.asymmetry import asymmetry_of, lead_of
 from radar_tasks.analysis.development.curves import DevelopmentCurve, TrainingCurves, training_curves
+from radar_tasks.analysis.development.factor_effects import factor_effects
 from radar_tasks.analysis.development.growth import Growth, growth_of
+from radar_tasks.analysis.development.onsets import onset_detections, onset_qualities, onset_table
 from radar_tasks.analysis.forecast.forecast_tables import Larger, forecast_tables
-from radar_tasks.analysis.run_descriptions import read_descriptions
+from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.files import write_whole
 from radar_tasks.report.text_tables import comma_separated, markdown
@@ -76,9 +79,17 @@ class Study:
 
     @property
     def full_length(self) -> list[str]:
-        """Files of the runs that keep what the base configuration keeps: those that can be laid side by side."""
-        runs = self.plan["runs"]
-        return [str(file) for name, file in self.files.items() if "kept" not in runs[name]]
+        """The runs that keep what the base configuration keeps: those that can be laid side by side."""
+        return [name for name in self.files if "kept" not in self.plan["runs"][name]]
+
+    @property
+    def descriptions(self) -> list[RunDescription]:
+        """What differs between the runs, as `--runs` takes it."""
+        return [RunDescription(**row) for row in csv.DictReader(runs_file(self.plan).splitlines())]
+
+    def needs(self, table: str) -> Sequence[str]:
+        """The runs without which there is no table."""
+        return self.plan["fine_tuning"]["configurations"] if table == "fine_tuning" else NEEDS.get(table, ())
 
     @cached_property
     def metrics(self) -> list[str]:
@@ -160,17 +171,6 @@ def onsets(study: Study) -> str:
     return markdown(["run", "onset", "metric", *(source.removeprefix("tiny_") for source in PAIRED)], table)
 
 
-def control(study: Study) -> str:
-    """How often each metric says that something emerged where the sample's `side` ends within noise of chance."""
-    table = []
-    for metric in study.metrics:
-        growth = study.growth(metric)
-        at_chance = [name for name, curves in study.curves("sds").items() if _ends_at_chance(curves.sources[CONTROL])]
-        emerged = [name for name in at_chance if growth[name][CONTROL].emergence is not None]
-        table.append([metric, str(len(at_chance)), str(len(emerged)), ", ".join(emerged) or "–"])
-    return markdown(["metric", "runs whose `side` ends at chance", "emerged by the rule", "which"], table)
-
-
 def side(study: Study) -> str:
     """`side` and its relatives in the run that was to bring them up, and in base-1."""
     names = [name for name in ("base-1", "side-wide") if name in study.files]
@@ -208,7 +208,7 @@ def decisions(study: Study) -> str:
         described = Path(folder, "runs.csv")
         described.write_text(runs_file(study.plan), encoding="utf-8")
         metrics = [word for metric in DECIDING for word in ("--metric", metric)]
-        told = _radar("decide", *study.full_length, "--runs", str(described), *metrics, "--format", "markdown")
+        told = _radar("decide", *_paths(study), "--runs", str(described), *metrics, "--format", "markdown")
     # It also says how metrics decide as one another, and on fewer questions: a page would be full of it.
     about, *parts = re.split(r"(?m)^(?=\*\*)", told)
     return about + "".join(part for part in parts if "as by its own end, by step" in part)
@@ -216,11 +216,8 @@ def decisions(study: Study) -> str:
 
 def forecast(study: Study) -> str:
     """The back-test of `radar forecast`: the last third of every run, and the largest model, held out."""
-    with tempfile.TemporaryDirectory() as folder:
-        described = Path(folder, "runs.csv")
-        described.write_text(runs_file(study.plan), encoding="utf-8")
-        trainings, _ = training_runs([result for file in study.full_length for result in find_runs([Path(file)])])
-        made = forecast_tables(trainings, larger=Larger("parameters", None), descriptions=read_descriptions(described))
+    trainings = training_runs([r for name in study.full_length for r in study.results[name]])[0]
+    made = forecast_tables(trainings, larger=Larger("parameters", None), descriptions=study.descriptions)
     rows = [
         [
             row.held_out,
@@ -242,22 +239,85 @@ def forecast(study: Study) -> str:
 def fine_tuning(study: Study) -> str:
     """What `radar agreement` says of metrics and the accuracy after fine-tuning."""
     files = [str(study.files[name]) for name in study.plan["fine_tuning"]["configurations"]]
-    outside = study.finetuned / "accuracy.csv"
-    on = ["--on", "tiny perception", "--on", "tiny reasoning"]
-    return _radar("agreement", *files, "--outside", str(outside), *on, "--format", "markdown")
+    metrics = [word for metric in DECIDING for word in ("--metric", metric)]
+    outside = ["--outside", str(study.finetuned / "accuracy.csv"), "--losses", str(study.finetuned / "losses.csv")]
+    told = _radar("agreement", *files, *outside, *metrics, "--on", "all sources", "--format", "markdown")
+    return told[told.index("**Correlation") :]
+
+
+def factors(study: Study) -> str:
+    """What each thing that differs does to perception, to reasoning, and to the lead of one over the other (RQ1)."""
+    trainings = training_runs([r for name in study.full_length for r in study.results[name]])[0]
+    levels, effects, _ = factor_effects(trainings, study.descriptions, np.random.default_rng(0))
+    rows = [
+        [row.factor, row.level, str(len(row.runs)), *map(signed_interval, (row.perception, row.reasoning, row.lead))]
+        for row in levels
+    ]
+    head = ["factor", "level", "runs", "perception", "reasoning", "lead"]
+    of_levels = markdown(head, rows)
+    rows = [
+        [
+            row.factor,
+            "ten times as much" if row.is_slope else f"{row.level} against {row.against}",
+            row.quantity,
+            signed_interval(row.effect),
+            f"{row.p_value:.3f}",
+            "yes" if row.over_seeds else "no",
+        ]
+        for row in effects
+        if row.quantity in {"perception", "reasoning", "lead"}
+    ]
+    head = ["factor", "change", "of", "effect", "p", "spread of seeds in it"]
+    return of_levels + "\n" + markdown(head, rows)
+
+
+def emergence(study: Study) -> str:
+    """How late and how falsely each metric says that something has emerged: planted onsets and controls (RQ2)."""
+    runs = study.plan["runs"]
+    planted = {
+        name: dict.fromkeys(PAIRED, float(*runs[name]["later"]))
+        for name in study.files
+        if runs[name].get("mix") == "no_pair"
+    }
+    untaught = {
+        name: {CONTROL: np.inf}
+        for name, curves in study.curves("sds").items()
+        if _ends_at_chance(curves.sources[CONTROL])
+    }
+    asked = {name: planted.get(name, {}) | untaught.get(name, {}) for name in {**planted, **untaught}}
+    trainings = training_runs([r for name in asked for r in study.results[name]])[0]
+    return markdown(
+        *onset_table(onset_qualities(onset_detections(trainings, asked, study.metrics, np.random.default_rng(0))))
+    )
 
 
 SECTIONS: dict[str, Callable[[Study], str]] = {
     made.__name__: made
-    for made in (final, development, abilities, onsets, control, side, intervention, verdicts, decisions, forecast)
+    for made in (
+        final,
+        development,
+        factors,
+        abilities,
+        onsets,
+        emergence,
+        side,
+        intervention,
+        verdicts,
+        decisions,
+        fine_tuning,
+        forecast,
+    )
 }
 """Table by the name that docs/study.md calls it."""
 NEEDS = {
+    "factors": ("base-1", "width-064"),
     "abilities": ("base-1",),
-    "side": ("base-1",),
+    "onsets": ("onset-0566",),
+    "emergence": ("onset-0566",),
+    "side": ("base-1", "side-wide"),
     "intervention": ("base-1", "groups-tripled"),
-    "verdicts": ("base-1",),
-    "decisions": ("base-1", "width-064", "width-096"),
+    "verdicts": ("base-1", "spatial-rich-1"),
+    "decisions": ("base-1", "width-064"),
     "forecast": ("base-1", "width-064", "width-096"),
 }
 """Runs without which there is no table."""
@@ -342,7 +402,7 @@ def tables(study: Study) -> dict[str, str]:
     return {
         name: make(study).rstrip("\n") + "\n"
         for name, make in SECTIONS.items()
-        if all(run in study.files for run in NEEDS.get(name, ()))
+        if all(run in study.files for run in study.needs(name))
     }
 
 
@@ -360,6 +420,10 @@ def study_of(results: Path, finetuned: Path, plan: Mapping[str, Any]) -> Study:
     """The runs of a plan that are packed in a folder."""
     files = {name: results / f"{name}.parquet" for name in plan["runs"]}
     return Study({name: file for name, file in files.items() if file.is_file()}, finetuned, plan)
+
+
+def _paths(study: Study) -> list[str]:
+    return [str(study.files[name]) for name in study.full_length]
 
 
 def _compared(study: Study, first: Sequence[str], second: Sequence[str]) -> Any:

@@ -88,6 +88,7 @@ def make_study(out: Path, plan_file: Path) -> None:
     parts: list[tuple[str, list[str]]] = [
         ("train", ["pretrain.py", str(runs)]),
         ("score", ["score.py", str(runs), str(results)]),
+        ("fine-tune", ["finetune.py", str(runs), str(finetuned)]),
         ("report", ["report.py", str(results), str(finetuned), "--output", str(out / "tables")]),
     ]
     environment = {**os.environ, "RADAR_HOME": str(out / "home"), "OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"}
