@@ -242,7 +242,8 @@ def fine_tuning(study: Study) -> str:
     metrics = [word for metric in DECIDING for word in ("--metric", metric)]
     outside = ["--outside", str(study.finetuned / "accuracy.csv"), "--losses", str(study.finetuned / "losses.csv")]
     told = _radar("agreement", *files, *outside, *metrics, "--on", "all sources", "--format", "markdown")
-    return told[told.index("**Correlation") :]
+    start = told.find("**Correlation")  # before it stands how well metrics do without anything from outside
+    return told[max(start, 0) :]
 
 
 def factors(study: Study) -> str:
@@ -463,6 +464,7 @@ def main() -> None:
     parser.add_argument("finetuned", type=Path, help="folder of the tables of fine-tuning")
     parser.add_argument("--output", type=Path, help="folder for the tables")
     parser.add_argument("--into", type=Path, help="a page whose tables are renewed")
+    parser.add_argument("--cards", type=Path, help="a file for the model cards")
     parser.add_argument("--plan", type=Path, default=PLAN, help="another plan than the committed one")
     options = parser.parse_args()
     plan = read_plan(options.plan)
@@ -473,6 +475,8 @@ def main() -> None:
             write_whole(options.output / f"{name}.md", table)
         write_whole(options.output / "runs.csv", runs_file(plan))
         write_whole(options.output / "cards.md", cards(study))
+    if options.cards is not None:
+        write_whole(options.cards, cards(study))
     if options.into is not None:
         write_whole(options.into, renewed(options.into.read_text(encoding="utf-8"), made))
 
