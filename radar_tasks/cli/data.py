@@ -120,7 +120,9 @@ def _rebuilt(name: str, location: str | None) -> SourceReader:
 
 
 app.command("import")(data_benchmark.import_)
-for command in (data_benchmark.recipes, data_benchmark.export, data_store.suite):
-    app.command()(command)
-for command in (data_store.status, data_store.verify, data_store.show):
-    app.command()(command)
+app.command()(data_benchmark.recipes)
+app.command()(data_benchmark.export)
+app.command()(data_store.suite)
+app.command()(data_store.status)
+app.command()(data_store.verify)
+app.command()(data_store.show)
