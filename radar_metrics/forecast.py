@@ -128,7 +128,7 @@ def growth(ratio: ArrayLike, decay: float) -> FloatArray:
 
     Args:
         ratio: above 0; below 1 it looks back, and the growth is negative.
-        decay: the exponent, >= 0; 0 is the line in log x.
+        decay: the exponent; 0 is the line in log x, -1 the line in x, above 0 the law saturates.
     """
     logs = np.log(np.asarray(ratio, dtype=np.float64))
     return np.asarray(-np.expm1(-decay * logs) / decay) if decay != 0 else logs
@@ -143,7 +143,7 @@ def present_slope(x: ArrayLike, y: ArrayLike, decay: float, memory: float) -> Fl
     Args:
         x: (S,) increasing, above 0, S >= 2.
         y: (S, ...) one or more curves.
-        decay: exponent of the law.
+        decay: exponent of the law, as in `growth`.
         memory: in units of log x, above 0.
     """
     at, of = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)

@@ -83,6 +83,13 @@ def test_a_curve_that_is_the_law_is_continued_exactly(decay, memory):
     assert slope[1] == pytest.approx(-2 * slope[0], rel=1e-9)
 
 
+def test_growth_has_a_slope_of_one_and_ends_at_one_over_the_exponent():
+    np.testing.assert_allclose(growth([2.0, 4.0, 0.5], 1.0), [0.5, 0.75, -1.0])
+    np.testing.assert_allclose(growth([2.0, 4.0], -1.0), [1.0, 3.0])
+    assert growth(np.e, 0.0) == pytest.approx(1.0)
+    assert growth(1e12, 2.0) == pytest.approx(0.5)
+
+
 def test_a_slope_forgets_what_is_long_ago():
     x = np.geomspace(10, 1000, 12)
     bent = np.maximum(np.log(x / 300), 0.0)  # flat, then rising by 1 for a factor e

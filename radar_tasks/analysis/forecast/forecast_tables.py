@@ -33,12 +33,13 @@ from radar_tasks.results import TrainingRun
 
 @dataclass(frozen=True)
 class MeasuredPoint:
-    """What was measured of an ability: the mean over its sources in one metric, at one step of one run."""
+    """What was measured of an ability: the mean over its sources in one metric, at an amount (`step`, or a size)."""
 
     run: str
     ability: Ability
     metric: str
-    step: int
+    along: str
+    at: float
     value: float
 
 
@@ -48,7 +49,7 @@ class ForecastTables:
 
     Attributes:
         forecasts: of every run that has not come to the step asked for, and of the larger model.
-        measured: the curves that they go on from.
+        measured: what they go on from: curves over steps, and the ends of runs by size.
         back_test: errors and coverage.
         held_out: each forecast of the back-test with what came out.
         notes: what could not be made, and why.
@@ -106,7 +107,9 @@ def forecast_tables(
     if larger is not None:
         _add_larger(made, long, larger, descriptions)
     asked_of = {row.run for row in made.forecasts}
-    made.measured.extend(point for run in long if run.name in asked_of for point in _measured(run))
+    for run in long:
+        if run.name in asked_of:
+            made.measured.extend(point for step in run.steps for point in _measured(run, step, "step", step))
     return made
 
 
@@ -155,6 +158,8 @@ def _add_larger(
         name = f"{larger.column}={larger.amount:g}"
         asked = size_trials(by_size, larger.amount, steps[-1], None, name)
         made.forecasts.extend(forecasts(asked, tried_sizes(by_size, steps), larger.column))
+        for size, of in by_size.items():
+            made.measured.extend(p for run in of for p in _measured(run, steps[-1], larger.column, size))
     if len(by_size) < 3:
         made.notes.append(
             f"two sizes of {larger.column}: none can be held out, so that nothing says what a forecast is worth."
@@ -190,15 +195,15 @@ def _by_size(
     return dict(sorted(made.items()))
 
 
-def _measured(run: RunTrack) -> list[MeasuredPoint]:
+def _measured(run: RunTrack, step: float, along: str, at: float) -> list[MeasuredPoint]:
+    """The abilities of a run at one of its steps."""
     points = []
     for ability in ABILITIES:
-        of = [track.scores for track in run.sources.values() if track.ability == ability]
+        of = [track.scores[track.place_of(step)] for track in run.sources.values() if track.ability == ability]
         if of:
-            mean = np.mean(of, axis=0)
+            scores = np.mean(of, axis=0)
             points += [
-                MeasuredPoint(run.name, ability, metric, int(step), float(mean[n, k]))
+                MeasuredPoint(run.name, ability, metric, along, float(at), float(scores[k]))
                 for k, metric in enumerate(METRICS)
-                for n, step in enumerate(run.steps)
             ]
     return points

@@ -41,7 +41,8 @@ class Forecast:
         last: the score at `start`.
         value: the forecast; the last value where it is not predictable.
         low, high: its 90 % interval; None where there were not two trials.
-        predictable: whether trials say that it does better than copying (of an ability: of one of its sources).
+        predictable: whether trials say that it does better than copying (of an ability: of one of
+            its sources, and of their mean).
         trials: number of trials.
         missed, copying_missed: mean absolute error of both in these trials; None where there was none.
     """
@@ -174,6 +175,7 @@ def _row(
     misses = _means(known, lambda past: past.miss)
     copying = _means(known, lambda past: past.last - past.truth)
     missed, copying_missed = (float(np.abs(errors).mean()) if len(errors) else None for errors in (misses, copying))
+    better = missed is not None and copying_missed is not None and missed < copying_missed
     return Forecast(
         run=trial.run,
         name=name,
@@ -188,7 +190,7 @@ def _row(
         value=float(np.mean([one.value for one in of])),
         low=ends[0],
         high=ends[1],
-        predictable=any(one.predictable for one in of),
+        predictable=any(one.predictable for one in of) and (name != trial.ability or better),
         trials=len(misses),
         missed=missed,
         copying_missed=copying_missed,

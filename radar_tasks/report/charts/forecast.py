@@ -30,7 +30,7 @@ def forecast_chart(made: ForecastTables, metric: str = "sds") -> Figure:
     panels = [
         _panel(
             [row for row in rows if (row.ability, row.along) == (ability, along)],
-            [point for point in points if point.ability == ability and along == "step"],
+            [point for point in points if (point.ability, point.along) == (ability, along)],
             series,
             metric,
         )
@@ -46,7 +46,7 @@ def forecast_chart(made: ForecastTables, metric: str = "sds") -> Figure:
 def _panel(rows: Sequence[Forecast], points: Sequence[MeasuredPoint], series: Sequence[str], metric: str) -> Panel:
     along = rows[0].along
     measured: list[Datum] = [
-        {"series": point.run, "run": point.run, "ability": point.ability, "x": point.step, "value": point.value}
+        {"series": point.run, "run": point.run, "ability": point.ability, "x": point.at, "value": point.value}
         for point in points
     ]
     ends: list[Datum] = [
@@ -82,7 +82,8 @@ def _panel(rows: Sequence[Forecast], points: Sequence[MeasuredPoint], series: Se
     curves = alt.Chart(inline(measured)).encode(x=x, y=y, color=colors)
     expected = alt.Chart(inline(ends)).encode(x=x, color=colors, opacity=said)
     layers = [
-        *([curves.mark_line(), curves.mark_point().encode(shape=shapes)] if measured else []),
+        *([curves.mark_line()] if along == "step" else []),  # sizes are of different runs: nothing lies between them
+        curves.mark_point().encode(shape=shapes),
         alt.Chart(inline(lines)).mark_line(strokeDash=[5, 4]).encode(x=x, y=y, color=colors, opacity=said),
         expected.mark_rule(style="whisker").encode(y=alt.Y("low:Q", scale=y_scale), y2="high:Q"),
         expected.mark_point(size=95).encode(y=y, shape=shapes, tooltip=tooltip),

@@ -62,7 +62,7 @@ def test_a_run_is_forecast_from_the_others_and_nearly_hit():
     assert perception.value == pytest.approx(np.mean([row_of(made, s).value for s in SOURCES[:2]]))
     assert perception.low < perception.value < perception.high
     # What was measured until then goes along, for the chart.
-    assert {point.step for point in made.measured} == set(STEPS[:9])
+    assert {(point.along, point.at) for point in made.measured} == {("step", step) for step in STEPS[:9]}
 
 
 def test_what_comes_after_the_last_known_step_is_not_looked_at():
@@ -159,6 +159,7 @@ def test_a_larger_model_is_forecast_from_smaller_ones():
         assert (row.along, row.start, row.at, row.step, row.run) == ("size", 4.0, 16.0, 1600, "size=16")
         assert abs(row.value - truth) < 0.02
         assert row.low <= truth <= row.high
+    assert {(point.along, point.at) for point in made.measured} == {("size", size) for size in (1.0, 2.0, 4.0)}
     # The largest size, held out: two runs of it at the checkpoints after the first third.
     tested = [row for row in made.back_test if row.held_out == "largest size"]
     assert {row.runs for row in tested} == {2}
