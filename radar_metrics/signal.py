@@ -145,9 +145,10 @@ def correlation(
     """Pearson's and Spearman's correlation of n >= 4 pairs, with intervals on Fisher's scale: tanh(atanh(r) +- h).
 
     Checkpoints of one run are not independent, nor are runs on one source: with `runs` or `sources`, h is that of the
-    two-way `jackknife` of atanh(r) over them. (On four runs of eleven checkpoints and twenty sources, an interval that
-    takes the pairs as independent holds the truth 13 to 60 times in a hundred, this one 94 to 98 times.) Where there is
-    but one run and one source, nothing tells how far another one would differ, and the interval is [-1, 1].
+    two-way `jackknife` of atanh(r) over them. (`benchmarks/correlation_coverage.py`, studies of four and five runs like
+    `studies/tiny`: an interval that takes the pairs as independent holds the truth 28 to 41 times in a hundred, this
+    one about 93.) Where there is but one run and one source, nothing tells how far another one would differ, and the
+    interval is [-1, 1].
 
     Without either, pairs must be independent, and h = z * se with se = 1/sqrt(n - 3) for Pearson and
     sqrt((1 + rho^2/2) / (n - 3)) for Spearman (Bonett and Wright, 2000).
