@@ -147,7 +147,7 @@ def correlation(
     Checkpoints of one run are not independent, nor are runs on one source: with `runs` or `sources`, h is that of the
     two-way `jackknife` of atanh(r) over them. (`benchmarks/correlation_coverage.py`, studies of four and five runs like
     `studies/tiny`: an interval that takes the pairs as independent holds the truth 28 to 41 times in a hundred, this
-    one about 93.) Where there is but one run and one source, nothing tells how far another one would differ, and the
+    one 92 to 94.) Where there is but one run and one source, nothing tells how far another one would differ, and the
     interval is [-1, 1].
 
     Without either, pairs must be independent, and h = z * se with se = 1/sqrt(n - 3) for Pearson and
