@@ -94,9 +94,9 @@ def decision_accuracies(
     """Decision accuracy of K scores against one target, with intervals over runs.
 
     Percentiles of the resampled accuracies, widened for few configurations as `uncertainty.mean_interval` widens them
-    for few clusters. Where no resample differs, as where all pairs are ordered right, Wilson's (1927) interval for as
-    many independent decisions as C configurations can make, C // 2. The interval is [0, 1] below `FEWEST`
-    configurations, those in a pair that is told apart; of fewer nothing can be said.
+    for few clusters. Where less than one pair is ordered wrong (or right), of which resamples know next to nothing, at
+    least Wilson's (1927) interval for as many independent decisions as C configurations can make, C // 2. The interval
+    is [0, 1] below `FEWEST` configurations, those in a pair that is told apart; of fewer nothing can be said.
 
     Args:
         scores: (K, M, R) K scores of each run, each from M draws of questions (1 where all are taken) whose decisions
@@ -130,8 +130,10 @@ def decision_accuracies(
         return [Interval(float(value), 0.0, 1.0) for value in accuracies[0]]
     tail = float(ndtr(np.sqrt(count / (count - 1)) * stdtrit(count - 1, tail_probability(level))))
     low, high = np.quantile(accuracies[1:], [tail, 1.0 - tail], axis=0)
-    same = high - low < 1e-9
-    low[same], high[same] = _wilson(accuracies[0, same], min(count // 2, target.told), level)
+    share = accuracies[0]
+    sure = (np.minimum(share, 1.0 - share) * target.told < 1.0) | (high - low < 1e-9)
+    wilson = _wilson(share[sure], min(count // 2, target.told), level)
+    low[sure], high[sure] = np.minimum(low[sure], wilson[0]), np.maximum(high[sure], wilson[1])
     return [Interval(*map(float, ends)) for ends in zip(accuracies[0], low, high, strict=True)]
 
 
