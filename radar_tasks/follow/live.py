@@ -329,7 +329,10 @@ class LiveEvaluator:
         found: dict[int, str] = {}
         for k in range(self._lockstep.share, len(asked), self._lockstep.shares):
             try:
-                self._checkpoint.encode(asked[k])
+                if self._prior is None:
+                    self._checkpoint.encode(asked[k])
+                else:
+                    self._checkpoint.encode_with_prior(asked[k], self._prior)
             except Exception as error:  # a processor may raise anything
                 found[k] = f"{asked.places[k][0]}, {_in_words(error)}"
         everyone = {k: reason for other in self._lockstep.gathered(found) for k, reason in other.items()}

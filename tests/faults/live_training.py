@@ -7,7 +7,7 @@ import json
 import random
 import sys
 import time
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -153,6 +153,28 @@ def alone(family, number):
     return {q.q_id: [score.logprob for score in scored[k]] for k, q in enumerate(questions)}
 
 
+def bytes_of_weights(model):
+    """Of the parameters as they lie in this rank's memory, each storage once."""
+    storages = [local(parameter).untyped_storage() for parameter in model.parameters()]
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+
+
+@contextmanager
+def greatest_share_of(whole, model):
+    """Before every module that runs: the weights that this rank holds then, as a share of all."""
+    size, shares = bytes_of_weights(whole), []
+
+    def look(*_):
+        shares.append(bytes_of_weights(model) / size)
+
+    hooks = [module.register_forward_pre_hook(look) for module in model.modules()]
+    try:
+        yield shares
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
 def scores(folder, cases):
     """`way/family/number` -> the largest difference from one process, and the numbers of this rank."""
     told = {}
@@ -160,7 +182,8 @@ def scores(folder, cases):
         way, family, number = case.split("/")
         model, processor = wrapped(way, family, folder)
         radar = LiveEvaluator(model, processor, [SOURCE], questions=int(number), output=folder / case, patience=60)
-        numbers = radar.measure(1)
+        with greatest_share_of(bare(family)[0], model) as held:
+            numbers = radar.measure(1)
         again = radar.measure(2)
         reference = alone(family, int(number))
         found = logprobs_of(folder / case / "step-000002")
@@ -170,6 +193,7 @@ def scores(folder, cases):
         assert again[f"radar/{SOURCE}_sds"] == numbers[f"radar/{SOURCE}_sds"]
         assert again[f"radar/{SOURCE}_sds_change"] == 0
         told[case]["way"] = radar._scorer.describe()["scoring"]
+        told[case]["held"] = max(held, default=0)  # a rank without questions runs nothing
     return told
 
 

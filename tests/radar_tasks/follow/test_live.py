@@ -11,13 +11,14 @@ import torch
 from tiny_models import make
 from torch import nn
 
-from radar_tasks.errors import CheckpointError, DataError, RadarError, ResultsError
+from radar_tasks.errors import CheckpointError, DataError, QuestionError, RadarError, ResultsError
 from radar_tasks.follow.live import LiveEvaluator as FromFollow
 from radar_tasks.live import LiveEvaluator
 from radar_tasks.results import find_runs
 from radar_tasks.results.until_record import until_record
 from radar_tasks.scoring import OptionScore, Scorer
 from radar_tasks.scoring.checkpoints import from_model
+from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
 from radar_tasks.store import open_source
 from radar_tasks.store.document_order import document_order
 
@@ -87,6 +88,36 @@ def test_each_measurement_is_a_results_folder_like_any_other(tmp_path):
     )
     assert done.returncode == 0, done.stderr
     assert f"{numbers[100]['radar/mini_colour_sds']:.3f}".lstrip("0") in done.stdout.replace("0.", ".")
+
+
+def test_a_prior_is_what_a_blind_twin_says(tmp_path):
+    model, processor = make("qwen2_vl")
+    both = LiveEvaluator(model, processor, ["mini_sum"], questions=5, prior="blind", output=tmp_path / "both")
+    twin = LiveEvaluator(model, processor, ["mini_sum"], questions=5, options={"blind": True}, output=tmp_path / "twin")
+    both.measure(0)
+    twin.measure(0)
+    found, blind = (find_runs([tmp_path / name])[0] for name in ("both", "twin"))
+    assert found.scoring["prior"] == "blind"
+    assert found.sources["mini_sum"].q_id.tolist() == blind.sources["mini_sum"].q_id.tolist()
+    for prior, alone in zip(found.sources["mini_sum"].logprob_blind, blind.sources["mini_sum"].logprob, strict=True):
+        assert prior.tolist() == pytest.approx(alone.tolist(), abs=1e-5)
+
+
+def test_a_question_that_cannot_be_asked_without_its_picture_is_left_out_of_a_prior_from_the_start(monkeypatch):
+    model, processor = make("qwen2_vl")
+    first = first_questions("mini_sum", 3)[0].q_id
+    encode = Checkpoint.encode_with_prior
+
+    def refusing(self, question, withheld):
+        if question.q_id == first:
+            raise QuestionError(f"question {first!r}: qwen2_vl cannot be asked without a picture")
+        return encode(self, question, withheld)
+
+    monkeypatch.setattr(Checkpoint, "encode_with_prior", refusing)
+    radar = LiveEvaluator(model, processor, ["mini_sum"], questions=3, prior="blank")
+    assert (len(radar), len(radar.refused["mini_sum"])) == (2, 1)
+    radar.measure(0)
+    assert len(LiveEvaluator(model, processor, ["mini_sum"], questions=3)) == 3
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):

@@ -13,16 +13,19 @@ import numpy as np
 import pytest
 import typer
 from safetensors.torch import load_file, save_file
-from tiny_models import build
+from tiny_models import build, make
 
 from radar_tasks.cli import track as track_command
-from radar_tasks.errors import CheckpointError, RadarError, ResultsError
+from radar_tasks.errors import QUESTIONS_LEFT_OUT, CheckpointError, RadarError, ResultsError
 from radar_tasks.follow import track as track_module
 from radar_tasks.follow.track import Tracker
 from radar_tasks.harness import evaluation as run_module
 from radar_tasks.harness.evaluation import replace_folder
 from radar_tasks.results import find_runs, load_run
 from radar_tasks.results.tracker_values import tracker_values
+from radar_tasks.scoring.checkpoints import from_model
+from radar_tasks.store import open_source
+from radar_tasks.store.document_order import document_order
 
 TASKS = ["radar_mini_colour"]
 LAUNCH = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
@@ -383,6 +386,41 @@ def test_two_processes_share_each_checkpoint_and_a_damaged_one_stops_nobody(trac
     assert len(alone) == 6
     for key, logprob in alone.items():
         assert together[key] == pytest.approx(logprob, abs=1e-5)
+
+
+def test_two_processes_hold_a_checkpoint_together(tracked, tmp_path):
+    """`tp=2`: each rank has half of the weights, both are asked all questions, and the scores are one process's."""
+    root = tracked[0]
+    track = ["-m", "radar_tasks.cli", "track", root / "step-00200", "--tasks", *TASKS, "--limit", 3]
+    done = launch(*track, "--output", tmp_path, "--model-args", "tp=2,dtype=float32")
+    assert done.returncode == 0, done.stdout + done.stderr
+    alone = {key: logprob for key, logprob in scores(root / "results").items() if key[0] == 200}
+    together = scores(tmp_path)
+    assert alone.keys() == together.keys()
+    for key, logprob in alone.items():
+        assert together[key] == pytest.approx(logprob, abs=1e-5)
+
+
+def test_the_command_asks_for_a_prior_and_says_by_its_status_that_questions_are_left_out(tmp_path):
+    folder = build("qwen2_vl", tmp_path / "step-00100", seed=1)
+    encoder = from_model(*make("qwen2_vl", 1))
+    table = open_source("mini_colour")
+    asked = [encoder.encode(table[k]) for k in document_order(table.headers())[:6]]
+    lengths = [len(q.prefix_ids) + max(map(len, q.continuations)) for q in asked]
+    config = json.loads((folder / "config.json").read_text())
+    text = config.get("text_config", config)
+    text["max_position_embeddings"] = max(lengths) - 1  # too short a context for the longest of them
+    (folder / "config.json").write_text(json.dumps(config))
+    command = ["-m", "radar_tasks.cli", "track", folder, "--tasks", *TASKS, "--limit", 6, "--prior", "blind"]
+    command = [sys.executable, *map(str, command), "--output", str(tmp_path / "results")]
+    done = subprocess.run(
+        command, check=False, env={**os.environ, **QUIET}, capture_output=True, text=True, timeout=400
+    )
+    assert done.returncode == QUESTIONS_LEFT_OUT == 3, done.stdout + done.stderr
+    samples = load_run(tmp_path / "results" / "step-00100").sources["mini_colour"]
+    assert 0 < len(samples) == sum(length < max(lengths) for length in lengths) < 6
+    assert len(samples.logprob_blind) == len(samples)
+    assert all(np.isfinite(row).all() for row in samples.logprob_blind)
 
 
 SCRIPT = """

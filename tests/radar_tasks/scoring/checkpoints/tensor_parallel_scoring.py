@@ -11,6 +11,9 @@ from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import checkpoint_options, load
 from radar_tasks.scoring.engine.lockstep import Lockstep
 
+COUNT = 7
+"""Questions that are asked."""
+
 
 def questions(count):
     """Of several lengths, with one or two pictures."""
@@ -31,25 +34,27 @@ def scores(checkpoint, asked, lockstep=None):
 
 
 def main():
-    folder, tp, count, output = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
-    if tp > 1:
-        distributed.init_process_group("gloo")
-    checkpoint = load(checkpoint_options({"pretrained": folder, "dtype": "float32", "tp": tp}))
-    asked = questions(count)
-    if tp == 1:
-        output.write_text(json.dumps(scores(checkpoint, asked)))
-        return
+    output, folders = Path(sys.argv[1]), [Path(folder) for folder in sys.argv[2:]]
+    distributed.init_process_group("gloo")
+    told = {folder.name: of_two_ranks(folder) for folder in folders}
+    if distributed.get_rank() == 0:
+        output.write_text(json.dumps(told))
+    distributed.destroy_process_group()
+
+
+def of_two_ranks(folder):
+    """What came out, the same on every rank: number of shares, whether all of a group say the same, scores."""
+    checkpoint = load(checkpoint_options({"pretrained": str(folder), "dtype": "float32", "tp": 2}))
+    asked = questions(COUNT)
     lockstep = Lockstep(checkpoint.model)
-    mine = range(lockstep.share, count, lockstep.shares)
+    mine = range(lockstep.share, COUNT, lockstep.shares)
     with lockstep:
         own = scores(checkpoint, [asked[index] for index in mine], lockstep)
         lockstep.finish()
     told = lockstep.gathered((lockstep.share, {mine[index]: values for index, values in own.items()}))
-    if lockstep.is_first:
-        same = all(own == dict(told)[share] for share, own in told)
-        found = {index: values for _, own in told for index, values in own.items()}
-        output.write_text(json.dumps({"shares": lockstep.shares, "same": same, "scores": found}))
-    distributed.destroy_process_group()
+    same = all(own == dict(told)[share] for share, own in told)
+    found = {index: values for _, own in told for index, values in own.items()}
+    return {"shares": lockstep.shares, "same": same, "scores": found}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import tiny_models
+from tensor_parallel_scoring import COUNT, questions, scores
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.checkpoints import checkpoint_options, load
@@ -20,9 +21,9 @@ TESTS = Path(__file__).parents[3]
 LAUNCH = ["-m", "torch.distributed.run", "--rdzv-backend", "c10d", "--rdzv-endpoint", "localhost:0"]
 
 
-def run(folder, tp, ranks, output):
-    launch = [*LAUNCH, "--nproc_per_node", str(ranks)] if ranks > 1 else []
-    command = [sys.executable, *launch, SCRIPT, folder, tp, 7, output]
+def spread_over(ranks, folders, output):
+    """What came out of each checkpoint, by the name of its folder."""
+    command = [sys.executable, *LAUNCH, "--nproc_per_node", ranks, SCRIPT, output, *folders]
     path = os.pathsep.join([str(TESTS.parent), str(TESTS)])
     env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     done = subprocess.run(list(map(str, command)), env=env, capture_output=True, text=True, timeout=600)
@@ -30,14 +31,20 @@ def run(folder, tp, ranks, output):
     return json.loads(output.read_text())
 
 
-@pytest.mark.parametrize(("ranks", "shares"), [(2, 1), (4, 2)])
-def test_scores_are_those_of_one_process(tmp_path, ranks, shares):
-    folder = tiny_models.build("qwen2_vl", tmp_path / "checkpoint")
-    alone = run(folder, 1, 1, tmp_path / "one.json")
-    found = run(folder, 2, ranks, tmp_path / "many.json")
-    assert (found["shares"], found["same"], set(found["scores"])) == (shares, True, set(alone))
-    for index, options in alone.items():
-        assert found["scores"][index] == pytest.approx(options, abs=1e-5)
+@pytest.mark.timeout(700)
+@pytest.mark.parametrize(
+    ("ranks", "shares", "families"), [(2, 1, ["qwen2_vl", "gemma3", "llava_onevision"]), (4, 2, ["qwen2_vl"])]
+)
+def test_scores_are_those_of_one_process(tmp_path, ranks, shares, families):
+    folders = {family: tiny_models.build(family, tmp_path / family) for family in families}
+    found = spread_over(ranks, folders.values(), tmp_path / "many.json")
+    for family, folder in folders.items():
+        options = checkpoint_options({"pretrained": str(folder), "dtype": "float32", "device": "cpu"})
+        alone = scores(load(options), questions(COUNT))
+        told = found[family]
+        assert (told["shares"], told["same"], set(told["scores"])) == (shares, True, set(map(str, alone)))
+        for index, logprobs in alone.items():
+            assert told["scores"][str(index)] == pytest.approx(logprobs, abs=1e-5), family
 
 
 def refused(folder, tp):
@@ -56,6 +63,18 @@ def test_what_cannot_be_divided_is_refused_before_loading(tmp_path):
         CheckpointError, match=r"tp=2 needs a number of processes that is a multiple of 2, and .* are 1"
     ):
         load(checkpoint_options({"pretrained": str(folder), "tp": 2}))
+
+
+def test_no_weight_is_read_where_heads_do_not_divide(tmp_path, monkeypatch):
+    folder = tiny_models.build("qwen2_vl", tmp_path / "checkpoint")
+
+    def read(*_, **__):
+        raise AssertionError("weights are read")
+
+    monkeypatch.setattr("transformers.PreTrainedModel.from_pretrained", read)
+    monkeypatch.setenv("WORLD_SIZE", "3")
+    with pytest.raises(CheckpointError, match=r"num_attention_heads is 4, which tp=3 does not divide"):
+        load(checkpoint_options({"pretrained": str(folder), "tp": 3}))
 
 
 @pytest.mark.parametrize("more", [{"device": "cpu"}, {"device_map": "auto"}])
