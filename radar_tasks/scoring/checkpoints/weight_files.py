@@ -123,6 +123,12 @@ def _why_none(folder: Path) -> str:
     if shards := sorted(file for file in folder.iterdir() if SHARD.fullmatch(file.name)):
         index = re.sub(r"-\d+-of-\d+", "", shards[0].name) + ".index.json"
         return f"{folder} has {len(shards)} shard(s) of a model and no {index}: it is still being written."
+    if any(TRANSFORMERS_SHARD.fullmatch(file.name) for file in folder.iterdir()):
+        return (
+            f"{folder} holds the pieces that each rank wrote by save_pretrained(distributed_checkpoint=True): put "
+            "them together in a new folder by transformers.distributed.consolidate_distributed_checkpoint"
+            f"({str(folder)!r}, NEW_FOLDER), and copy the configuration and the processor there."
+        )
     known = ", ".join(name for pair in WHOLE.items() for name in pair if name is not None)
     return f"{folder} holds no weights (looked for {known}): is it the right folder, or still being written?"
 

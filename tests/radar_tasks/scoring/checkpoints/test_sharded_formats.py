@@ -14,6 +14,8 @@ import tiny_models
 import torch
 import torch.distributed.checkpoint as dcp
 from parity_data import one_option
+from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+from transformers.distributed import consolidate_distributed_checkpoint
 from typer.testing import CliRunner
 
 from radar_tasks.cli.checkpoint import app
@@ -145,6 +147,30 @@ def test_megatron_is_told(folder, state):
     torch.save({}, folder / "iter_0000100" / "common.pt")
     with pytest.raises(CheckpointError, match=r"a checkpoint of Megatron.*Export it"):
         recognise(chosen(folder))
+
+
+@pytest.mark.parametrize("file", ["mp_rank_00/model_optim_rng.pt", "iter_0000100/mp_rank_01/model_optim_rng.pt"])
+def test_megatrons_older_format_is_told_with_and_without_a_configuration(folder, file):
+    (folder / file).parent.mkdir(parents=True)
+    (folder / file).touch()
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match=r"a checkpoint of Megatron.*Export it"):
+            recognise(chosen(folder))
+        (folder / "config.json").unlink(missing_ok=True)
+
+
+def test_pieces_that_transformers_leaves_of_a_sharded_model_are_told_and_read_when_they_are_put_together(
+    folder, made, state, tmp_path
+):
+    writer = HuggingFaceStorageWriter(path=str(folder), save_distributed=True, enable_consolidation=False)
+    dcp.save(dict(state), storage_writer=writer)
+    with pytest.raises(CheckpointError, match=r"distributed_checkpoint=True\): put them together .*NEW_FOLDER"):
+        recognise(chosen(folder))
+    together = tmp_path / "together"
+    consolidate_distributed_checkpoint(str(folder), str(together))
+    for file in folder.glob("*.json"):
+        shutil.copy(file, together)
+    same(together, made)
 
 
 def test_show_and_convert(folder, made, state, tmp_path):
