@@ -4,7 +4,7 @@ docs/reliability.md says how to install it beside and what came out.
 """
 
 import pytest
-from test_live_ranks import told
+from faults.test_live_ranks import told
 
 pytest.importorskip("deepspeed", reason="DeepSpeed is not installed: pip install deepspeed")
 

@@ -43,8 +43,9 @@ def main():
 
 
 def of_two_ranks(folder):
-    """What came out, the same on every rank: number of shares, whether all of a group say the same, scores."""
-    checkpoint = load(checkpoint_options({"pretrained": str(folder), "dtype": "float32", "tp": 2}))
+    """What came out: number of shares, whether all of a group say the same, scores, and those of one process."""
+    options = {"pretrained": str(folder), "dtype": "float32"}
+    checkpoint = load(checkpoint_options({**options, "tp": 2}))
     asked = questions(COUNT)
     lockstep = Lockstep(checkpoint.model)
     mine = range(lockstep.share, COUNT, lockstep.shares)
@@ -54,7 +55,8 @@ def of_two_ranks(folder):
     told = lockstep.gathered((lockstep.share, {mine[index]: values for index, values in own.items()}))
     same = all(own == dict(told)[share] for share, own in told)
     found = {index: values for _, own in told for index, values in own.items()}
-    return {"shares": lockstep.shares, "same": same, "scores": found}
+    alone = scores(load(checkpoint_options({**options, "device": "cpu"})), asked) if lockstep.is_first else {}
+    return {"shares": lockstep.shares, "same": same, "scores": found, "alone": alone}
 
 
 if __name__ == "__main__":
