@@ -54,7 +54,7 @@ def test_every_way_of_wrapping_gives_the_scores_of_one_process(tmp_path, ranks, 
         groups = {"tp": 1, "hybrid": ranks // 2}.get(case.split("/")[0], ranks)
         assert of_rank[0][case]["shares"] == groups, case
         # No rank ever has all weights, unless the training gives all to each.
-        assert all((other[case]["held"] < 0.95) != case.startswith("ddp") for other in of_rank), case
+        assert all((other[case]["held"] < 1) != case.startswith("ddp") for other in of_rank), case
 
 
 @pytest.mark.timeout(500)
