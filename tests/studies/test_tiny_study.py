@@ -1,5 +1,6 @@
 """The study's parts end to end on a very small plan, what it asks, and its page from the packed results."""
 
+import csv
 import sys
 from collections import Counter
 from pathlib import Path
@@ -7,14 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from transformers import AutoProcessor
 
+from radar_tasks import paths
 from radar_tasks.results import find_runs
 
 TINY = Path(__file__).parents[2] / "studies" / "tiny"
 sys.path[:0] = [str(TINY)]
 from abilities import ABILITIES, questions_of  # noqa: E402
 from pretrain import read_plan  # noqa: E402
-from report import renewed  # noqa: E402
+from report import PARAMETERS, renewed, runs_file  # noqa: E402
 from study import QUICK_RUNS, make_study, quick_plan  # noqa: E402
 
 from radar_tasks.sources.sample_pictures import load_digits  # noqa: E402
@@ -115,3 +118,28 @@ def test_only_what_stands_between_marks_is_renewed():
     assert renewed(renewed(page, made), made) == renewed(page, made)
     with pytest.raises(KeyError, match="side"):
         renewed(page, {"final": ""})
+
+
+@pytest.mark.parametrize("width", PARAMETERS)
+def test_models_have_the_parameters_that_tables_give_them(width):
+    sys.path.append(str(TINY.parents[1] / "examples" / "tiny_pretraining"))
+    try:
+        from model import make_model
+    finally:
+        sys.path.pop()
+    processor = AutoProcessor.from_pretrained(paths.checkpoints() / "step-00000")
+    assert make_model(processor, width).num_parameters() == PARAMETERS[width]
+
+
+def test_what_differs_between_runs_is_said_of_every_run():
+    """Seeds of one configuration stand at the same levels; the base configuration at the first of every factor."""
+    rows = list(csv.DictReader(runs_file(read_plan()).splitlines()))
+    levels = {run: {(r["factor"], r["level"]) for r in rows if r["run"] == run} for run in read_plan()["runs"]}
+    assert all(levels.values())
+    assert levels["base-1"] == levels["base-2"] == levels["base-3"]
+    assert levels["spatial-rich-1"] == levels["spatial-rich-2"] == {("mix", "spatial_rich")}
+    assert levels["width-064"] == {("parameters", "264592")}
+    assert levels["pool-1-64"] == {("documents", "800")}
+    assert levels["onset-0283"] == {("pairs from step", "283")}
+    assert levels["groups-tripled"] == {("groups", "tripled from 566")}
+    assert {factor for of in levels.values() for factor, _ in of} == {factor for factor, _ in levels["base-1"]}
