@@ -40,6 +40,10 @@ def command(
     model_args: Annotated[str, typer.Option(help="Further arguments of the model: dtype=bfloat16,max_pixels=…")] = "",
     every: Annotated[int, typer.Option(min=1, help="Only checkpoints whose step is a multiple of this.")] = 1,
     limit: Annotated[int | None, typer.Option(min=1, help="So many questions a source, a stratified part.")] = None,
+    until: Annotated[
+        float | None,
+        typer.Option(help="Ask until each ability rose, fell, or changed by no more than this SDS since the last one."),
+    ] = None,
     batch_size: Annotated[str, typer.Option(help="Questions a batch, or auto.")] = "auto",
     share_features: Annotated[
         bool, typer.Option(help="Keep features of a vision tower that several checkpoints have, at most 20 GB.")
@@ -80,6 +84,7 @@ def command(
                 model_args=model_arguments(model_args) | ({"prior": prior} if prior else {}),
                 every=every,
                 limit=limit,
+                until=until,
                 batch_size=batch_size,
                 feature_store=data_home() / "features" if share_features else None,
                 on_result=tell or (lambda _: None),

@@ -9,6 +9,7 @@ from typing import Any
 from radar_tasks.errors import CheckpointError, ResultsError
 from radar_tasks.harness.evaluation import refuse_other_files
 from radar_tasks.results import CheckpointResult, load_run
+from radar_tasks.results.until_record import until_of
 from radar_tasks.run_arguments import limit_of, model_arguments
 from radar_tasks.scoring.checkpoints import recognise
 from radar_tasks.scoring.checkpoints.fingerprints import of_an_earlier_scheme
@@ -29,7 +30,9 @@ def reason_to_score(
     model_args: Mapping[str, Any],
     results: Path,
     data: Mapping[str, Mapping[str, Any]],
+    *,
     limit: int | None,
+    until: float | None,
 ) -> str | None:
     """Why a checkpoint is to be scored: "" where there are no whole results, None where nothing has changed since.
 
@@ -39,6 +42,7 @@ def reason_to_score(
         results: its results folder; need not exist.
         data: what is to be asked, by source, with its `checksum`.
         limit: questions a source, None for all.
+        until: the delta at which asking ends, None for all questions.
 
     Raises:
         ResultsError: the folder holds results of other settings, more questions or more sources, or other files:
@@ -53,11 +57,13 @@ def reason_to_score(
         now = recognise(options_of({"pretrained": str(checkpoint), **model_args})[0]).describe()
     except CheckpointError:
         return ""  # what is wrong with it is said when it is scored
-    _refuse_other_settings(run, {**now, **_given(model_args)}, limit)
+    _refuse_other_settings(run, {**now, **_given(model_args)}, limit, until)
     if _other_data(run, data):
         return "its questions are others than in its results"
     if limit != limit_of(run.config):
         return f"its results are of {limit_of(run.config) or 'all'} questions a source"
+    if until != (before := until_of(run.scoring)):
+        return f"its results are of as many questions as until={before:g} took"
     return next(
         (_change(name, run.scoring.get(name), now[name]) for name in FOUND if run.scoring.get(name) != now[name]), None
     )
@@ -70,12 +76,30 @@ def _change(name: str, was: Any, now: Any) -> str:
     return f"{words[name]} are others than in its results" if name in words else f"{name} was {was} and is {now}"
 
 
-def _refuse_other_settings(run: CheckpointResult, now: Mapping[str, Any], limit: int | None) -> None:
+def asked_alike(result: CheckpointResult, now: Mapping[str, Any], data: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a result was asked these sources in the same way, so that its questions can be paired.
+
+    Args:
+        result: of another checkpoint.
+        now: what this one says of its settings, as `describe` does.
+        data: what is asked now, by source, with its `checksum`.
+    """
+    return all(result.scoring.get(name) == now.get(name) for name in CHOSEN) and all(
+        result.data.get(source, {}).get("checksum") == about["checksum"] for source, about in data.items()
+    )
+
+
+def _refuse_other_settings(
+    run: CheckpointResult, now: Mapping[str, Any], limit: int | None, until: float | None
+) -> None:
     was = {**run.scoring, **_given(run.config.get("model_args"))}
     pairs = [(name, was.get(name), now[name]) for name in (*CHOSEN, *GIVEN)]
     before = limit_of(run.config)
     if limit is not None and (before is None or before > limit):
         pairs.append(("limit", before, limit))
+    delta = until_of(run.scoring)
+    if until is not None and (delta is None or delta < until):
+        pairs.append(("until", delta, until))
     if changes := [f"{name} was {then} and is {is_} now" for name, then, is_ in pairs if then != is_]:
         raise ResultsError(
             f"{run.folder} holds results of other settings: {'; '.join(changes)}. They would be lost: give another "

@@ -15,7 +15,7 @@ import torch
 
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.errors import CheckpointError, RadarError, ResultsError
-from radar_tasks.follow.finished import CHOSEN
+from radar_tasks.follow.finished import asked_alike
 from radar_tasks.follow.measurement_folder import MeasuredSource, headline_by_category, write_measurement
 from radar_tasks.follow.schedule import Schedule
 from radar_tasks.follow.until import Earlier, Until, UntilMeasurement, check_until, last_measurement
@@ -264,10 +264,7 @@ class LiveEvaluator:
     def _is_alike(self, result: CheckpointResult) -> bool:
         """Whether a measurement asked the same questions in the same way."""
         now = {**self._checkpoint.describe(), "blind": self._checkpoint.options.blind}
-        return all(result.scoring.get(name) == now.get(name) for name in CHOSEN) and all(
-            result.data.get(source, {}).get("checksum") == documents.provenance["data"]["checksum"]
-            for source, documents in self._documents.items()
-        )
+        return asked_alike(result, now, {source: of.provenance["data"] for source, of in self._documents.items()})
 
     def _measured(self, scores: Mapping[int, Sequence[OptionScore]]) -> list[MeasuredSource]:
         """What came out for each source."""

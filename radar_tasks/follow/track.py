@@ -17,16 +17,21 @@ from radar_tasks.follow.discovery import (
     seconds_ahead,
     signature,
 )
-from radar_tasks.follow.finished import reason_to_score
+from radar_tasks.follow.finished import asked_alike, reason_to_score
+from radar_tasks.follow.measurement_folder import headline_by_category
 from radar_tasks.follow.progress import Progress, clock
+from radar_tasks.follow.until import Earlier, Until, check_until, last_measurement
+from radar_tasks.harness.documents import Documents
 from radar_tasks.harness.evaluation import Harness
 from radar_tasks.harness.ranks import decided_by_main, failing_together, ranks
 from radar_tasks.questions import ABILITIES
 from radar_tasks.results import CheckpointResult, load_run
 from radar_tasks.results.tracker_values import tracker_values
+from radar_tasks.results.until_record import until_record
 from radar_tasks.run_arguments import questions_asked
 from radar_tasks.scoring.checkpoints import recognise
 from radar_tasks.scoring.checkpoints.model_args import options_of
+from radar_tasks.store import open_source
 
 QUIET_SECONDS = 20.0
 """A folder in which nothing changed for so long counts as written, when watching."""
@@ -65,6 +70,8 @@ class Tracker:
         model_args: further arguments of the model, `pretrained` left out.
         every: only checkpoints whose step is a multiple of it.
         limit: so many questions a source, a stratified part; None for all.
+        until: ask of these only as many as it takes to tell whether each ability rose, fell, or changed by no more than
+            this SDS since the checkpoint before (`radar_tasks.follow.until`); None for all.
         batch_size: questions a batch, or `auto`.
         feature_store: folder in which checkpoints with the same vision tower share its features; None for none.
         say: prints one line about what happened, on rank 0.
@@ -72,7 +79,7 @@ class Tracker:
         on_result: given the result of each checkpoint as it is finished, on rank 0.
 
     Raises:
-        RadarError: an unknown task or model argument.
+        RadarError: an unknown task or model argument, an `until` that is not between 0 and 1.
         DataError: a source is missing.
     """
 
@@ -82,6 +89,7 @@ class Tracker:
     model_args: Mapping[str, Any] = field(default_factory=dict)
     every: int = 1
     limit: int | None = None
+    until: float | None = None
     batch_size: int | str = "auto"
     feature_store: Path | None = None
     say: Callable[[str], None] = print
@@ -90,8 +98,11 @@ class Tracker:
     def __post_init__(self) -> None:
         with failing_together():
             options_of({"pretrained": "any", **self.model_args})
+            if self.until is not None:
+                check_until(self.until)
             self._harness = Harness(self.tasks)
             self._data = self._harness.data()
+            self._until = None if self.until is None else self._order(self.until)
         self._failed: dict[str, str] = {}
         self.left_out: dict[str, int] = {}
         self._judged: dict[str, Signature] = {}
@@ -179,7 +190,9 @@ class Tracker:
                 if candidate.reason:
                     todo.append(candidate)
                     continue
-                reason = reason_to_score(checkpoint.folder, self.model_args, results, self._data, self.limit)
+                reason = reason_to_score(
+                    checkpoint.folder, self.model_args, results, self._data, limit=self.limit, until=self.until
+                )
                 if reason is None:
                     self._judged[checkpoint.name] = candidate.files
                     continue
@@ -212,9 +225,28 @@ class Tracker:
                         self.left_out[name] = refused
                     self.on_result(result)
 
+    def _order(self, until: float) -> Until:
+        """In which order questions are asked of every checkpoint."""
+        there = [source for source, about in self._data.items() if not about.get("missing")]
+        documents = {source: Documents.of(open_source(source)) for source in there}
+        asked = [(s, k) for s, of in documents.items() for k in range(questions_asked(self.limit, len(of)))]
+        return Until(until, documents, asked, [s for s in there if headline_by_category(f"radar_{s}")])
+
+    def _last_before(self, checkpoint: TrackedCheckpoint) -> Earlier | None:
+        """The results of the checkpoint before."""
+        try:
+            now = recognise(options_of({"pretrained": str(checkpoint.folder), **self.model_args})[0]).describe()
+        except Exception as error:  # the other ranks wait for an answer, whatever is wrong with the checkpoint
+            raise CheckpointError(_in_words(error)) from error
+        there = {source: about for source, about in self._data.items() if not about.get("missing")}
+        return last_measurement(self.output, checkpoint.step, lambda result: asked_alike(result, now, there))
+
     def _score_one(self, checkpoint: TrackedCheckpoint, on_scored: Callable[[], None]) -> str:
         """Why it failed, "" if it did not."""
         try:
+            asking = None
+            if self._until is not None:
+                asking = self._until.measurement(decided_by_main(lambda: self._last_before(checkpoint)))
             self._harness.evaluate(
                 {"pretrained": str(checkpoint.folder), **self.model_args},
                 self.output / checkpoint.name,
@@ -222,6 +254,7 @@ class Tracker:
                 limit=self.limit,
                 feature_store=self.feature_store,
                 on_scored=on_scored,
+                asking=asking,
             )
         except Exception as error:  # one checkpoint must not take the others with it, whatever is wrong with it
             return _in_words(error)
@@ -235,12 +268,14 @@ class Tracker:
 
 def in_a_line(result: CheckpointResult) -> str:
     """The headline numbers, `perception .512 ± .021, reasoning .498 ± .020`, with half of their 95 % intervals."""
-    numbers = tracker_values(result.sources)
+    record = until_record(result.scoring)
+    numbers = tracker_values(result.sources, until=record)
     said = []
     for ability in ABILITIES:
         if (sds := numbers.get(f"radar/{ability}_sds")) is not None:
             half = numbers.get(f"radar/{ability}_sds_half_width")
             said.append(f"{ability} {sds:.3f}" + ("" if half is None else f" ± {half:.3f}"))
+    said += [str(change) for change in record.changes] if record is not None else []
     if result.refused:
         said.append(f"{result.refused} question(s) left out, refused by the checkpoint")
     return ", ".join(said)

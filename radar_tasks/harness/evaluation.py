@@ -25,7 +25,7 @@ from radar_tasks.harness.plugin import MODEL_ID
 from radar_tasks.harness.ranks import ending_job, failing_together, ranks
 
 if TYPE_CHECKING:
-    from radar_tasks.harness.tracked_model import TrackedModel
+    from radar_tasks.harness.tracked_model import Asking, TrackedModel
 
 RESULT_FILES = ("*_results.json", "*_samples_*.jsonl")
 
@@ -80,6 +80,7 @@ class Harness:
         limit: int | None = None,
         feature_store: Path | None = None,
         on_scored: Callable[[], None] = lambda: None,
+        asking: Asking | None = None,
     ) -> None:
         """Score one checkpoint and put its results folder at `output`; on every rank, written by rank 0.
 
@@ -90,6 +91,7 @@ class Harness:
             limit: so many questions a source.
             feature_store: folder in which checkpoints with the same vision tower share its features.
             on_scored: called after every question of this rank.
+            asking: says which questions are asked, a part at a time; None for all at once.
 
         Raises:
             RadarError: the checkpoint, the data or the results, on every rank; `output` is as it was then.
@@ -98,7 +100,7 @@ class Harness:
         from radar_tasks.harness.tracked_model import TrackedModel
 
         with ending_job():
-            model = TrackedModel(on_scored, batch_size=batch_size, feature_store=feature_store, **model_args)
+            model = TrackedModel(on_scored, asking, batch_size=batch_size, feature_store=feature_store, **model_args)
             try:
                 results = self._simple_evaluate(model, model_args, batch_size, limit)
             finally:

@@ -20,7 +20,7 @@ from radar_tasks.harness.patches.response_cache import ScoresOneByOne
 from radar_tasks.harness.radar_task import SPLIT
 from radar_tasks.harness.rank_groups import GroupQuestions
 from radar_tasks.harness.ranks import ending_job, rank_and_size
-from radar_tasks.harness.requests import QuestionRequests
+from radar_tasks.harness.requests import PartOfRequests, QuestionRequests
 from radar_tasks.harness.responses import to_refusal, to_response
 from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import load, recognise
@@ -160,10 +160,7 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
         started = time.perf_counter()
         scorer = self.load()
         refused: dict[int, QuestionError] = {}
-        if self._lockstep is None:
-            scored = scorer.score(questions, on_refused=None if self._scoring.strict else refused.__setitem__)
-        else:
-            scored = self._with_others(scorer, self._lockstep, questions, refused)
+        scored = self._asked(scorer, questions, refused)
         for index, scores in self._progress(scored, len(questions)):
             yield questions.answer(index, [to_response(score) for score in scores])
         for index, error in refused.items():
@@ -174,8 +171,20 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
             "questions_scored": len(questions) - len(refused),
         }
 
+    def _asked(
+        self, scorer: Scorer, questions: QuestionRequests | PartOfRequests, refused: dict[int, QuestionError]
+    ) -> Iterator[Scored]:
+        """Questions and their scores as batches finish; those that cannot be asked go to `refused`."""
+        if self._lockstep is None:
+            return scorer.score(questions, on_refused=None if self._scoring.strict else refused.__setitem__)
+        return self._with_others(scorer, self._lockstep, questions, refused)
+
     def _with_others(
-        self, scorer: Scorer, lockstep: Lockstep, questions: QuestionRequests, refused: dict[int, QuestionError]
+        self,
+        scorer: Scorer,
+        lockstep: Lockstep,
+        questions: QuestionRequests | PartOfRequests,
+        refused: dict[int, QuestionError],
     ) -> Iterator[Scored]:
         """As `Scorer.score`, where ranks hold the model together: all of a group score what any of them was asked."""
         asked = GroupQuestions(

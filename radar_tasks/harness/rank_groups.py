@@ -11,7 +11,7 @@ from typing import Any
 
 from radar_tasks.errors import RadarError
 from radar_tasks.harness.documents import Documents
-from radar_tasks.harness.requests import QuestionRequests
+from radar_tasks.harness.requests import PartOfRequests, QuestionRequests
 from radar_tasks.questions import Question
 from radar_tasks.scoring.engine.lockstep import Lockstep
 
@@ -31,7 +31,9 @@ class GroupQuestions(Sequence[Question]):
         RadarError: a task of others, whose documents cannot be found by their number alone.
     """
 
-    def __init__(self, own: QuestionRequests, lockstep: Lockstep, documents: Mapping[str, Any]) -> None:
+    def __init__(
+        self, own: QuestionRequests | PartOfRequests, lockstep: Lockstep, documents: Mapping[str, Any]
+    ) -> None:
         places = own.places
         told = lockstep.gathered((lockstep.share, places))
         self._places = list(

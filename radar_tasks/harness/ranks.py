@@ -64,6 +64,11 @@ def decided_by_main(decide: Callable[[], T]) -> T:
     return cast("T", value)
 
 
+def gathered(value: T) -> list[T]:
+    """What every rank has, in their order, on each of them."""
+    return [value] if ranks().num_processes == 1 else cast("list[T]", gather_object([value]))
+
+
 @contextmanager
 def failing_together() -> Iterator[None]:
     """An error of ours in one process leaves the block in all of them, so that none waits for one that has gone.

@@ -129,6 +129,32 @@ class QuestionRequests(Sequence[AskedQuestion]):
         return VerbatimQuestion(name, task, context, "", continuations, images, name)
 
 
+class PartOfRequests(Sequence[AskedQuestion]):
+    """Some of the questions behind a list of requests, to be scored by themselves."""
+
+    def __init__(self, whole: QuestionRequests | PartOfRequests, indices: Sequence[int]) -> None:
+        self._whole = whole
+        self._indices = indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self._whole[self._indices[index]]
+
+    @property
+    def image_ids(self) -> list[str]:
+        """As of `QuestionRequests`."""
+        of_all = self._whole.image_ids
+        return [of_all[index] for index in self._indices]
+
+    @property
+    def places(self) -> list[tuple[str, int]]:
+        """As of `QuestionRequests`."""
+        of_all = self._whole.places
+        return [of_all[index] for index in self._indices]
+
+
 _Key = tuple[str, int, str]
 """Task, number of the document and context: what the options of a question have in common."""
 

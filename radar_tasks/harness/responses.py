@@ -24,6 +24,10 @@ Response = dict[str, Any]
 """What is known of one option: `logprob` always; the other fields of `OptionScore` where the model gives them."""
 
 
+NOT_ASKED = "not asked, since what it was to decide was decided before"
+"""What stands in the place of a score where a run ended before a question's turn; no refusal of the checkpoint's."""
+
+
 def to_response(score: OptionScore) -> str:
     """The text that this project's model hands to lmms-eval for one option; floats survive the round trip exactly."""
     known = {name: value for name, value in asdict(score).items() if value is not None}

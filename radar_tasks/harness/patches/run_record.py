@@ -9,7 +9,7 @@ the evaluator, from all three:
     metrics, categories     the samples: every metric that can be made of them
     refused                 the samples: questions that the checkpoint could not be asked, with the reason
 
-Samples of refused questions are taken out of the samples files: they hold no scores.
+Samples of questions that were refused or not asked (`--until`) are taken out of the samples files: they hold no scores.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from radar_tasks.errors import RadarError
 from radar_tasks.harness import aggregation
 from radar_tasks.harness.measured_task import MeasuredTask
 from radar_tasks.harness.patches.patch import Patch, replace
-from radar_tasks.harness.responses import refusal
+from radar_tasks.harness.responses import NOT_ASKED, refusal
 
 Sample = dict[str, Any]
 
@@ -63,7 +63,7 @@ def _record(results: dict[str, Any], name: str, task: MeasuredTask, scoring: Map
     samples: list[Sample] = results["samples"].get(name, [])
     reasons = {sample["doc_id"]: refusal(_responses(sample)) for sample in samples}
     scored = [sample for sample in samples if reasons[sample["doc_id"]] is None]
-    refused = [reason for reason in reasons.values() if reason is not None]
+    refused = [reason for reason in reasons.values() if reason is not None and reason != NOT_ASKED]
     if refused and not scored:
         raise RadarError(f"{name}: the checkpoint refuses all {len(refused)} questions. The first: {refused[0]}")
     results["samples"][name] = scored

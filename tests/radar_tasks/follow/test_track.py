@@ -1,5 +1,6 @@
 """`radar track`: what is scored, what is left alone, what survives; in one process and under a launcher."""
 
+import hashlib
 import json
 import os
 import re
@@ -16,13 +17,15 @@ from safetensors.torch import load_file, save_file
 from tiny_models import build, make
 
 from radar_tasks.cli import track as track_command
-from radar_tasks.errors import QUESTIONS_LEFT_OUT, CheckpointError, RadarError, ResultsError
+from radar_tasks.errors import QUESTIONS_LEFT_OUT, CheckpointError, QuestionError, RadarError, ResultsError
 from radar_tasks.follow import track as track_module
 from radar_tasks.follow.track import Tracker
 from radar_tasks.harness import evaluation as run_module
 from radar_tasks.harness.evaluation import replace_folder
 from radar_tasks.results import find_runs, load_run
 from radar_tasks.results.tracker_values import tracker_values
+from radar_tasks.results.until_record import until_record
+from radar_tasks.scoring import OptionScore, Scorer
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.store import open_source
 from radar_tasks.store.document_order import document_order
@@ -64,7 +67,11 @@ def age(folder, seconds=3600):
 
 
 def dates(root):
-    return {run.name: run.date for run in find_runs([root / "results"])}
+    return dates_of(root / "results")
+
+
+def dates_of(folder):
+    return {run.name: run.date for run in find_runs([folder])}
 
 
 @pytest.fixture(scope="module")
@@ -477,3 +484,68 @@ def test_ranks_agree_on_failures_and_a_bug_on_one_ends_the_job(tmp_path):
         "value rank1: 7",
     ]
     assert "rank 1 ends the job: ValueError: a bug" in done.stderr
+
+
+@pytest.fixture
+def answered(tmp_path, monkeypatch):
+    """Two checkpoints whose engine is left out: each has a chance of the right answer of its own."""
+    build("qwen2_vl", tmp_path / "step-00000", seed=0)
+    shutil.copytree(tmp_path / "step-00000", tmp_path / "step-00200")
+    table = open_source("mini_colour")
+    refused = table[document_order(table.headers())[0]].q_id
+
+    def score(self, questions, on_refused=None):
+        level = 0.9 if self._checkpoint.describe()["name"] == "step-00200" else 0.3
+        for index in range(len(questions)):
+            question = questions[index]
+            if question.q_id == refused:
+                on_refused(index, QuestionError("too wide"))
+                continue
+            noise = int(hashlib.sha256(f"{question.q_id} {level}".encode()).hexdigest()[:6], 16) / 16**6 - 0.5
+            chances = [level + 0.2 * noise if k == question.answer else 0.2 for k in range(len(question.options))]
+            yield index, tuple(OptionScore(float(np.log(chance)), 0.0, 1, 5) for chance in chances)
+
+    monkeypatch.setattr(Scorer, "score", score)
+    return tmp_path
+
+
+def test_until_asks_as_much_as_it_takes_and_is_told(answered):
+    said = []
+    settings = {"tasks": ["radar_mini_colour", "radar_mini_sum"], "limit": 150, "output": "until", "said": said}
+    assert not tracker(answered, until=0.02, **settings).once()
+    first, last = find_runs([answered / "until"])
+    assert [len(first.sources[source]) for source in ("mini_colour", "mini_sum")] == [149, 150]
+    assert first.refused == 1
+    record = until_record(last.scoring)
+    assert [(change.verdict, change.since) for change in record.changes] == [("rose", "step-00000")] * 2
+    for change, source in zip(record.changes, ("mini_colour", "mini_sum"), strict=True):
+        assert 38 <= change.asked < 120
+        assert len(last.sources[source]) in (change.asked, change.asked - last.refused)
+        assert np.isin(last.sources[source].q_id, first.sources[source].q_id).all()
+    assert record.sds["reasoning"].low < record.sds["reasoning"].estimate < record.sds["reasoning"].high
+    assert last.scoring["until"] == 0.02
+    assert any("perception rose since step-00000" in line for line in said)
+
+    # Finished is what was measured with the same delta, and fewer questions never replace more.
+    before = dates_of(answered / "until")
+    tracker(answered, until=0.02, **settings).once()
+    assert dates_of(answered / "until") == before
+    with pytest.raises(ResultsError, match=r"until was 0\.02 and is 0\.05 now"):
+        tracker(answered, until=0.05, **settings).once()
+    tracker(answered, **settings).once()
+    assert any("as many questions as until=0.02 took" in line for line in said)
+    assert len(load_run(answered / "until" / "step-00200").sources["mini_sum"]) == 150
+    with pytest.raises(ResultsError, match=r"until was None and is 0\.02 now"):
+        tracker(answered, until=0.02, **settings).once()
+
+
+@pytest.mark.parametrize("until", ["0", "-0.02", "1.5", "nan"])
+def test_an_until_that_is_no_delta_is_told_before_anything_is_scored(tracked, until, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "radar_tasks.cli", "track", str(tracked[0] / "step-*"), "--tasks", "radar_mini_colour",
+         "--output", str(tmp_path / "out"), "--until", until],
+        check=False, capture_output=True, text=True, timeout=200,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"until={float(until)!r}: give the smallest change of SDS" in done.stderr
+    assert not (tmp_path / "out").exists()
