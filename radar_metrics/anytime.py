@@ -29,13 +29,11 @@ draws so far, the upper end the same for the values mirrored.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import logsumexp
 
 from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray, IntArray
@@ -110,7 +108,7 @@ def anytime_interval(
         refute every mean (which is rarer than 1 - level) leave the interval between the two refutations.
     """
     draws = _Draws(values, shares, low, high)
-    threshold = math.log(2.0 / (1.0 - shared_level(level, 1)))
+    threshold = 2.0 / (1.0 - shared_level(level, 1))
     if draws.are_all:
         return Interval(draws.estimate, draws.estimate, draws.estimate)
     return Interval(draws.estimate, *(low + (high - low) * end for end in draws.ends(threshold)))
@@ -130,11 +128,11 @@ def decide_change(differences: ArrayLike, shares: ArrayLike, delta: float, *, le
         raise MetricError(f"delta {delta} is not between 0 and 1")
     up = _Draws(differences, shares, -1.0, 1.0)
     down, n = up.mirrored, len(up.values)
-    threshold = math.log(2.0 / (1.0 - shared_level(level, 1)))
+    threshold = 2.0 / (1.0 - shared_level(level, 1))
 
     def refuted(draws: _Draws, difference: float) -> int:
         """The number of draws that refute "at most this difference", one more than there are where they do not."""
-        reached = draws.log_wealth((1.0 + difference) / 2.0) >= threshold
+        reached = draws.wealth((1.0 + difference) / 2.0) >= threshold
         return int(np.argmax(reached)) + 1 if reached.any() else n + 1
 
     told: list[tuple[Verdict, int]] = [
@@ -173,15 +171,15 @@ class _Draws:
         """The same with low and high changed about."""
         return _Draws(1.0 - self.values, self._weights, 0.0, 1.0)
 
-    def log_wealth(self, mean: float) -> FloatArray:
-        """(n,) the log of the wealth after each draw of who bets against a population's mean of at most `mean`."""
+    def wealth(self, mean: float) -> FloatArray:
+        """(n,) the wealth after each draw of who bets against a population's mean of at most `mean`, from 1 on."""
         left = mean - self._before
         # Once the draws alone have given more than `mean`, it is refuted for certain, by this draw at the latest.
         certain = left - self._weights * self.values < -_ROUNDING
         gain = np.divide(self.values * self._left, left, out=np.ones_like(left), where=left > _ROUNDING)
         gain[certain] = np.inf
-        wealth = np.cumsum(np.log1p(BETS[:, None] * (gain - 1.0)), axis=1)
-        return np.asarray(logsumexp(wealth, axis=0) - math.log(len(BETS)))
+        with np.errstate(over="ignore", under="ignore"):  # who has lost all but 1e-308 may lose the rest, too
+            return np.asarray(np.cumprod(1.0 + BETS[:, None] * (gain - 1.0), axis=1).mean(axis=0))
 
     def ends(self, threshold: float) -> tuple[float, float]:
         """The means that are refuted neither from below nor from above, the ends by bisection and a hair too wide."""
@@ -192,7 +190,7 @@ class _Draws:
         refuted, open_ = 0.0, 1.0
         while open_ - refuted > 1e-9:
             middle = (refuted + open_) / 2.0
-            if (self.log_wealth(middle) >= threshold).any():
+            if (self.wealth(middle) >= threshold).any():
                 refuted = middle
             else:
                 open_ = middle

@@ -9,6 +9,7 @@ import numpy as np
 from radar_tasks.analysis.settings import Setting, are_twins, must_agree
 from radar_tasks.errors import ResultsError
 from radar_tasks.results import CheckpointResult, SourceSamples
+from radar_tasks.results.until_record import until_of
 
 
 def shared_sources(first: CheckpointResult, second: CheckpointResult) -> list[str]:
@@ -71,4 +72,8 @@ def _refusal(
     lines = [f"{first.label} and {second.label} cannot be compared as they are:"]
     lines += [f"  {setting}" for setting in settings]
     lines += [f"  questions of {s}: {a} only in the first, {b} only in the second" for s, (a, b) in questions.items()]
+    if until_of(first.scoring) is not None and until_of(second.scoring) is not None:
+        lines.append(
+            "  With until=, how many are asked depends on what comes out: ordinary intervals are too narrow for that."
+        )
     return "\n".join([*lines, "`radar compare --allow-different` pairs the questions that both have, and says so."])

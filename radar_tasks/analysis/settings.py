@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from radar_tasks.results import CheckpointResult
+from radar_tasks.results.until_record import until_of
 from radar_tasks.run_arguments import limit_of
 
 
@@ -40,7 +41,10 @@ def must_agree(first: CheckpointResult, second: CheckpointResult, sources: Seque
         for source in sources
         if first.data[source].get("checksum") != second.data[source].get("checksum")
     ]
-    names: dict[str, tuple[Any, Any]] = {"limit": (limit_of(first.config), limit_of(second.config))}
+    names: dict[str, tuple[Any, Any]] = {
+        "limit": (limit_of(first.config), limit_of(second.config)),
+        "until": (until_of(first.scoring), until_of(second.scoring)),
+    }
     if "text only" not in (first.withheld, second.withheld):
         prompts = (first.scoring.get("prompt_format"), second.scoring.get("prompt_format"))
         names |= {"images": (first.withheld or "shown", second.withheld or "shown"), "prompt_format": prompts}

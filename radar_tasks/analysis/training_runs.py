@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
 from itertools import pairwise
 
 import numpy as np
 
 from radar_tasks.analysis.settings import must_agree
 from radar_tasks.errors import ResultsError
-from radar_tasks.results import CheckpointResult, TrainingRun
+from radar_tasks.results import CheckpointResult, SourceSamples, TrainingRun
 from radar_tasks.results.origin import short_names
+from radar_tasks.results.until_record import until_of
 
 
 def training_runs(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[list[TrainingRun], list[str]]:
@@ -43,11 +46,39 @@ def training_runs(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[
     ], notes
 
 
+def _asked_of_all(name: str, results: list[CheckpointResult]) -> tuple[list[CheckpointResult], tuple[str, ...]]:
+    """Results measured with `until=`, cut to the questions that all of them were asked, and a note that says so.
+
+    Results that were asked all their questions are as they were.
+    """
+    if any(until_of(result.scoring) is None for result in results):
+        return results, ()
+    cut: list[dict[str, SourceSamples]] = [dict(result.sources) for result in results]
+    for source in results[0].sources:
+        members = [sources for sources in cut if source in sources]
+        common = reduce(np.intersect1d, [sources[source].q_id for sources in members])
+        if not len(common):
+            raise ResultsError(f"{name}: its checkpoints have no question of {source} in common.")
+        for sources in members:
+            rows = np.flatnonzero(np.isin(sources[source].q_id, common))
+            if len(rows) < len(sources[source]):
+                sources[source] = sources[source].take(rows)
+    if all(sources[s] is result.sources[s] for sources, result in zip(cut, results, strict=True) for s in sources):
+        return results, ()
+    note = (
+        f"{name}: measured with until=, so that its curves are of the {sum(map(len, cut[0].values()))} questions that "
+        "every checkpoint was asked. What came out had a say in how many: their intervals are too narrow for that, and "
+        "those of each verdict stand in the results"
+    )
+    return [replace(result, sources=sources) for result, sources in zip(results, cut, strict=True)], (note,)
+
+
 def _training_run(name: str, runs: list[CheckpointResult]) -> TrainingRun:
     ordered = sorted(runs, key=lambda run: run.step or 0)
     for before, after in pairwise(ordered):
         if before.step == after.step:
             raise ResultsError(f"{name}: two results of step {after.step}: {before.file} and {after.file}.")
+    ordered, notes = _asked_of_all(name, ordered)
     first = ordered[0]
     everywhere = [s for s in first.sources if all(s in run.sources for run in ordered)]
     for run in ordered[1:]:
@@ -60,7 +91,8 @@ def _training_run(name: str, runs: list[CheckpointResult]) -> TrainingRun:
         if problems:
             raise ResultsError(f"{name}: {first.name} and {run.name} make no curve: {'; '.join(problems)}.")
     absent = sorted({source for run in ordered for source in run.sources} - set(everywhere))
-    notes = (f"{name}: {', '.join(absent)} left out, not at every checkpoint",) if absent else ()
+    if absent:
+        notes = (*notes, f"{name}: {', '.join(absent)} left out, not at every checkpoint")
     if not everywhere:
         raise ResultsError(f"{name}: its checkpoints have no source in common.")
     return TrainingRun(name, tuple(ordered), tuple(everywhere), notes)

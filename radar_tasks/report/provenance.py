@@ -9,9 +9,10 @@ from typing import Any
 
 from radar_tasks.results import CheckpointResult
 from radar_tasks.results.origin import named
+from radar_tasks.results.until_record import RECORD
 from radar_tasks.run_arguments import limit_of
 
-_NAMED = ("pretrained", "name", "seconds", "questions_scored")
+_NAMED = ("pretrained", "name", "seconds", "questions_scored", RECORD)
 
 
 @dataclass(frozen=True)

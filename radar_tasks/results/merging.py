@@ -14,7 +14,7 @@ from radar_tasks.run_arguments import limit_of, model_arguments
 
 SETTINGS = (
     *("name", "revision", "kind", "model_type", "adapter", "weights", "setup"),
-    *("dtype", "attn_implementation", "prompt_format", "min_pixels", "max_pixels", "max_tiles", "blind"),
+    *("dtype", "attn_implementation", "prompt_format", "min_pixels", "max_pixels", "max_tiles", "blind", "until"),
 )
 """What must be alike, of what results say about scoring, for evaluations of a checkpoint to be one result."""
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from tiny_models import build, opened
+from tiny_models import build, make
 
 from radar_tasks.follow.live import LiveEvaluator
 from radar_tasks.follow.track import Tracker
@@ -39,7 +39,7 @@ def measured(folder):
     kept = Scorer.score, LiveEvaluator._refused
     Scorer.score, LiveEvaluator._refused = score, lambda *_: {}
     try:
-        model, processor = opened(folder / "run" / "step-000000")
+        model, processor = make("qwen2_vl")
         radar = LiveEvaluator(model, processor, SOURCES, questions=150, until=0.02, output=folder / "live")
         for name, level[0] in LEVELS.items():
             radar.measure(int(name.removeprefix("step-")))
