@@ -13,6 +13,10 @@ QUESTIONS_LEFT_OUT = 3
 """Exit status of a run that has its results, but not for all questions: the checkpoint refused some of them."""
 
 
+ALARMED = 4
+"""Exit status of `radar guard` and `radar track --guard` where an ability fell."""
+
+
 class RadarError(Exception):
     """Base of all errors that come from a user's input, data, checkpoint or machine rather than from a bug."""
 

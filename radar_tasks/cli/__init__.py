@@ -20,6 +20,7 @@ from radar_tasks.cli import (
     doctor,
     export,
     forecast,
+    guard,
     items,
     leaderboard,
     mir,
@@ -73,6 +74,7 @@ app.command("decide", rich_help_panel=LOOK)(decide.command)
 app.command("agreement", rich_help_panel=LOOK)(agreement.command)
 app.command("plot", rich_help_panel=LOOK)(plot.command)
 app.command("export", rich_help_panel=LOOK)(export.command)
+app.command("guard", rich_help_panel=LOOK)(guard.command)
 app.add_typer(items.app, name="items", rich_help_panel=LOOK)
 app.add_typer(results.app, name="results", rich_help_panel=LOOK)
 app.add_typer(data.app, name="data", rich_help_panel=PREPARE)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from radar_tasks.cli import report as report_command
-from radar_tasks.errors import QUESTIONS_LEFT_OUT, RadarError
+from radar_tasks.cli.guard import tell as tell_alarms
+from radar_tasks.errors import ALARMED, QUESTIONS_LEFT_OUT, RadarError
 
 if TYPE_CHECKING:
     from radar_tasks.results import CheckpointResult
@@ -54,6 +55,9 @@ def command(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Wait for new checkpoints until interrupted.")] = False,
     report: Annotated[Path | None, typer.Option(help="A page to renew after each checkpoint.")] = None,
+    guard: Annotated[
+        bool, typer.Option("--guard", help="Tell of abilities that fell, one line of JSON each; status 4 at the end.")
+    ] = False,
     log: Annotated[Log | None, typer.Option(help="A tracker that is told the scores of each checkpoint.")] = None,
     project: Annotated[
         str, typer.Option(help="The tracker's project; TensorBoard's files go beside the results.")
@@ -71,12 +75,14 @@ def command(
     from radar_tasks.run_arguments import model_arguments
 
     left_out = False
+    guarding: _Guarding | None = None
     try:
         with ExitStack() as open_trackers:
             tell: Callable[[CheckpointResult], None] | None = None
             with failing_together():
                 if ranks().is_main_process:
                     tell = _telling(log, project, output, report, open_trackers, live=RENEWED if watch else 0)
+                    guarding = _Guarding(output, tell) if guard else None
             tracker = Tracker(
                 patterns=checkpoints,
                 tasks=[task.strip() for task in tasks.split(",") if task.strip()],
@@ -87,7 +93,7 @@ def command(
                 until=until,
                 batch_size=batch_size,
                 feature_store=data_home() / "features" if share_features else None,
-                on_result=tell or (lambda _: None),
+                on_result=guarding or tell or (lambda _: None),
             )
             if watch:
                 tracker.watch()
@@ -98,8 +104,44 @@ def command(
             print(f"radar: {error}", file=sys.stderr, flush=True)
         failed = True
     ranks().wait_for_everyone()  # a launcher ends all ranks when the first one leaves with a failure
-    if failed or left_out:
-        raise typer.Exit(1 if failed else QUESTIONS_LEFT_OUT)
+    if failed:
+        raise typer.Exit(1)
+    if guarding is not None and guarding.alarmed:
+        raise typer.Exit(ALARMED)
+    if left_out:
+        raise typer.Exit(QUESTIONS_LEFT_OUT)
+
+
+class _Guarding:
+    """What happens with each result where the run is guarded: alarms of the whole training that were not told yet.
+
+    Args:
+        output: the folder of all results.
+        then: what else happens with a result.
+    """
+
+    def __init__(self, output: Path, then: Callable[[CheckpointResult], None]) -> None:
+        self._output, self._then = output, then
+        self._told: set[str] = set()
+        self.alarmed = False
+
+    def __call__(self, result: CheckpointResult) -> None:
+        from radar_tasks.analysis.guardian import alarms_of
+        from radar_tasks.analysis.training_runs import training_runs
+        from radar_tasks.results import find_runs
+
+        self._then(result)
+        try:
+            # Results of former calls belong to the training, and checkpoints may come in any order.
+            trainings, _ = training_runs(find_runs([self._output]), at_least=1)
+        except RadarError as error:
+            print(f"radar: {error}", file=sys.stderr, flush=True)
+            return
+        for training in trainings:
+            new = [alarm for alarm in alarms_of(training.results) if f"{training.name} {alarm}" not in self._told]
+            self._told |= {f"{training.name} {alarm}" for alarm in new}
+            self.alarmed = self.alarmed or bool(new)
+            tell_alarms(new, training.name)
 
 
 def _telling(

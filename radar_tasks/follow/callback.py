@@ -12,10 +12,12 @@ from typing import Any
 from transformers import Trainer, TrainerCallback
 
 from radar_tasks.errors import CheckpointError, RadarError
+from radar_tasks.follow.guarding import Guard
 from radar_tasks.follow.live import BATCH, LiveEvaluator
 from radar_tasks.follow.schedule import Schedule
 from radar_tasks.follow.until import check_until
 from radar_tasks.scoring.checkpoints import from_model
+from radar_tasks.scoring.checkpoints.model_args import Withheld
 from radar_tasks.scoring.engine.lockstep import PATIENCE
 from radar_tasks.store import open_source
 
@@ -42,7 +44,9 @@ class RadarCallback(TrainerCallback):
         until: ask of these only as many as it takes to decide about a change of so much SDS, as in `LiveEvaluator`.
         processor: the model's processor; by default the Trainer's `processing_class`.
         output: folder for a results folder a measurement; None for none.
-        batch_size, patience, options: as in `LiveEvaluator`.
+        guard: `flag`, `stop` (ends training as the Trainer does it, after the step) or a function, as in
+            `LiveEvaluator`; with `prior` it tells the cause better.
+        batch_size, patience, prior, options: as in `LiveEvaluator`.
 
     Raises:
         RadarError: an impossible schedule, or an `until` that is not between 0 and 1.
@@ -64,6 +68,8 @@ class RadarCallback(TrainerCallback):
         output: str | Path | None = None,
         batch_size: int = BATCH,
         patience: float = PATIENCE,
+        prior: Withheld | None = None,
+        guard: Guard | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self._schedule = Schedule(every, first, per_doubling)
@@ -77,7 +83,7 @@ class RadarCallback(TrainerCallback):
         self._trainer = trainer
         self._settings: dict[str, Any] = {
             "processor": processor, "sources": sources, "questions": questions, "until": until, "output": output,
-            "batch_size": batch_size, "patience": patience, "options": options,
+            "batch_size": batch_size, "patience": patience, "prior": prior, "guard": guard, "options": options,
         }  # fmt: skip
         self._evaluator: LiveEvaluator | None = None
         self._seconds = 0.0
@@ -126,6 +132,8 @@ class RadarCallback(TrainerCallback):
         finally:
             self._seconds += time.perf_counter() - started
             self._measurements += 1
+            if self._evaluator is not None and self._evaluator.stop:
+                self._trainer.control.should_training_stop = True
         control = self._trainer.control
         training_logs = control.should_log
         self._trainer.log(numbers)

@@ -14,8 +14,10 @@ from typing import Any
 import torch
 
 from radar_metrics.soft_discrimination import answer_probability
+from radar_tasks.analysis.guardian import Alarm, Measurement
 from radar_tasks.errors import CheckpointError, RadarError, ResultsError
 from radar_tasks.follow.finished import asked_alike
+from radar_tasks.follow.guarding import Guard, Guarding, as_results_say
 from radar_tasks.follow.measurement_folder import MeasuredSource, headline_by_category, write_measurement
 from radar_tasks.follow.schedule import Schedule
 from radar_tasks.follow.until import Earlier, Until, UntilMeasurement, check_until, last_measurement
@@ -30,6 +32,7 @@ from radar_tasks.scoring import OptionScore, Scorer
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.checkpoints.model_args import Withheld
 from radar_tasks.scoring.engine.lockstep import PATIENCE, GivenUpError, Lockstep, RanksApartError, StoppedError
+from radar_tasks.scoring.engine.logits import NOT_FINITE
 from radar_tasks.store import open_source
 
 logger = logging.getLogger("radar")
@@ -106,12 +109,18 @@ class LiveEvaluator:
         batch_size: most questions a batch; halved when memory runs out.
         patience: seconds that a rank waits for others before an error says which did not come.
         prior: also ask every question without its picture, which is left out (`blind`) or grey (`blank`).
+        guard: what happens where an ability fell beyond noise (`radar_tasks.analysis.guardian`): `flag` tells, `stop`
+            asks for the end of training by `stop`, a function is called with each alarm on the first rank and asks for
+            it by returning True. Alarms are logged and written to `output/alarms.jsonl`, a line of JSON each. With
+            `prior` the cause is told better. None looks for no falls.
         options: further arguments of `radar_tasks.scoring.checkpoints.from_model`, e.g. `prompt_format`.
 
     Attributes:
         schedule: the steps to measure at.
         refused: for each source why questions are left out, one text a question: its processor refuses a picture, say.
         changes: with `until` what the last measurement decided, an ability each; none at the first.
+        alarms: with `guard` those of the last measurement, the same on every rank.
+        stop: with `guard` whether training shall end, the same on every rank.
 
     Raises:
         RadarError: an impossible schedule, or an `until` that is not between 0 and 1.
@@ -135,6 +144,7 @@ class LiveEvaluator:
         batch_size: int = BATCH,
         patience: float = PATIENCE,
         prior: Withheld | None = None,
+        guard: Guard | None = None,
         options: Mapping[str, Any] | None = None,
     ) -> None:
         self.schedule = Schedule(every, first, per_doubling)
@@ -166,6 +176,9 @@ class LiveEvaluator:
         self._until = None if until is None else Until(until, self._documents, self._asked.places, by_category)
         self._earlier: Earlier | None = None
         self.changes: tuple[AbilityChange, ...] = ()
+        self._guarding = None if guard is None else Guarding(guard, self._output, self._is_alike)
+        self.alarms: tuple[Alarm, ...] = ()
+        self.stop = False
 
     def __len__(self) -> int:
         """Questions a measurement; with `until` the most there can be."""
@@ -189,7 +202,13 @@ class LiveEvaluator:
         """
         started = time.perf_counter()
         asking = None if self._until is None else self._until.measurement(self._last_before(step))
-        scores = self._scores(range(len(self))) if asking is None else self._scores_until(asking)
+        try:
+            scores = self._scores(range(len(self))) if asking is None else self._scores_until(asking)
+        except CheckpointError as error:
+            reason = str(error)
+            if NOT_FINITE in reason:
+                self._guard(lambda guarding: guarding.not_measured(step, reason))
+            raise
         measured = self._measured(scores)
         sources = {
             str(source.data["source"]): samples_of(
@@ -208,7 +227,28 @@ class LiveEvaluator:
         numbers, reason = self._lockstep.gathered((numbers, reason))[0]  # seconds differ
         if reason:
             raise ResultsError(reason)
+        scoring = as_results_say(self._checkpoint.describe())
+        self._guard(lambda guarding: guarding.observe(Measurement(step, sources, scoring)))
         return numbers
+
+    def _guard(self, look: Callable[[Guarding], list[Alarm]]) -> None:
+        """Lets the first rank's guardian look, and tells all ranks what it found.
+
+        Raises:
+            ResultsError: the alarms cannot be written, or the user's function failed; raised by all.
+        """
+        if self._guarding is None:
+            return
+        found: tuple[Alarm, ...] = ()
+        reason = ""
+        if self._lockstep.is_first:
+            try:
+                found = tuple(look(self._guarding))
+            except Exception as error:  # `guard` is the user's
+                reason = _in_words(error)
+        self.alarms, self.stop, reason = self._lockstep.gathered((found, self._guarding.stop, reason))[0]
+        if reason:
+            raise ResultsError(f"guard: {reason}")
 
     def _scores(self, asked: Sequence[int]) -> Mapping[int, Sequence[OptionScore]]:
         """The scores of these questions, by their place among all, each asked of one group of ranks.

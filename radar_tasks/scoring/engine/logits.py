@@ -12,6 +12,8 @@ from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.engine.batching import OptionRows
 from radar_tasks.scoring.types import EncodedQuestion, OptionScore
 
+NOT_FINITE = "logits are not finite"
+"""By these words a guardian knows the error: it crosses ranks as a text."""
 ROWS_AT_ONCE = 256
 """Rows of the vocabulary that exist in float32 at one time; 256 x 150k entries are 150 MB."""
 
@@ -65,7 +67,7 @@ def option_scores(batch: Sequence[EncodedQuestion], rows: OptionRows, table: Ten
 def _option_score(question: EncodedQuestion, option: int, logprob: float, logit: float) -> OptionScore:
     if not (math.isfinite(logprob) and math.isfinite(logit)):
         raise CheckpointError(
-            f"question {question.q_id!r}, option {option}: the model's logits are not finite (mean log-probability "
+            f"question {question.q_id!r}, option {option}: the model's {NOT_FINITE} (mean log-probability "
             f"{logprob}, mean logit {logit}). The weights hold NaN or infinite values, or they overflow in this dtype: "
             "check the checkpoint, or try dtype=float32 or bfloat16."
         )

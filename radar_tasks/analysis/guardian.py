@@ -1,0 +1,311 @@
+"""A guardian of a training: which ability fell beyond noise, since when, and what of the measurements says why.
+
+Each measurement is compared with the earlier one at which an ability, or a source, stood highest, question by question.
+An alarm is a fall by more than `LEAST` (a source: `LEAST_OF_SOURCE`), by a one-sided z-test of paired differences with
+errors clustered by picture. At the k-th look the level is LEVEL * 6 / (pi k)^2 / (k * names): the sum over all looks,
+the k earlier measurements and all names stays below LEVEL however long a training is, so that noise of questions alone
+raises any alarm in at most one training in twenty. A model's own wobble between measurements is no such noise: the two
+tolerances are there for it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from scipy.special import logsumexp, ndtr
+
+from radar_metrics.options import FloatArray
+from radar_metrics.ragged import Ragged
+from radar_tasks.questions import ABILITIES
+from radar_tasks.results import CheckpointResult, SourceSamples
+from radar_tasks.results.metrics import per_question, question_weights
+from radar_tasks.results.standard_errors import error_of_mean, standard_error
+
+Cause = Literal["numerics", "processor", "text", "source", "prior", "sight", "unknown"]
+
+LEVEL = 0.05
+LEAST, LEAST_OF_SOURCE = 0.08, 0.2
+TEXT_LOST = 0.5
+"""Nats a token by which the options' texts, right and wrong together, became less likely where that ability fell."""
+ALONE = 0.7
+"""Part of an ability's fall that is one source's for the cause to be that source."""
+SIGHTS_PART = 0.5
+"""Part of a fall that what the picture adds must have lost for sight to be the cause."""
+NEAR_CHANCE = 0.15
+"""Chance-centred SDS below which a source that fell is as if it were not looked at."""
+
+_OF_NUMERICS = ("dtype_loaded", "dtype")
+_OF_PROCESSOR = ("images", "prompt_format", "min_pixels", "max_pixels", "max_tiles")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One measurement of a training.
+
+    Attributes:
+        step: the training step.
+        sources: samples by source.
+        scoring: how it was scored, as results say.
+    """
+
+    step: int
+    sources: Mapping[str, SourceSamples]
+    scoring: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, result: CheckpointResult) -> Measurement:
+        """From a result, whose name holds its step."""
+        return cls(result.step or 0, result.sources, result.scoring)
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """Something that fell.
+
+    Attributes:
+        step: where it was seen.
+        since: the last step at which it still stood; the fault lies behind it.
+        name: the ability or source; "measurement" where nothing could be measured.
+        fell_by: SDS lost since it stood highest; None where nothing could be measured.
+        p_value: of the test against a fall no larger than what is tolerated; None likewise.
+        cause: the likeliest of what was measured.
+        why: a sentence with numbers.
+    """
+
+    step: int
+    since: int | None
+    name: str
+    fell_by: float | None
+    p_value: float | None
+    cause: Cause
+    why: str
+
+
+class Guardian:
+    """Looks at the measurements of one training in order.
+
+    An ability or source raises an alarm once, and again only after it has recovered; a source does not where its
+    ability has fallen, too.
+    """
+
+    def __init__(self) -> None:
+        self._seen: list[Measurement] = []
+        self._fallen: set[str] = set()
+
+    def observe(self, now: Measurement) -> list[Alarm]:
+        """The alarms that this measurement raises, abilities first."""
+        looks = len(self._seen)
+        alarms: list[Alarm] = []
+        names = _names(now)
+        if looks and names:
+            level = LEVEL * 6.0 / (math.pi * looks) ** 2 / (looks * len(names))
+            for name, members in names.items():
+                fall = self._fall(name, members, now)
+                if fall is None:
+                    continue
+                if fall.p_value >= level:
+                    if fall.change > -fall.least:
+                        self._fallen.discard(name)
+                    continue
+                told = name in self._fallen or now.sources[members[0]].ability in self._fallen
+                self._fallen.add(name)
+                if not told:
+                    alarms.append(self._alarm(name, members, fall, now))
+        self._seen.append(now)
+        return alarms
+
+    def not_measured(self, step: int, reason: str) -> Alarm:
+        """The alarm of a measurement whose scores are not finite."""
+        since = self._seen[-1].step if self._seen else None
+        return Alarm(step, since, "measurement", None, None, "numerics", reason)
+
+    def _fall(self, name: str, members: Sequence[str], now: Measurement) -> _Fall | None:
+        """Since the measurement at which it stood highest; None where they have no question in common."""
+        least = LEAST if name in ABILITIES else LEAST_OF_SOURCE
+        found = [fall for before in self._seen if (fall := _fall(before, now, members, least)) is not None]
+        return min(found, key=lambda fall: fall.change, default=None)
+
+    def _alarm(self, name: str, members: Sequence[str], fall: _Fall, now: Measurement) -> Alarm:
+        standing = [
+            before
+            for before in self._seen
+            if (since := _fall(before, now, members, fall.least)) is not None and since.change <= fall.change / 2
+        ]
+        last = standing[-1] if standing else fall.before
+        cause, words = cause_of(last, now, members)
+        return Alarm(
+            now.step,
+            last.step,
+            name,
+            round(-fall.change, 4),
+            float(f"{fall.p_value:.2g}"),
+            cause,
+            f"SDS of {name} fell by {-fall.change:.3f} (standard error {fall.error:.3f}) since step {fall.before.step} "
+            f"and still stood at step {last.step}. {words}",
+        )
+
+
+def alarms_of(results: Sequence[CheckpointResult]) -> list[Alarm]:
+    """The alarms of one training from its results, by step."""
+    guardian = Guardian()
+    ordered = sorted(results, key=lambda result: result.step or 0)
+    return [alarm for result in ordered for alarm in guardian.observe(Measurement.of(result))]
+
+
+@dataclass(frozen=True)
+class _Fall:
+    before: Measurement
+    change: float
+    error: float
+    least: float
+
+    @property
+    def p_value(self) -> float:
+        return float(ndtr((self.change + self.least) / self.error))
+
+
+def _names(now: Measurement) -> dict[str, list[str]]:
+    """Abilities with their sources, then single sources."""
+    of_abilities = {
+        ability: [name for name, samples in now.sources.items() if samples.ability == ability] for ability in ABILITIES
+    }
+    return {name: members for name, members in of_abilities.items() if members} | {name: [name] for name in now.sources}
+
+
+def _fall(before: Measurement, now: Measurement, members: Sequence[str], least: float) -> _Fall | None:
+    changes = [_change(before, now, name, "sds") for name in members]
+    known = [change for change in changes if change is not None]
+    if len(known) < len(members):
+        return None
+    error = error_of_mean([error for _, error in known])
+    if not error:
+        return None
+    return _Fall(before, float(np.mean([change for change, _ in known])), error, least)
+
+
+def _change(before: Measurement, now: Measurement, source: str, metric: str) -> tuple[float, float | None] | None:
+    """Change of a source's metric on the questions that both hold, and its standard error."""
+    pair = _paired(before, now, source)
+    if pair is None:
+        return None
+    old, new = per_question(pair[0], metric), per_question(pair[1], metric)
+    if old is None or new is None:
+        return None
+    return _mean(pair[1], new - old)
+
+
+def _paired(before: Measurement, now: Measurement, source: str) -> tuple[SourceSamples, SourceSamples] | None:
+    if source not in before.sources or source not in now.sources:
+        return None
+    old, new = before.sources[source], now.sources[source]
+    _, rows, others = np.intersect1d(old.q_id, new.q_id, assume_unique=True, return_indices=True)
+    return (old.take(rows), new.take(others)) if len(rows) else None
+
+
+def _mean(samples: SourceSamples, values: FloatArray) -> tuple[float, float | None]:
+    return float(values @ question_weights(samples)), standard_error(samples, values)
+
+
+def cause_of(before: Measurement, now: Measurement, members: Sequence[str]) -> tuple[Cause, str]:
+    """The likeliest cause of a fall between two measurements, and the sentence that says so.
+
+    Looked at in this order: settings of the scoring that changed; the options' texts; one source alone; the text's
+    prior, where SDS without it did not fall; sight, where the picture adds less, or where all is at chance.
+    """
+    pairs = {name: pair for name in members if (pair := _paired(before, now, name)) is not None}
+    if (found := _settings_changed(before, now, pairs)) is not None:
+        return found
+    lost = float(np.mean([_text_loss(*pair) for pair in pairs.values()]))
+    if lost > TEXT_LOST:
+        return "text", f"The text ability fell: the options' texts, right or wrong, lost {lost:.2f} nats a token."
+    changes = {name: change[0] for name in members if (change := _change(before, now, name, "sds")) is not None}
+    total = sum(changes.values())
+    if len(changes) > 1 and total < 0:
+        worst = min(changes, key=lambda name: changes[name])
+        if changes[worst] / total >= ALONE:
+            return "source", f"It is {worst} alone: {changes[worst]:+.3f} of its {total:+.3f} summed over sources."
+    return _prior_or_sight(before, now, pairs, changes)
+
+
+def _settings_changed(
+    before: Measurement, now: Measurement, pairs: Mapping[str, tuple[SourceSamples, SourceSamples]]
+) -> tuple[Cause, str] | None:
+    if changed := [name for name in _OF_NUMERICS if before.scoring.get(name) != now.scoring.get(name)]:
+        said = ", ".join(f"{name}: {before.scoring.get(name)} before, {now.scoring.get(name)} now" for name in changed)
+        return "numerics", f"Numerics changed: {said}."
+    if changed := [name for name in _OF_PROCESSOR if before.scoring.get(name) != now.scoring.get(name)]:
+        return "processor", f"The processor changed: {', '.join(changed)} of the results differ."
+    if any(_tokens_differ(*pair) for pair in pairs.values()):
+        return "processor", "The tokenizer changed: the same options have other numbers of tokens."
+    return None
+
+
+def _tokens_differ(old: SourceSamples, new: SourceSamples) -> bool:
+    return (
+        old.tokens is not None
+        and new.tokens is not None
+        and old.options == new.options
+        and not np.array_equal(old.tokens.values, new.tokens.values)
+    )
+
+
+def _text_loss(old: SourceSamples, new: SourceSamples) -> float:
+    """Nats a token that the options together lost, log sum exp over them; 0 where scores are sums over tokens.
+
+    Who only cannot tell the options apart any more gives each a part of what the right one had: the sum stays.
+    """
+    if old.logprob is None or new.logprob is None:
+        return 0.0
+    return float(np.mean(_together(old.logprob) - _together(new.logprob)))
+
+
+def _together(scores: Ragged) -> FloatArray:
+    """(N,) log of the sum over a question's options."""
+    return np.array([logsumexp(row) for row in scores])
+
+
+def _prior_or_sight(
+    before: Measurement,
+    now: Measurement,
+    pairs: Mapping[str, tuple[SourceSamples, SourceSamples]],
+    changes: Mapping[str, float],
+) -> tuple[Cause, str]:
+    fell = float(np.mean(list(changes.values())))
+    gain = _mean_change(before, now, pairs, "visual_gain")
+    # The prior first: one that drifted hides what is seen, and then the picture adds less, too.
+    for metric in ("sds_free", "sds_pmi"):
+        free = _mean_change(before, now, pairs, metric)
+        if free is not None and free[0] + 2.0 * free[1] >= 0 and free[0] > SIGHTS_PART * fell:
+            return "prior", f"The text's prior drifted: without it ({metric}) the change is {free[0]:+.3f} only."
+    if gain is not None and gain[0] <= SIGHTS_PART * fell:
+        return "sight", f"Sight was lost: what the picture adds changed by {gain[0]:+.3f}."
+    if gain is not None:
+        return "unknown", f"What the picture adds changed by {gain[0]:+.3f} only."
+    down = [_centred(pairs[name][1]) for name, change in changes.items() if change < -LEAST]
+    if down and float(np.mean(down)) < NEAR_CHANCE:
+        return "sight", (
+            "Sight was lost, it seems: the texts are as likely as before and what fell is near chance; `prior=blind` "
+            "would tell."
+        )
+    return "unknown", "Nothing that was measured tells why; `prior=blind` would tell whether sight was lost."
+
+
+def _mean_change(
+    before: Measurement, now: Measurement, sources: Iterable[str], metric: str
+) -> tuple[float, float] | None:
+    """Mean change over sources and its standard error; None where a source has no such metric."""
+    changes = [_change(before, now, name, metric) for name in sources]
+    known = [change for change in changes if change is not None]
+    error = error_of_mean([error for _, error in known])
+    if not known or len(known) < len(changes) or error is None:
+        return None
+    return float(np.mean([change for change, _ in known])), error
+
+
+def _centred(samples: SourceSamples) -> float:
+    values = per_question(samples, "sds_centred")
+    return 1.0 if values is None else float(values.mean())

@@ -1,0 +1,135 @@
+"""A guardian finds planted falls and their causes at once, and leaves clean trainings alone."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from fake_runs import write_curve
+from typer.testing import CliRunner
+
+from radar_tasks.analysis.guardian import Guardian, Measurement
+from radar_tasks.cli import app
+from radar_tasks.results import samples_of
+
+SOURCES = {
+    "mini_colour": "perception", "mini_shape": "perception", "mini_digits": "perception",
+    "mini_count": "reasoning", "mini_sum": "reasoning",
+}  # fmt: skip
+SCORING = {"dtype_loaded": "float32", "images": {"size": 48}, "prompt_format": "plain"}
+
+
+def measured(step, seed=0, *, sight=2.5, prior=0.0, text=0.0, only=None, scoring=None, blind=True, tokens=1, n=40):
+    """A model that sees so well (nats for the right option), likes the first option so much more than it should, and
+    finds all texts by so much less likely; `only` is the source that these hold for, the others see as ever."""
+    own, sources = np.random.default_rng([seed, step, 3]), {}
+    for k, (source, ability) in enumerate(SOURCES.items()):
+        fixed = np.random.default_rng([seed, k, 4])
+        sees, likes, less = (sight, prior, text) if only in (None, source) else (2.5, 0.0, 0.0)
+        records = []
+        for i in range(n):
+            answer, base = int(fixed.integers(4)), fixed.normal(0, 0.7, 4)
+            without = base * 0.3 + likes * np.eye(4)[0] + own.normal(0, 0.1, 4)
+            seen = without + sees * np.eye(4)[answer] + base + own.normal(0, 0.4, 4)
+            logprob, alone = (x - np.logaddexp.reduce(x) - less - 0.1 for x in (seen, without))
+            records.append(
+                {
+                    "score": float(np.exp(logprob[answer]) / np.exp(logprob).sum()),
+                    "q_id": f"q{i}", "image_id": f"i{i}", "category": "", "options": ["a", "b", "c", "d"],
+                    "answer": answer, "logprob": logprob.tolist(), "bytes": [1] * 4, "tokens": [tokens] * 4,
+                    **({"logprob_blind": alone.tolist()} if blind else {}),
+                }
+            )  # fmt: skip
+        data = {"source": source, "ability": ability, "task": "t", "checksum": "a" * 64, "questions": n}
+        sources[source] = samples_of(records, data, f"radar_{source}", False)
+    return Measurement(step, sources, {**SCORING, **(scoring or {})})
+
+
+FAULTS = {
+    "sight": {"sight": 0.1},
+    "text": {"sight": 0.1, "text": 3.0},
+    "prior": {"prior": 4.0},
+    "source": {"sight": 0.0, "only": "mini_sum"},
+    "processor": {"sight": 0.5, "scoring": {"images": {"size": 24}}},
+    "numerics": {"sight": 0.5, "scoring": {"dtype_loaded": "float16"}},
+}
+
+
+@pytest.mark.parametrize("cause", FAULTS)
+@pytest.mark.parametrize("seed", range(3))
+def test_planted_falls_are_named_at_once_with_their_cause(cause, seed):
+    guardian = Guardian()
+    for step in (0, 20, 40):
+        assert guardian.observe(measured(step, seed)) == []
+    found = guardian.observe(measured(60, seed, **FAULTS[cause]))
+    assert found
+    assert {alarm.cause for alarm in found} == {cause}
+    assert {(alarm.step, alarm.since) for alarm in found} == {(60, 40)}
+    expected = {"reasoning"} if cause == "source" else {"perception", "reasoning"}
+    assert {alarm.name for alarm in found} == expected
+    # It is told once.
+    assert guardian.observe(measured(80, seed, **FAULTS[cause])) == []
+
+
+def test_another_tokenizer_is_a_cause():
+    guardian = Guardian()
+    guardian.observe(measured(0))
+    assert {a.cause for a in guardian.observe(measured(20, sight=0.3, tokens=2))} == {"processor"}
+
+
+def test_without_the_prior_lost_sight_is_told_with_less_certainty():
+    guardian = Guardian()
+    guardian.observe(measured(0, blind=False))
+    found = guardian.observe(measured(20, sight=0.0, blind=False))
+    assert {a.cause for a in found} == {"sight"}
+    assert "it seems" in found[0].why
+
+
+def test_clean_trainings_raise_no_alarm_although_they_are_looked_at_often():
+    alarmed = 0
+    for seed in range(20):
+        guardian = Guardian()
+        # Growing, then level, with a wobble of the model's own.
+        skills = [0.5, 1.5, *(2.5 + np.random.default_rng(seed).normal(0, 0.1, 10))]
+        alarmed += bool(
+            [a for k, s in enumerate(skills) for a in guardian.observe(measured(20 * k, seed, sight=s, n=25))]
+        )
+    assert alarmed <= 1
+
+
+def test_a_slow_fall_is_dated_to_where_it_still_stood():
+    guardian = Guardian()
+    found = []
+    for k, sight in enumerate((2.5, 2.5, 2.2, 1.0, 0.2)):
+        found += guardian.observe(measured(20 * k, sight=sight))
+    assert found[0].step == 60
+    assert found[0].since in (20, 40)
+
+
+def test_what_could_not_be_measured_is_numerics():
+    guardian = Guardian()
+    guardian.observe(measured(0))
+    alarm = guardian.not_measured(20, "question 'q1', option 0: the model's logits are not finite")
+    assert (alarm.cause, alarm.step, alarm.since, alarm.name) == ("numerics", 20, 0, "measurement")
+
+
+def test_questions_that_only_one_measurement_has_do_not_count():
+    first, second = measured(0), measured(20)
+    part = {name: samples.take(range(15)) for name, samples in second.sources.items()}
+    guardian = Guardian()
+    guardian.observe(first)
+    assert guardian.observe(replace(second, sources=part)) == []
+    assert guardian.observe(replace(second, step=40, sources={})) == []
+
+
+def test_the_command_prints_a_line_of_json_an_alarm_and_its_status_says_so(tmp_path):
+    skills = {"mini_colour": [3.0, 3.0, -1.0], "mini_sum": [2.0, 2.0, 2.0]}
+    write_curve(tmp_path / "exp1", [100, 200, 300], skills, n=80)
+    done = CliRunner().invoke(app, ["guard", str(tmp_path / "exp1")])
+    assert done.exit_code == 4
+    (alarm,) = map(json.loads, done.stdout.splitlines())
+    assert (alarm["name"], alarm["step"], alarm["since"], alarm["training"]) == ("perception", 300, 200, "exp1")
+    write_curve(tmp_path / "exp2", [100, 200], {"mini_colour": [1.0, 2.0]}, n=40)
+    done = CliRunner().invoke(app, ["guard", str(tmp_path / "exp2")])
+    assert done.exit_code == 0
+    assert done.stdout == ""
