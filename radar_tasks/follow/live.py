@@ -227,7 +227,7 @@ class LiveEvaluator:
         numbers, reason = self._lockstep.gathered((numbers, reason))[0]  # seconds differ
         if reason:
             raise ResultsError(reason)
-        scoring = as_results_say(self._checkpoint.describe())
+        scoring = as_results_say({**self._checkpoint.describe(), **self._scorer.describe()})
         self._guard(lambda guarding: guarding.observe(Measurement(step, sources, scoring)))
         return numbers
 
