@@ -20,6 +20,7 @@ class Family:
         refused: why its checkpoints cannot be scored; "" for those that can.
         prompt_format: what `prompt_format=auto` means for it.
         first_position: position of a sequence's first token.
+        positions_behind_padding: whether that is the number behind the padding token's id instead, as fairseq counts.
         option_types: value of a token input on option tokens, by name, where it is not the prompt's text's.
         typed_text: token inputs that it wants for prompts without images, too.
         only_placeholders: whether to drop all that its processor puts around an image's placeholders: it writes the
@@ -38,6 +39,7 @@ class Family:
     refused: str = ""
     prompt_format: str = "plain"
     first_position: int = 0
+    positions_behind_padding: bool = False
     option_types: Mapping[str, int] = field(default_factory=dict)
     typed_text: tuple[str, ...] = ()
     only_placeholders: bool = False
@@ -69,6 +71,7 @@ FAMILIES: Mapping[str, Family] = {
     "internvl": Family(
         prompt_format="internvl_chat", tower_output="hidden states", last_layer_is_last_state=True
     ),
+    "kosmos-2.5": Family(positions_behind_padding=True),
     "llava": Family(tower_output="hidden states"),
     "llava_next": Family(tower_output="hidden states"),
     "llava_onevision": Family(prompt_format="llava_onevision", tower_output="hidden states"),

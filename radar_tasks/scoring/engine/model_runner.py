@@ -25,6 +25,7 @@ class RunningModel:
     Attributes:
         model: the model; its mode, gradients and state are as before after every batch.
         family: what is particular to the model's.
+        first_position: position of a prompt's first token.
         device: where its inputs go; with a device map the first device of the model.
         dtype: type of its floating point inputs.
         places_images: whether the model itself gives image tokens their positions (M-RoPE); None as long as no prompt
@@ -38,6 +39,9 @@ class RunningModel:
     def __init__(self, model: Any, model_type: str, lockstep: Lockstep | None = None) -> None:
         self.model = model
         self.family = family_of(model_type)
+        self.first_position = self.family.first_position
+        if self.family.positions_behind_padding:
+            self.first_position = int(model.config.get_text_config(decoder=True).pad_token_id) + 1
         self.device = (lockstep.device if lockstep is not None else None) or _input_device(model)
         self.dtype: torch.dtype = model.dtype if lockstep is None else lockstep.dtype
         self._lockstep = lockstep

@@ -103,7 +103,7 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
         tokens[name] = pad([question.token_inputs[name] for question in batch], "left")
     padded = not bool(mask.all())
     if running.takes("position_ids") and padded and not (pictures and running.places_images):
-        tokens["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0) + running.family.first_position
+        tokens["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0) + running.first_position
     inputs = running.place(tokens)
     last = torch.tensor([mask.shape[1] - 1])
     with running.encoder_seen(bool(decoder)) as made:
@@ -112,7 +112,7 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
         name = type(running.model).__name__
         raise CheckpointError(f"{name} gives no cache that options could go on from: use scoring=independent.")
     offset = running.position_offset()
-    position = inputs[f"{decoder}attention_mask"].sum(1, keepdim=True) + running.family.first_position
+    position = inputs[f"{decoder}attention_mask"].sum(1, keepdim=True) + running.first_position
     return Prompts(
         output.logits[:, -1],
         output.past_key_values,
