@@ -1,6 +1,7 @@
 """The study's parts end to end on a very small plan, what it asks, and its page from the packed results."""
 
 import csv
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -17,7 +18,7 @@ TINY = Path(__file__).parents[2] / "studies" / "tiny"
 sys.path[:0] = [str(TINY)]
 from abilities import ABILITIES, questions_of  # noqa: E402
 from pretrain import read_plan  # noqa: E402
-from report import PARAMETERS, renewed, runs_file  # noqa: E402
+from report import PARAMETERS, SECTIONS, renewed, runs_file, study_of, tables  # noqa: E402
 from study import QUICK_RUNS, make_study, quick_plan  # noqa: E402
 
 from radar_tasks.sources.sample_pictures import load_digits  # noqa: E402
@@ -143,3 +144,18 @@ def test_what_differs_between_runs_is_said_of_every_run():
     assert levels["onset-0283"] == {("pairs from step", "283")}
     assert levels["groups-tripled"] == {("groups", "tripled from 566")}
     assert {factor for of in levels.values() for factor, _ in of} == {factor for factor, _ in levels["base-1"]}
+
+
+def test_the_tables_of_the_page_are_those_of_the_packed_results():
+    """What stands in docs/study.md is what the shipped results give."""
+    page = TINY.parents[1] / "docs" / "study.md"
+    text = page.read_text(encoding="utf-8")
+    made = tables(study_of(TINY / "results", TINY / "finetuned", read_plan()))
+    assert set(made) == set(SECTIONS)
+    assert renewed(text, made) == text
+
+
+def test_the_demo_writes_the_page_of_the_study(tmp_path):
+    command = [sys.executable, "-m", "radar_tasks.cli", "demo", "--study", "--output", str(tmp_path)]
+    subprocess.run(command, check=True, timeout=1800)
+    assert "base-1" in (tmp_path / "study.html").read_text(encoding="utf-8")
