@@ -9,6 +9,7 @@ from radar_tasks.errors import DataError, QuestionError
 from radar_tasks.questions import MAX_IMAGES, Ability, Question
 from radar_tasks.sources.marks import has_marks, split_at_marks, with_lettered_options
 from radar_tasks.sources.pictures import picture_problem
+from radar_tasks.sources.record_files import shortened
 from radar_tasks.sources.source_reader import Rejected, arranged
 
 UNREADABLE = b"?"
@@ -94,7 +95,7 @@ def candidates(q_id: str, answer: str, distractors: Sequence[str]) -> tuple[tupl
     options, place = arranged(q_id, answer, distractors)
     problems = []
     if answer in distractors:
-        problems.append(f"the answer {answer!r} is among the distractors")
+        problems.append(f"the answer {shortened(answer)} is among the distractors")
         options, place = arranged(q_id, answer, [option for option in distractors if option != answer])
     return options, place, tuple(problems)
 

@@ -123,7 +123,7 @@ class TableSource:
         title, category = _texts(record, "title", "category")
         others = [other for other in self._titles[category] if spelling(other) != spelling(title)]
         if not others:
-            problem = f"{title!r} is the only title of the category {category!r}: no distractor"
+            problem = f"{shortened(title)} is the only title of the category {shortened(category)}: no distractor"
             return self._draft(record, PROMPT, title, [], category=category, problems=(problem,))
         other = others[stable_choice(str(record.number), "distractor", len(others))]
         rule = "another title of the same category, chosen by a hash of the q_id"

@@ -234,10 +234,13 @@ class Lockstep:
         if self._ranks == 1:
             return [value]
         values: list[Any] = [None] * self._ranks
+        before = self._watchdog.place
+        self._watchdog.at("waiting for the others before telling them what it has")
         try:
             distributed.all_gather_object(values, value, group=self._group)
         except RuntimeError as error:
             raise RanksApartError(f"{self._watchdog.others()} ({error})") from error
+        self._watchdog.at(before)
         return values
 
     def _entering(self, index: int) -> Callable[..., None]:

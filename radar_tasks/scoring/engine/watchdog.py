@@ -52,6 +52,11 @@ class Watchdog:
     def __exit__(self, *_: Any) -> None:
         self._over.set()
 
+    @property
+    def place(self) -> str:
+        """Where this rank is."""
+        return self._place
+
     def at(self, place: str) -> None:
         """This rank has come to a place."""
         self._place, self._since = place, time.monotonic()

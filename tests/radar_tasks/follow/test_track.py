@@ -238,11 +238,11 @@ def test_one_that_cannot_be_read_fails_alone(copy, monkeypatch):
     os.mkfifo(copy / "step-00300" / "model.safetensors")
     real, asked = track_module.reason_to_score, []
 
-    def reason_to_score(checkpoint, *about):
+    def reason_to_score(checkpoint, *about, **named):
         asked.append(checkpoint.name)
         if checkpoint.name == "step-00200":
             raise OSError(5, "Input/output error")
-        return real(checkpoint, *about)
+        return real(checkpoint, *about, **named)
 
     monkeypatch.setattr(track_module, "reason_to_score", reason_to_score)
     said = []
