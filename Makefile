@@ -74,7 +74,7 @@ metrics: $(READY)
 	$(BIN)/radar agreement demo/results --mir demo/mir.csv --format markdown \
 	  --on "mini perception" --on "mini reasoning" --on "all sources"
 
-# The development study: trains, scores, fine-tunes, makes the tables; some four hours of two cores, goes on where it was
+# The development study: trains, scores, fine-tunes, makes the tables; two to three hours of two cores, goes on where it was
 # stopped. QUICK=1 makes a tenth of it in minutes. What it left here is shipped in studies/tiny/results.
 STUDY := $(if $(QUICK),study-quick,study)
 
