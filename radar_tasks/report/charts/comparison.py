@@ -18,7 +18,7 @@ def comparison(made: Sequence[TrainingComparison], log: bool = False) -> Figure:
     drawn = list(made[:_DRAWN])
     names = [one.second for one in drawn]
     named = fit_as_labels(names)
-    style = CurveStyle(f"Difference in {made[0].metric}", reference="no difference", signed=True, named=named)
+    style = CurveStyle(f"Difference in {made[0].metric}", reference="equal", signed=True, named=named)
     data: dict[str, list[Datum]] = {}
     for one in drawn:
         for row in one.rows:

@@ -282,7 +282,7 @@ def test_charts_keep_their_plots_with_long_names(opened, width):
     tab = opened(width)
     plots = tab.evaluate(PLOTS)
     assert len(plots) > 12
-    assert not [plot for plot in plots if plot[1] <= 0.42 or plot[2] <= 60]
+    assert not [plot for plot in plots if plot[1] <= 0.45 or plot[2] <= 60]
     assert tab.evaluate("document.documentElement.scrollWidth") <= width
     assert tab.locator("#abilities .legend li").all_text_contents() == [
         "qwen2vl-2b-pretrain-mix-a-lr3e4-bs512",
