@@ -205,12 +205,15 @@ def _address(image: bytes) -> str:
 
 def _preview(image: bytes) -> tuple[str, bytes]:
     """A small picture as it is where a browser can show it, else a WebP preview."""
-    from PIL import Image
+    from PIL import Image, ImageOps
 
-    with Image.open(io.BytesIO(image)) as picture:
-        kind = (picture.format or "").lower()
+    from radar_tasks.pixels import in_8_bits
+
+    with Image.open(io.BytesIO(image)) as opened:
+        kind = (opened.format or "").lower()
         if len(image) <= SMALL_IMAGE and kind in {"png", "jpeg", "webp", "gif"}:
             return kind, image
+        picture = in_8_bits(ImageOps.exif_transpose(opened))
         small = picture.convert("RGBA" if "A" in picture.getbands() or "transparency" in picture.info else "RGB")
         small.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         into = io.BytesIO()

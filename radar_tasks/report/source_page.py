@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageOps
 
+from radar_tasks.pixels import in_8_bits
 from radar_tasks.questions import Question
 from radar_tasks.report.templates import template
 from radar_tasks.store.table import QuestionTable
@@ -73,7 +74,7 @@ def _addresses(question: Question, longest: int | None) -> tuple[str, ...]:
 def data_address(data: bytes, longest: int | None) -> str:
     """The picture as PNG or JPEG, which all browsers show, turned as its EXIF says."""
     with Image.open(io.BytesIO(data)) as opened:
-        image = ImageOps.exif_transpose(opened)
+        image = in_8_bits(ImageOps.exif_transpose(opened))
     if longest:
         image.thumbnail((longest, longest))
     opaque = image.mode in ("RGB", "CMYK", "YCbCr")

@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from scipy.spatial import cKDTree
 
 from radar_metrics.options import FloatArray
+from radar_tasks.pixels import to_rgb
 
 SIDE = 16
 COARSE = 4
@@ -88,10 +89,7 @@ def _coarse(small: FloatArray) -> FloatArray:
 
 def _small(image: bytes) -> tuple[FloatArray, float]:
     with Image.open(io.BytesIO(image)) as opened:
-        picture = ImageOps.exif_transpose(opened)
-    if "A" in picture.getbands() or "transparency" in picture.info:
-        over = picture.convert("RGBA")
-        picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+        picture = to_rgb(ImageOps.exif_transpose(opened))
     shape = picture.width / picture.height
-    small = picture.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    small = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
     return np.asarray(small, dtype=np.float64), shape

@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from radar_tasks.errors import QuestionError
 from radar_tasks.files import only_whole_pictures
+from radar_tasks.pixels import on_white, to_rgb
 
 GREY = (128, 128, 128)
 """Colour of the pictures that `blind=blank` shows."""
@@ -31,7 +32,7 @@ def read_image(data: bytes, q_id: str, index: int, official: bool = False, white
             image.load()
         if official:
             return on_white(image) if white_behind and image.mode == "RGBA" else image.convert("RGB")
-        return _to_rgb(ImageOps.exif_transpose(image))
+        return to_rgb(ImageOps.exif_transpose(image))
     except Exception as error:  # PIL's plugins raise whatever they like on damaged files
         raise QuestionError(
             f"question {q_id!r}, image {index}: it cannot be decoded ({type(error).__name__}: {error}). "
@@ -42,32 +43,6 @@ def read_image(data: bytes, q_id: str, index: int, official: bool = False, white
 def blank(image: Image.Image) -> Image.Image:
     """A grey picture of the same size."""
     return Image.new("RGB", image.size, GREY)
-
-
-def on_white(image: Image.Image) -> Image.Image:
-    """The picture over a white background, in RGB."""
-    image = image.convert("RGBA")
-    white = Image.new("RGB", image.size, (255, 255, 255))
-    white.paste(image, mask=image.getchannel("A"))
-    return white
-
-
-def _to_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I") or image.mode == "F":
-        return _scaled_to_8_bits(image)
-    if image.has_transparency_data:
-        return on_white(image)
-    return image.convert("RGB")
-
-
-def _scaled_to_8_bits(image: Image.Image) -> Image.Image:
-    """Grey values of 16 and 32 bits or floats; the largest sets the scale: [0, 1], 8, 16 bits or itself."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64)).clip(min=0)
-    largest = values.max(initial=0)
-    full = 65535 if image.mode.startswith("I;16") else next((s for s in (1, 255, 65535) if largest <= s), largest)
-    if full == 1 and image.mode == "I":
-        full = 255
-    return Image.fromarray((values / full * 255).round().astype(np.uint8)).convert("RGB")
 
 
 def resize_as_qwen_vl_utils(image: Image.Image) -> Image.Image:

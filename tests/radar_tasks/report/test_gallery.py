@@ -10,6 +10,7 @@ from radar_report_pages import picture, questions_of, store, write_results
 
 from radar_tasks.report import gallery as module
 from radar_tasks.report.gallery import gallery
+from radar_tasks.report.source_page import data_address
 from radar_tasks.results import find_runs
 
 
@@ -66,6 +67,23 @@ def test_large_pictures_become_previews(monkeypatch):
     assert module._preview(small) == ("png", small)
     tiff = picture((1, 2, 3), kind="TIFF")
     assert module._preview(tiff)[0] == "webp"
+
+
+def test_a_picture_of_16_bits_is_no_white_one():
+    into = io.BytesIO()
+    Image.fromarray(np.linspace(2_000, 65_535, 64).astype(np.uint16).reshape(8, 8)).save(into, "TIFF")
+    address = base64.b64decode(data_address(into.getvalue(), None).partition(",")[2])
+    for shown in (address, module._preview(into.getvalue())[1]):
+        assert Image.open(io.BytesIO(shown)).convert("L").getextrema()[0] < 16
+
+
+def test_a_preview_is_turned_as_the_camera_says(monkeypatch):
+    monkeypatch.setattr(module, "SMALL_IMAGE", 0)
+    turned = Image.Exif()
+    turned[274] = 6
+    into = io.BytesIO()
+    Image.new("RGB", (60, 20)).save(into, "JPEG", exif=turned)
+    assert Image.open(io.BytesIO(module._preview(into.getvalue())[1])).size == (20, 60)
 
 
 def test_without_the_data_the_prompt_is_shown_and_it_says_how_to_get_pictures(tmp_path, monkeypatch):

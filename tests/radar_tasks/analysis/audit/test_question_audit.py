@@ -10,6 +10,7 @@ from PIL import Image
 from planted_faults import plant
 from typer.testing import CliRunner
 
+from radar_tasks.analysis.audit.alike_pictures import are_alike, look
 from radar_tasks.analysis.audit.audited_source import audited_sources
 from radar_tasks.analysis.audit.question_audit import KINDS, audit_questions
 from radar_tasks.cli import app
@@ -231,3 +232,15 @@ def test_the_command_writes_json_and_a_page_and_prints_a_table_that_fits(tmp_pat
     assert "<script" not in page
     assert 'id="wrong_key"' in page
     assert "No picture" in page
+
+
+def test_pictures_of_16_bits_are_compared_by_what_they_show_and_not_as_white():
+    def file(levels, mode):
+        into = io.BytesIO()
+        Image.fromarray(levels).convert(mode).save(into, "PNG")
+        return look([into.getvalue()])
+
+    levels = np.linspace(0, 255, 64 * 64).round().reshape(64, 64)
+    deep = (levels * 257).astype(np.uint16)
+    assert are_alike(file(deep, "I;16"), file(levels.astype(np.uint8), "L")) == "nearly the same"
+    assert not are_alike(file(deep, "I;16"), file(deep[::-1].copy(), "I;16"))
