@@ -227,8 +227,7 @@ class LiveEvaluator:
         numbers, reason = self._lockstep.gathered((numbers, reason))[0]  # seconds differ
         if reason:
             raise ResultsError(reason)
-        scoring = as_results_say({**self._checkpoint.describe(), **self._scorer.describe()})
-        self._guard(lambda guarding: guarding.observe(Measurement(step, sources, scoring)))
+        self._guard(lambda guarding: guarding.observe(Measurement(step, sources, as_results_say(self._how_scored()))))
         return numbers
 
     def _guard(self, look: Callable[[Guarding], list[Alarm]]) -> None:
@@ -337,8 +336,7 @@ class LiveEvaluator:
     ) -> str:
         """Writes and logs on the first rank; the reason if that failed, for the others."""
         scoring = {
-            **self._checkpoint.describe(),
-            **self._scorer.describe(),
+            **self._how_scored(),
             "prior": self._prior,
             "blind": self._checkpoint.options.blind,
             "seconds": numbers["radar/seconds"],
@@ -357,6 +355,10 @@ class LiveEvaluator:
         except Exception as error:  # `log` is the user's
             return _in_words(error)
         return ""
+
+    def _how_scored(self) -> dict[str, Any]:
+        """What checkpoint and engine say of their settings."""
+        return {**self._checkpoint.describe(), **self._scorer.describe()}
 
     def _refused(self, asked: _Asked) -> dict[int, str]:
         """Which questions the checkpoint cannot be asked, and why; each rank looks at some.
