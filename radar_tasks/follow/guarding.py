@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
@@ -56,14 +56,20 @@ class Guarding:
         """The guardian, who has seen what an earlier process of this training measured."""
         if self._guardian is None:
             self._guardian = Guardian()
-            try:
-                earlier = find_runs([self._output]) if self._output is not None and self._output.is_dir() else []
-            except ResultsError:  # none yet
-                earlier = []
-            for result in sorted(earlier, key=lambda result: result.step or 0):
+            for result in sorted(self._earlier(), key=lambda result: result.step or 0):
                 if result.step is not None and result.step < step and self._is_alike(result):
                     self._guardian.observe(Measurement.of(result))
         return self._guardian
+
+    def _earlier(self) -> Sequence[CheckpointResult]:
+        """What lies in the folder of the measurements; nothing, and a warning, where one of them cannot be read."""
+        if self._output is None or not any(self._output.glob("*/*_results.json")):
+            return []
+        try:
+            return find_runs([self._output])
+        except ResultsError as error:
+            logger.warning("guard: what was measured earlier is not looked at: %s", error)
+            return []
 
     def _told(self, alarms: list[Alarm]) -> list[Alarm]:
         for alarm in alarms:

@@ -8,6 +8,7 @@ from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from radar_tasks import paths
 from radar_tasks.errors import CheckpointError, RadarError
+from radar_tasks.follow.guarding import Guarding
 from radar_tasks.follow.live import LiveEvaluator
 
 
@@ -56,3 +57,14 @@ def test_what_is_seen_is_lost_then_not_finite_and_each_is_told(trained, tmp_path
 def test_what_guard_is_not_is_refused(trained, tmp_path):
     with pytest.raises(RadarError, match="'flag', 'stop'"):
         evaluator(trained, tmp_path, "halt")
+
+
+def test_earlier_results_that_cannot_be_read_are_told(tmp_path, caplog):
+    assert len(Guarding("flag", tmp_path, lambda _: True).not_measured(20, "NaN")) == 1
+    assert "measured earlier" not in caplog.text
+    spoilt = tmp_path / "step-000010" / "20261123_101112_results.json"
+    spoilt.parent.mkdir()
+    spoilt.write_text("{")
+    assert len(Guarding("flag", tmp_path, lambda _: True).not_measured(20, "NaN")) == 1
+    assert "what was measured earlier is not looked at" in caplog.text
+    assert str(spoilt) in caplog.text
