@@ -56,9 +56,9 @@ class Suite(BaseModel):
         if not sources:
             raise DataError(f"the suite {name!r} has no sources")
         by_ability: dict[str, list[str]] = {"perception": [], "reasoning": []}
+        own = {member: suite.name for suite in suites() for member in suite.sources}
         for source in sources:
-            other = "M3-Bench" if source in PUBLISHED else "mini" if source.startswith("mini_") else suite_of(source)
-            other = other.name if isinstance(other, Suite) else other
+            other = "M3-Bench" if source in PUBLISHED else "mini" if source.startswith("mini_") else own.get(source)
             if other not in {None, name}:
                 raise DataError(f"{source} is part of the suite {other!r} already; a source belongs to one suite only")
             by_ability[open_source(source).manifest.ability].append(source)
