@@ -95,8 +95,10 @@ def new(
     """Make a source of your own from a table; it runs as the task radar_NAME."""
     from radar_tasks.sources.own_table import TableSource
     from radar_tasks.store.home import check_own_name
+    from radar_tasks.store.own_suites import check_no_suite
 
     check_own_name(name)
+    check_no_suite(name)
     fill_store([TableSource(name, table.resolve(), ability)], skip_bad)
     console().print(f"Run it with: lmms_eval --tasks radar_{name} …")
 

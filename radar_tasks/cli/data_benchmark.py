@@ -60,8 +60,10 @@ def import_(
     from radar_tasks.sources.benchmark_columns import given_columns
     from radar_tasks.sources.benchmark_recipes import benchmark_recipes
     from radar_tasks.store.home import check_benchmark_name
+    from radar_tasks.store.own_suites import check_no_suite
 
     check_benchmark_name(name)
+    check_no_suite(name)
     recipe = benchmark_recipes().get(name)
     if recipe is None and location is None:
         raise DataError(f"there is no recipe {name!r} (radar data recipes lists them); say where it is: --from FILE")

@@ -72,6 +72,12 @@ def write_suite(suite: Suite) -> Path:
     return file
 
 
+def check_no_suite(name: str) -> None:
+    """Raises `DataError` if a suite is called as a source is to be: both would be the task radar_<name>."""
+    if any(suite.name == name for suite in suites()):
+        raise DataError(f"there is a suite {name!r}, and both would be the task radar_{name}: choose another name")
+
+
 def suites() -> list[Suite]:
     """The declared suites, by name.
 

@@ -116,3 +116,13 @@ def test_the_command_declares_a_suite_and_says_its_averages(store):
     assert told.exit_code == 0
     assert "mine perception: the mean of near\nmine reasoning: the mean of sums\n" in told.stdout
     assert suite_of("near").sources == ("near", "sums")
+
+
+@pytest.mark.parametrize(
+    "command", [["new", "mine", "--table", "none.csv"], ["import", "mine", "--from", "none.csv"]], ids=["new", "import"]
+)
+def test_a_source_is_not_called_as_a_suite_is(store, command):
+    write_suite(Suite.of("mine", ["near"]))
+    told = CliRunner().invoke(data.app, command)
+    assert isinstance(told.exception, DataError)
+    assert "there is a suite 'mine'" in str(told.exception)
