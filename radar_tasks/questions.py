@@ -13,6 +13,9 @@ from radar_tasks.errors import QuestionError
 Ability = Literal["perception", "reasoning"]
 ABILITIES: tuple[Ability, ...] = get_args(Ability)
 
+SOURCE_NAME = r"[a-z0-9][a-z0-9_]{0,63}"
+"""Names of sources: they become file names and, behind `radar_`, task names."""
+
 MAX_IMAGES = 12
 """Questions with more images are left out, as the official scripts do."""
 

@@ -61,9 +61,9 @@ def suite(
     sources: Annotated[list[str], typer.Argument(help="Its sources, in the order of the tables; all in the store.")],
 ) -> None:
     """Declare which sources of your own are averaged together, perception and reasoning apart."""
-    from radar_tasks.store.own_suites import Suite, write_suite
+    from radar_tasks.store.own_suites import new_suite, write_suite
 
-    made = Suite.of(name, sources)
+    made = new_suite(name, sources)
     write_suite(made)
     for ability, members in (("perception", made.perception), ("reasoning", made.reasoning)):
         if members:

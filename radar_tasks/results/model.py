@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from radar_metrics.ragged import FloatArray, IntArray, Ragged
 from radar_tasks.questions import Ability
-from radar_tasks.store.own_suites import Suite
+from radar_tasks.suite import Suite
 
 if TYPE_CHECKING:
     import pandas as pd

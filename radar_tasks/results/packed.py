@@ -43,7 +43,7 @@ from radar_tasks.results.origin import named
 from radar_tasks.results.samples_file import Asked, sound_numbers, sound_questions
 from radar_tasks.results.schema import first_problem
 from radar_tasks.run_arguments import limit_of
-from radar_tasks.store.own_suites import Suite
+from radar_tasks.suite import Suite
 
 _ABOUT, _CHECKSUM = b"radar.results.zlib", b"radar.results.sha256"
 _ABOUT_PLAIN = b"radar.results"

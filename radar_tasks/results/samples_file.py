@@ -27,7 +27,7 @@ from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results.model import LOGPROBS, SCORES, SourceSamples
 from radar_tasks.results.schema import SCORE_TOLERANCE, Record, SamplesLine, first_problem
-from radar_tasks.store.own_suites import Suite
+from radar_tasks.suite import Suite
 
 COUNTS = ("tokens", "bytes")
 

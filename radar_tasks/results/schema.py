@@ -10,7 +10,7 @@ from radar_metrics.likelihood import ROUNDING
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.questions import Ability
 from radar_tasks.results.model import LOGPROBS, SCORES
-from radar_tasks.store.own_suites import Suite
+from radar_tasks.suite import Suite
 from radar_tasks.validation import validation_problems
 
 _Object = dict[str, Any]

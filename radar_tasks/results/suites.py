@@ -10,8 +10,7 @@ from radar_tasks import paths
 from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results.model import SourceSamples
 from radar_tasks.sources.catalogue import PUBLISHED
-from radar_tasks.store import QuestionTable
-from radar_tasks.store.own_suites import Suite
+from radar_tasks.suite import Suite
 
 SAMPLE_PREFIX = "mini_"
 
@@ -72,6 +71,8 @@ def _m3_bench() -> list[Average]:
 @cache
 def _sample() -> list[Average]:
     """From the manifests of the embedded sample, which know their ability."""
+    from radar_tasks.store import QuestionTable  # a sixth of the start of `radar analyze`, for the sample alone
+
     of: dict[str, Ability] = {}
     for file in sorted(paths.sample().glob(f"{SAMPLE_PREFIX}*.parquet")):
         of[file.stem] = QuestionTable(file).manifest.ability

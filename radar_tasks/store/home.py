@@ -8,9 +8,9 @@ from pathlib import Path
 from radar_tasks import paths
 from radar_tasks.errors import DataError, did_you_mean
 from radar_tasks.paths import data_home
+from radar_tasks.questions import SOURCE_NAME
 from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 from radar_tasks.sources.catalogue import PUBLISHED
-from radar_tasks.store.manifest import SOURCE_NAME
 from radar_tasks.store.table import QuestionTable
 
 GROUPS = ("perception", "reasoning", "more", "more_perception", "more_reasoning")

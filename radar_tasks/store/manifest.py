@@ -7,13 +7,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from radar_tasks.questions import Ability
+from radar_tasks.questions import SOURCE_NAME, Ability
 
 MANIFEST_KEY = b"radar_manifest"
 """The key of the manifest (JSON) in the parquet file's metadata."""
-
-SOURCE_NAME = r"[a-z0-9][a-z0-9_]{0,63}"
-"""Names of sources: they become file names and, behind `radar_`, task names."""
 
 
 class _Record(BaseModel):

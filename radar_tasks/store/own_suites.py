@@ -1,4 +1,4 @@
-"""`Suite`: sources of one's own that make up averages together, as M3-Bench's nine and the sample's ten do.
+"""The suites of one's own that are declared beside the store.
 
 A suite is declared once (`radar data suite`) and lies beside the store. Every result says of a source which suite it
 was part of, members and all, so that whoever has the results can tell a whole average from a part of one.
@@ -8,61 +8,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from radar_tasks.errors import DataError
 from radar_tasks.files import write_whole
 from radar_tasks.paths import data_home
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.home import check_own_name, open_source, source_names
-from radar_tasks.store.manifest import SOURCE_NAME
-
-_Name = Annotated[str, Field(pattern=f"^{SOURCE_NAME}$")]
+from radar_tasks.suite import Suite
 
 
-class Suite(BaseModel):
-    """Which sources are averaged.
+def new_suite(name: str, sources: Sequence[str]) -> Suite:
+    """A suite of sources of the store, each with the ability that its manifest says.
 
-    Attributes:
-        name: the averages are called `<name> perception` and `<name> reasoning`, the group of tasks `radar_<name>`.
-        perception, reasoning: the members of each ability, in the order of the tables.
+    Raises:
+        DataError: a name that is none or taken; a source that is missing, named twice, or of another suite.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: _Name
-    perception: tuple[_Name, ...] = ()
-    reasoning: tuple[_Name, ...] = ()
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """All members."""
-        return self.perception + self.reasoning
-
-    @classmethod
-    def of(cls, name: str, sources: Sequence[str]) -> Suite:
-        """A suite of sources of the store, each with the ability that its manifest says.
-
-        Raises:
-            DataError: a name that is none or taken; a source that is missing, named twice, or of another suite.
-        """
-        check_own_name(name)
-        if name in source_names():
-            raise DataError(f"there is a source {name!r}, and both would be the task radar_{name}: choose another name")
-        if twice := sorted({source for source in sources if sources.count(source) > 1}):
-            raise DataError(f"the suite {name!r} names {', '.join(twice)} twice")
-        if not sources:
-            raise DataError(f"the suite {name!r} has no sources")
-        by_ability: dict[str, list[str]] = {"perception": [], "reasoning": []}
-        own = {member: suite.name for suite in suites() for member in suite.sources}
-        for source in sources:
-            other = "M3-Bench" if source in PUBLISHED else "mini" if source.startswith("mini_") else own.get(source)
-            if other not in {None, name}:
-                raise DataError(f"{source} is part of the suite {other!r} already; a source belongs to one suite only")
-            by_ability[open_source(source).manifest.ability].append(source)
-        return cls(name=name, perception=tuple(by_ability["perception"]), reasoning=tuple(by_ability["reasoning"]))
+    check_own_name(name)
+    if name in source_names():
+        raise DataError(f"there is a source {name!r}, and both would be the task radar_{name}: choose another name")
+    if twice := sorted({source for source in sources if sources.count(source) > 1}):
+        raise DataError(f"the suite {name!r} names {', '.join(twice)} twice")
+    if not sources:
+        raise DataError(f"the suite {name!r} has no sources")
+    by_ability: dict[str, list[str]] = {"perception": [], "reasoning": []}
+    own = {member: suite.name for suite in suites() for member in suite.sources}
+    for source in sources:
+        other = "M3-Bench" if source in PUBLISHED else "mini" if source.startswith("mini_") else own.get(source)
+        if other not in {None, name}:
+            raise DataError(f"{source} is part of the suite {other!r} already; a source belongs to one suite only")
+        by_ability[open_source(source).manifest.ability].append(source)
+    return Suite(name=name, perception=tuple(by_ability["perception"]), reasoning=tuple(by_ability["reasoning"]))
 
 
 def write_suite(suite: Suite) -> Path:

@@ -31,7 +31,7 @@ from radar_tasks.sources.sample_statements import (
     two_digits,
 )
 from radar_tasks.store import Origin, SourceWriter, open_source, source_path
-from radar_tasks.store.own_suites import Suite, write_suite
+from radar_tasks.store.own_suites import new_suite, write_suite
 
 SEED = 20261126
 """Of all choices here; documents are made from the small seeds of the plan, the sample from another."""
@@ -257,7 +257,7 @@ def write_abilities(count: int = QUESTIONS) -> None:
             for question in questions_of(part, stream, digits, count):
                 writer.add(question)
             writer.finish(Origin(kind="table", location="studies/tiny/abilities.py", fingerprint=f"{SEED}-{count}"))
-    write_suite(Suite.of(SUITE, [part.source for part in ABILITIES]))
+    write_suite(new_suite(SUITE, [part.source for part in ABILITIES]))
 
 
 def main() -> None:

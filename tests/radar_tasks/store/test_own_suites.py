@@ -14,7 +14,8 @@ from radar_tasks.harness.own_tasks import own_task_folder
 from radar_tasks.questions import Question
 from radar_tasks.results.suites import ability_sources, averages_of
 from radar_tasks.store import Origin, SourceWriter, open_source, source_path
-from radar_tasks.store.own_suites import Suite, suite_of, suites, write_suite
+from radar_tasks.store.own_suites import new_suite, suite_of, suites, write_suite
+from radar_tasks.suite import Suite
 
 
 def write_source(name, ability):
@@ -32,7 +33,7 @@ def store(tmp_path, monkeypatch):
 
 
 def test_a_suite_holds_its_sources_by_the_ability_of_their_manifests(store):
-    suite = Suite.of("mine", ["sums", "far", "near"])
+    suite = new_suite("mine", ["sums", "far", "near"])
     assert (suite.perception, suite.reasoning) == (("far", "near"), ("sums",))
     assert suite_of("far") is None
     write_suite(suite)
@@ -58,21 +59,21 @@ def test_a_suite_holds_its_sources_by_the_ability_of_their_manifests(store):
 )
 def test_what_cannot_be_a_suite_is_refused_and_nothing_is_written(store, name, sources, told):
     if name == "other":
-        write_suite(Suite.of("taken", ["near"]))
+        write_suite(new_suite("taken", ["near"]))
     before = suites()
     with pytest.raises(DataError, match=told):
-        write_suite(Suite.of(name, sources))
+        write_suite(new_suite(name, sources))
     assert suites() == before
 
 
 def test_a_suite_is_declared_anew_under_its_own_name(store):
-    write_suite(Suite.of("mine", ["near"]))
-    write_suite(Suite.of("mine", ["near", "sums"]))
+    write_suite(new_suite("mine", ["near"]))
+    write_suite(new_suite("mine", ["near", "sums"]))
     assert suite_of("sums").sources == ("near", "sums")
 
 
 def test_a_spoilt_file_of_a_suite_is_told_with_its_place(store):
-    file = write_suite(Suite.of("mine", ["near"]))
+    file = write_suite(new_suite("mine", ["near"]))
     file.write_text('{"name": "mine", "perception": ["../../etc"]}')
     with pytest.raises(DataError, match=r"mine\.json is no suite"):
         suites()
@@ -80,7 +81,7 @@ def test_a_spoilt_file_of_a_suite_is_told_with_its_place(store):
 
 def test_documents_say_which_suite_their_source_is_part_of(store):
     assert "suite" not in Documents.of(open_source("near")).provenance["data"]
-    write_suite(Suite.of("mine", ["near", "sums"]))
+    write_suite(new_suite("mine", ["near", "sums"]))
     assert Documents.of(open_source("near")).provenance["data"]["suite"] == {
         "name": "mine",
         "perception": ["near"],
@@ -89,7 +90,7 @@ def test_documents_say_which_suite_their_source_is_part_of(store):
 
 
 def test_a_suite_is_a_group_of_tasks(store):
-    write_suite(Suite.of("mine", ["near", "sums"]))
+    write_suite(new_suite("mine", ["near", "sums"]))
     assert "- radar_near\n  - radar_sums\n" in (own_task_folder() / "radar_mine.yaml").read_text()
 
 
@@ -122,7 +123,7 @@ def test_the_command_declares_a_suite_and_says_its_averages(store):
     "command", [["new", "mine", "--table", "none.csv"], ["import", "mine", "--from", "none.csv"]], ids=["new", "import"]
 )
 def test_a_source_is_not_called_as_a_suite_is(store, command):
-    write_suite(Suite.of("mine", ["near"]))
+    write_suite(new_suite("mine", ["near"]))
     told = CliRunner().invoke(data.app, command)
     assert isinstance(told.exception, DataError)
     assert "there is a suite 'mine'" in str(told.exception)
