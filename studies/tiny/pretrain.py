@@ -2,7 +2,7 @@
 
     python studies/tiny/pretrain.py OUT [RUN ...]
 
-writes OUT/RUN/step-00075, ...; a run that another one starts from is trained first.
+writes OUT/RUN/step-00050, ...; a run that another one starts from is trained first.
 """
 
 from __future__ import annotations

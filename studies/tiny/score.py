@@ -65,14 +65,14 @@ class RememberingCheckpoint(Checkpoint):
 
 
 class Asked:
-    """The questions of all sources, in memory."""
+    """The questions of all sources, or the first `most` of each, in memory."""
 
-    def __init__(self, sources: Sequence[str], most: int) -> None:
+    def __init__(self, sources: Sequence[str], most: int | None = None) -> None:
         self.documents = {source: Documents.of(open_source(source)) for source in sources}
         # A first part is a stratified one.
         self.places = [(source, k) for source, of in self.documents.items() for k in range(len(of))[:most]]
         self.questions: list[Question] = [self.documents[source].question(k) for source, k in self.places]
-        self.limit = None if all(len(of) <= most for of in self.documents.values()) else most
+        self.limit = most if most is not None and any(len(of) > most for of in self.documents.values()) else None
 
     def measured(self, scores: Mapping[int, Sequence[OptionScore]]) -> Iterator[MeasuredSource]:
         """What came out for each source, as `LiveEvaluator` puts it down."""

@@ -18,9 +18,11 @@ TINY = Path(__file__).parents[2] / "studies" / "tiny"
 sys.path[:0] = [str(TINY)]
 from abilities import ABILITIES, questions_of  # noqa: E402
 from pretrain import read_plan  # noqa: E402
+from prior import score  # noqa: E402
 from report import PARAMETERS, SECTIONS, renewed, runs_file, study_of, tables  # noqa: E402
 from study import QUICK_RUNS, make_study, quick_plan  # noqa: E402
 
+from radar_tasks.sources.sample import QUESTIONS  # noqa: E402
 from radar_tasks.sources.sample_pictures import load_digits  # noqa: E402
 
 pytestmark = pytest.mark.timeout(3600)
@@ -74,6 +76,13 @@ def test_what_is_finished_is_not_made_again(small):
     make_study(small, small / "plan.yaml")
     assert {file: file.stat().st_mtime_ns for file in small.rglob("*.safetensors")} == before
     assert {file: file.stat().st_mtime_ns for file in small.glob("results/*.parquet")} == packed
+
+
+def test_the_prior_is_asked_of_every_question_of_a_leaf(small, tmp_path):
+    score([small / "runs" / "base-1" / "step-00004"], ["mini_side"], tmp_path, {})
+    (result,) = find_runs([tmp_path])
+    assert len(result.sources["mini_side"]) == QUESTIONS
+    assert result.sources["mini_side"].logprob_blind is not None
 
 
 def test_the_quick_plan_is_a_tenth_of_the_plan():
