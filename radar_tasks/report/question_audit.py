@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radar_metrics.ragged import Ragged
 from radar_tasks.analysis.audit.audited_source import AuditedSource
 from radar_tasks.analysis.audit.question_audit import KINDS, Kind, NotLookedAt, QuestionAudit
 from radar_tasks.report.stored_questions import StoredQuestions, addresses
@@ -87,6 +88,7 @@ class _Cards:
         self._places = {
             source.name: {q_id: i for i, q_id in enumerate(source.asked.q_id.tolist())} for source in sources
         }
+        self._better = {source.name: _better_half(source) for source in sources}
         self._stores: dict[str, StoredQuestions] = {}
 
     def of(self, name: str, q_id: str, why: str) -> _Card:
@@ -99,17 +101,21 @@ class _Cards:
         if question is not None:
             text = question.text
             images, problem = addresses(question, THUMBNAIL)
-        options = tuple(_options(source, i))
+        options = tuple(_options(source, i, self._better[name]))
         return _Card(name, q_id, str(source.asked.category[i]), why, text, images, options, problem)
 
 
-def _options(source: AuditedSource, i: int) -> Iterator[_Option]:
+def _better_half(source: AuditedSource) -> list[Ragged]:
+    """The scores of the checkpoints that give the keys most probability."""
+    means = source.key_probabilities().mean(axis=1)
+    return [source.seen[k] for k in np.argsort(-means)[: (len(means) + 1) // 2]]
+
+
+def _options(source: AuditedSource, i: int, better: Sequence[Ragged]) -> Iterator[_Option]:
     """The options with their mean probabilities by the better half of the checkpoints, and without the picture."""
     seen = blind = None
-    if source.seen:
-        means = source.key_probabilities().mean(axis=1)
-        better = np.argsort(-means)[: (len(means) + 1) // 2]
-        seen = np.mean([source.seen[k].take([i]).softmax().values for k in better], axis=0)
+    if better:
+        seen = np.mean([scores.take([i]).softmax().values for scores in better], axis=0)
     if source.blind:
         blind = np.mean([scores.take([i]).softmax().values for scores in source.blind], axis=0)
     for k, text in enumerate(source.asked.options[i]):
