@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich import box
 from rich.markup import escape
-from rich.table import Table
 
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.compare_trainings import compare_trainings, metrics_of_both, training_sides
 from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
 from radar_tasks.analysis.training_amount import training_amount
+from radar_tasks.cli._tables import terminal_table
 from radar_tasks.errors import ResultsError
 from radar_tasks.report.text_tables import comma_separated, markdown
 from radar_tasks.report.wording import amount_words, signed_interval, span_words, verdict_words
@@ -23,6 +23,7 @@ from radar_tasks.results.metrics import METRICS
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from radar_tasks.analysis.compare_trainings import MatchedPoint, TrainingComparison
     from radar_tasks.published import PublishedModel
@@ -169,10 +170,16 @@ def _point(point: MatchedPoint) -> str:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], bold: Sequence[bool] = ()) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     words = {"source", "better beyond the band"}
-    for name in head:
-        table.add_column(name, justify="left" if name in words else "right", overflow="fold")
-    for k, row in enumerate(rows):
-        table.add_row(*map(escape, row), style="bold" if bold and bold[k] else None)
-    return table
+    return terminal_table(
+        "",
+        head,
+        rows,
+        words=words,
+        bold=bold,
+        overflow="fold",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        show_edge=False,
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +12,7 @@ import typer
 
 from radar_tasks.cli._json import to_json
 from radar_tasks.cli._runs import console, runs_of
+from radar_tasks.cli._tables import Format, terminal_table
 
 if TYPE_CHECKING:
     from radar_tasks.analysis.metric_quality import MetricQuality
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
 
 Cell = Callable[["MetricQuality"], str]
 NOTHING = "–"
-
-
-class Format(str, Enum):
-    """How tables are written."""
-
-    terminal = "terminal"
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
 
 
 def command(
@@ -107,7 +98,7 @@ def _show(judged: list[MetricQuality], training_runs: int, format: Format) -> No
             if used and format is Format.markdown:
                 print(f"**{title}** ({training_runs} training run(s))\n\n{markdown(['metric', *used], body)}")
             elif used:
-                _print(title, ["metric", *used], body)
+                console().print(terminal_table(title, ["metric", *used], body))
 
 
 def _show_correlations(correlations: list[OutsideCorrelation], format: Format) -> None:  # noqa: A002
@@ -121,21 +112,9 @@ def _show_correlations(correlations: list[OutsideCorrelation], format: Format) -
         if format is Format.markdown:
             print(f"**{table.title}**\n\n{markdown(table.header, table.rows)}")
         else:
-            _print(table.title, table.header, table.rows)
+            console().print(terminal_table(table.title, table.header, table.rows))
         for sentence in correlation_words(rows):
             print(f"{sentence}\n")
-
-
-def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left")
-    for k, column in enumerate(header):
-        table.add_column(column, justify="left" if k == 0 else "right")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console().print(table)
 
 
 def _yardsticks(judged: list[MetricQuality]) -> dict[str, Cell]:

@@ -10,6 +10,7 @@ import typer
 
 from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
 from radar_tasks.cli._json import to_json
+from radar_tasks.cli._tables import terminal_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -298,19 +299,24 @@ def _print(
 ) -> None:
     """One table; the column `run` is left out where there is only one."""
     from rich import box
-    from rich.markup import escape
-    from rich.table import Table
 
     if not rows:
         return
     kept = [k for k, name in enumerate(head) if name not in {"run", "group"} or len({row[k] for row in rows}) > 1]
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
     words = {"run", "source", "ability", "metric", "against", "between", "group", "verdict", "level", "what", "effect"}
-    for k in kept:
-        table.add_column(head[k], justify="left" if head[k] in words else "right")
-    for n, row in enumerate(rows):
-        table.add_row(*(escape(row[k]) for k in kept), style="bold" if bold and bold[n] else None)
-    screen.print(table)
+    shown = [[row[k] for k in kept] for row in rows]
+    screen.print(
+        terminal_table(
+            title,
+            [head[k] for k in kept],
+            shown,
+            words=words,
+            bold=bold,
+            box=box.SIMPLE_HEAD,
+            pad_edge=False,
+            title_style="bold",
+        )
+    )
 
 
 def _number(value: float | None, digits: int = 3) -> str:

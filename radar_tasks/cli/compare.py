@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import Enum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,6 +11,7 @@ from rich.console import Console
 from radar_tasks.cli._development import Descriptions
 from radar_tasks.cli._json import to_json
 from radar_tasks.cli._runs import console, sides_of
+from radar_tasks.cli._tables import Format
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from radar_tasks.analysis.compare_trainings import TrainingComparison
     from radar_tasks.published import PublishedModel
     from radar_tasks.results import CheckpointResult
-
-
-class Format(str, Enum):
-    """How comparisons are written."""
-
-    terminal = "terminal"
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
 
 
 AGAINST = "vs"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,20 +12,12 @@ import typer
 from radar_tasks.cli._development import Descriptions
 from radar_tasks.cli._json import to_json
 from radar_tasks.cli._runs import console, runs_of
+from radar_tasks.cli._tables import Format, terminal_table
 
 if TYPE_CHECKING:
     from radar_tasks.analysis.decisions import DecisionAccuracy, Decisions, DecisionStudy
 
 NOTHING = "–"
-
-
-class Format(str, Enum):
-    """How tables are written."""
-
-    terminal = "terminal"
-    markdown = "markdown"
-    csv = "csv"
-    json = "json"
 
 
 def command(
@@ -156,15 +147,8 @@ def _number(value: float | None) -> str:
 
 def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich import box
-    from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(title=escape(title), title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for k, column in enumerate(header):
-        table.add_column(column, justify="left" if k == 0 else "right")
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console().print(table)
+    console().print(terminal_table(title, header, rows, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False))
 
 
 def _csv(made: DecisionStudy) -> str:

@@ -11,6 +11,7 @@ import typer
 from radar_tasks.cli._development import Descriptions, Results
 from radar_tasks.cli._json import to_json
 from radar_tasks.cli._runs import console, runs_of
+from radar_tasks.cli._tables import terminal_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -145,17 +146,15 @@ def _print(
     title: str, head: Sequence[str], rows: Sequence[Sequence[str]], screen: Console, bold: Sequence[bool]
 ) -> None:
     from rich import box
-    from rich.markup import escape
-    from rich.table import Table
 
     if not rows:
         return
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold")
-    for name in head:
-        table.add_column(name, justify="left" if name in {"run", "source", "held out", "ability", "of"} else "right")
-    for row, strong in zip(rows, bold, strict=True):
-        table.add_row(*map(escape, row), style="bold" if strong else None)
-    screen.print(table)
+    words = {"run", "source", "held out", "ability", "of"}
+    screen.print(
+        terminal_table(
+            title, head, rows, words=words, bold=bold, box=box.SIMPLE_HEAD, pad_edge=False, title_style="bold"
+        )
+    )
 
 
 def _error(value: float | None) -> str:

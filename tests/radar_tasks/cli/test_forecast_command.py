@@ -53,6 +53,14 @@ def test_a_larger_model_needs_the_sizes_of_those_that_there_are(results, tmp_pat
     assert "not predictable" in said  # with two sizes nothing says what it is worth
 
 
+def test_a_column_in_brackets_is_shown_to_the_letter(results, tmp_path):
+    described = tmp_path / "runs.csv"
+    described.write_text("run,[/size]\nexp1,1e6\nexp2,2e6\n")
+    code, said = radar(results, "--runs", described, "--size", "[/size]=4e6")
+    assert code == 0, said
+    assert "sds with [/size] 4e+06" in said
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

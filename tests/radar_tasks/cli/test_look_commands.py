@@ -8,7 +8,7 @@ import typer
 from fake_runs import write_curve
 from typer.testing import CliRunner
 
-from radar_tasks.cli import analyze, compare, decide, export, plot, report
+from radar_tasks.cli import agreement, analyze, compare, decide, export, plot, report
 from radar_tasks.errors import RadarError
 
 
@@ -193,3 +193,24 @@ def test_analyze_of_many_runs_keeps_to_abilities_and_tells_the_lead_by_factor(cu
     assert "Perception's lead by size at step 300" in said
     assert "per ten times size" in said
     assert "exp4" in said[said.index("Training against exp1") :]
+
+
+def test_brackets_in_what_users_call_things_are_shown_to_the_letter(curve, tmp_path):
+    """rich would take them for markup: drop them, or stop at an end of what never began."""
+    other = tmp_path / "[b]exp0"
+    write_curve(
+        other, [100, 200, 300], {"mini_colour": [0, 1, 2.5], "mini_shape": [0, 1, 2], "mini_sum": [0, 0, 0.4]}, n=60
+    )
+    runs, outside = tmp_path / "runs.csv", tmp_path / "sft.csv"
+    runs.write_text("run,factor,level,[/tok]\nexp1,[/size],1,300\n[b]exp0,[/size],2,300\n")
+    rows = [f"{run}/step-00{k}00,0.{k}\n" for run in ("exp1", "[b]exp0") for k in (1, 2, 3)]
+    outside.write_text("checkpoint,[/sft] [free]\n" + "".join(rows))
+    analysed = call(analyze, other, curve, "--runs", runs).stdout
+    assert "Training against [b]exp0 at shared steps" in analysed
+    assert "Perception's lead by [/size] at step 300" in analysed
+    judged = call(agreement, curve, other, "--outside", outside, "--metric", "sds").stdout
+    assert "r with [/sft] [free]" in " ".join(judged.split())
+    assert "Correlation with [/sft] [free]" in " ".join(judged.split())
+    compared = call(compare, curve, other, "--runs", runs, "--x", "[/tok]", "--resamples", "100").stdout
+    assert "3 matched [/tok]s" in compared
+    assert re.search(r"(?m)^ *\[/tok\] +perception", compared)
