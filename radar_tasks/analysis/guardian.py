@@ -13,13 +13,16 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-from scipy.special import logsumexp, ndtr
+from scipy.special import ndtr
 
 from radar_metrics.options import FloatArray
 from radar_metrics.ragged import Ragged
+from radar_tasks.analysis.paired_questions import paired
+from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES
 from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import per_question, question_weights
@@ -105,8 +108,11 @@ class Guardian:
         names = _names(now)
         if looks and names:
             level = LEVEL * 6.0 / (math.pi * looks) ** 2 / (looks * len(names))
+            earlier = [_Earlier.of(before, now) for before in self._seen]
             for name, members in names.items():
-                fall = self._fall(name, members, now)
+                falls = _falls(earlier, members, LEAST if name in ABILITIES else LEAST_OF_SOURCE)
+                # Since the measurement at which it stood highest.
+                fall = next((one for one in sorted(falls, key=lambda one: one.change) if one.error), None)
                 if fall is None:
                     continue
                 if fall.p_value >= level:
@@ -116,7 +122,7 @@ class Guardian:
                 told = name in self._fallen or now.sources[members[0]].ability in self._fallen
                 self._fallen.add(name)
                 if not told:
-                    alarms.append(self._alarm(name, members, fall, now))
+                    alarms.append(_alarm(name, members, fall, falls, now))
         self._seen.append(now)
         return alarms
 
@@ -124,31 +130,6 @@ class Guardian:
         """The alarm of a measurement whose scores are not finite."""
         since = self._seen[-1].step if self._seen else None
         return Alarm(step, since, "measurement", None, None, "numerics", reason)
-
-    def _fall(self, name: str, members: Sequence[str], now: Measurement) -> _Fall | None:
-        """Since the measurement at which it stood highest; None where they have no question in common."""
-        least = LEAST if name in ABILITIES else LEAST_OF_SOURCE
-        found = [fall for before in self._seen if (fall := _fall(before, now, members, least)) is not None]
-        return min(found, key=lambda fall: fall.change, default=None)
-
-    def _alarm(self, name: str, members: Sequence[str], fall: _Fall, now: Measurement) -> Alarm:
-        standing = [
-            before
-            for before in self._seen
-            if (since := _fall(before, now, members, fall.least)) is not None and since.change <= fall.change / 2
-        ]
-        last = standing[-1] if standing else fall.before
-        cause, words = cause_of(last, now, members)
-        return Alarm(
-            now.step,
-            last.step,
-            name,
-            round(-fall.change, 4),
-            float(f"{fall.p_value:.2g}"),
-            cause,
-            f"SDS of {name} fell by {-fall.change:.3f} (standard error {fall.error:.3f}) since step {fall.before.step} "
-            f"and still stood at step {last.step}. {words}",
-        )
 
 
 def alarms_of(results: Sequence[CheckpointResult]) -> list[Alarm]:
@@ -158,16 +139,79 @@ def alarms_of(results: Sequence[CheckpointResult]) -> list[Alarm]:
     return [alarm for result in ordered for alarm in guardian.observe(Measurement.of(result))]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
+class _Change:
+    """What became of a source: differences (N,) of a metric on the questions `asked` that two measurements hold."""
+
+    asked: SourceSamples
+    differences: FloatArray
+
+    @cached_property
+    def mean(self) -> float:
+        return float(self.differences @ question_weights(self.asked))
+
+    @cached_property
+    def error(self) -> float | None:
+        return standard_error(self.asked, self.differences)
+
+
+@dataclass(frozen=True, eq=False)
+class _Earlier:
+    """An earlier measurement, and how SDS of each source has changed since, where that is known."""
+
+    measurement: Measurement
+    changes: Mapping[str, _Change]
+
+    @classmethod
+    def of(cls, before: Measurement, now: Measurement) -> _Earlier:
+        found = {name: _change(before, now, name, "sds") for name in now.sources}
+        return cls(before, {name: change for name, change in found.items() if change is not None})
+
+
+@dataclass(frozen=True, eq=False)
 class _Fall:
+    """The change of an ability or source since an earlier measurement; the error is None or 0 where it is not known."""
+
     before: Measurement
-    change: float
-    error: float
+    parts: Sequence[_Change]
     least: float
+
+    @cached_property
+    def change(self) -> float:
+        return float(np.mean([part.mean for part in self.parts]))
+
+    @cached_property
+    def error(self) -> float | None:
+        return error_of_mean([part.error for part in self.parts])
 
     @property
     def p_value(self) -> float:
-        return float(ndtr((self.change + self.least) / self.error))
+        return float(ndtr((self.change + self.least) / (self.error or math.nan)))
+
+
+def _falls(earlier: Iterable[_Earlier], members: Sequence[str], least: float) -> list[_Fall]:
+    """Since each earlier measurement that has questions of all members in common with this one."""
+    return [
+        _Fall(one.measurement, [one.changes[name] for name in members], least)
+        for one in earlier
+        if all(name in one.changes for name in members)
+    ]
+
+
+def _alarm(name: str, members: Sequence[str], fall: _Fall, falls: Sequence[_Fall], now: Measurement) -> Alarm:
+    standing = (since.before for since in reversed(falls) if since.change <= fall.change / 2 and since.error)
+    last = next(standing, fall.before)
+    cause, words = cause_of(last, now, members)
+    return Alarm(
+        now.step,
+        last.step,
+        name,
+        round(-fall.change, 4),
+        float(f"{fall.p_value:.2g}"),
+        cause,
+        f"SDS of {name} fell by {-fall.change:.3f} (standard error {fall.error:.3f}) since step {fall.before.step} "
+        f"and still stood at step {last.step}. {words}",
+    )
 
 
 def _names(now: Measurement) -> dict[str, list[str]]:
@@ -178,38 +222,22 @@ def _names(now: Measurement) -> dict[str, list[str]]:
     return {name: members for name, members in of_abilities.items() if members} | {name: [name] for name in now.sources}
 
 
-def _fall(before: Measurement, now: Measurement, members: Sequence[str], least: float) -> _Fall | None:
-    changes = [_change(before, now, name, "sds") for name in members]
-    known = [change for change in changes if change is not None]
-    if len(known) < len(members):
-        return None
-    error = error_of_mean([error for _, error in known])
-    if not error:
-        return None
-    return _Fall(before, float(np.mean([change for change, _ in known])), error, least)
-
-
-def _change(before: Measurement, now: Measurement, source: str, metric: str) -> tuple[float, float | None] | None:
-    """Change of a source's metric on the questions that both hold, and its standard error."""
+def _change(before: Measurement, now: Measurement, source: str, metric: str) -> _Change | None:
+    """Change of a source's metric on the questions that both hold; None where there are none or it is not known."""
     pair = _paired(before, now, source)
     if pair is None:
         return None
     old, new = per_question(pair[0], metric), per_question(pair[1], metric)
-    if old is None or new is None:
-        return None
-    return _mean(pair[1], new - old)
+    return None if old is None or new is None else _Change(pair[1], new - old)
 
 
 def _paired(before: Measurement, now: Measurement, source: str) -> tuple[SourceSamples, SourceSamples] | None:
     if source not in before.sources or source not in now.sources:
         return None
-    old, new = before.sources[source], now.sources[source]
-    _, rows, others = np.intersect1d(old.q_id, new.q_id, assume_unique=True, return_indices=True)
-    return (old.take(rows), new.take(others)) if len(rows) else None
-
-
-def _mean(samples: SourceSamples, values: FloatArray) -> tuple[float, float | None]:
-    return float(values @ question_weights(samples)), standard_error(samples, values)
+    try:
+        return paired(before.sources[source], now.sources[source])
+    except ResultsError:  # no question in common
+        return None
 
 
 def cause_of(before: Measurement, now: Measurement, members: Sequence[str]) -> tuple[Cause, str]:
@@ -224,7 +252,7 @@ def cause_of(before: Measurement, now: Measurement, members: Sequence[str]) -> t
     lost = float(np.mean([_text_loss(*pair) for pair in pairs.values()]))
     if lost > TEXT_LOST:
         return "text", f"The text ability fell: the options' texts, right or wrong, lost {lost:.2f} nats a token."
-    changes = {name: change[0] for name in members if (change := _change(before, now, name, "sds")) is not None}
+    changes = {name: change.mean for name in members if (change := _change(before, now, name, "sds")) is not None}
     total = sum(changes.values())
     if len(changes) > 1 and total < 0:
         worst = min(changes, key=lambda name: changes[name])
@@ -276,7 +304,7 @@ def _text_loss(old: SourceSamples, new: SourceSamples) -> float:
 
 def _together(scores: Ragged) -> FloatArray:
     """(N,) log of the sum over a question's options."""
-    return np.array([logsumexp(row) for row in scores])
+    return np.asarray(np.logaddexp.reduceat(scores.values, scores.offsets[:-1]))
 
 
 def _prior_or_sight(
@@ -311,10 +339,10 @@ def _mean_change(
     """Mean change over sources and its standard error; None where a source has no such metric."""
     changes = [_change(before, now, name, metric) for name in sources]
     known = [change for change in changes if change is not None]
-    error = error_of_mean([error for _, error in known])
+    error = error_of_mean([change.error for change in known])
     if not known or len(known) < len(changes) or error is None:
         return None
-    return float(np.mean([change for change, _ in known])), error
+    return float(np.mean([change.mean for change in known])), error
 
 
 def _centred(samples: SourceSamples) -> float:
