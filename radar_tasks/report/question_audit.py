@@ -107,7 +107,7 @@ class _Cards:
 
 def _better_half(source: AuditedSource) -> list[Ragged]:
     """The scores of the checkpoints that give the keys most probability."""
-    means = source.key_probabilities().mean(axis=1)
+    means = source.key_probabilities.mean(axis=1)
     return [source.seen[k] for k in np.argsort(-means)[: (len(means) + 1) // 2]]
 
 

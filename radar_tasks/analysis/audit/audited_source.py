@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,7 +22,7 @@ LEARNT, PARTLY = 0.5, 0.25
 """Chance-centred accuracy from which a source counts as learnt, and a checkpoint as one that has learnt some of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AuditedSource:
     """The questions of one version of a source.
 
@@ -54,16 +55,19 @@ class AuditedSource:
         """(N,) number of options of each question."""
         return self.asked.bytes.counts
 
+    @cached_property
     def key_probabilities(self) -> FloatArray:
         """(R, N) probability of the key by each checkpoint that saw the pictures."""
         if not self.seen:
             return np.zeros((0, len(self)))
         return np.stack([answer_probability(scores, self.answers, self.asked.q_id) for scores in self.seen])
 
+    @cached_property
     def centred_accuracies(self) -> FloatArray:
         """(R,) accuracy of each checkpoint, 0 at chance and 1 when perfect."""
         return np.array([centred_accuracy(scores, self.answers) for scores in self.seen])
 
+    @cached_property
     def best_accuracy(self) -> float | None:
         """Accuracy of the checkpoint that has the highest; None where none saw the pictures."""
         return max((float(rank_credit(scores, self.answers).mean()) for scores in self.seen), default=None)

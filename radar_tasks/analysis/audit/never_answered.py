@@ -43,8 +43,8 @@ def never_answered(source: AuditedSource, wrong: Collection[str]) -> tuple[list[
     """
     if not source.seen:
         return [], "needs results with pictures"
-    probabilities = source.key_probabilities()
-    centred = source.centred_accuracies()
+    probabilities = source.key_probabilities
+    centred = source.centred_accuracies
     if centred.max() < LEARNT:
         return [], (
             f"no checkpoint has learnt this source (best chance-centred accuracy {centred.max():.2f}, {LEARNT} "
@@ -68,7 +68,7 @@ def never_answered(source: AuditedSource, wrong: Collection[str]) -> tuple[list[
         high = float(of_learnt[:, i].max())
         said = (
             f"none of the {len(of_learnt)} checkpoints that have learnt of {source.name} gives the key more "
-            f"than {high:.2f} (chance {chance[i]:.2f}), while the best answers {source.best_accuracy():.0%} of its "
+            f"than {high:.2f} (chance {chance[i]:.2f}), while the best answers {source.best_accuracy:.0%} of its "
             "questions."
         )
         found.append(NeverAnswered(source.name, str(source.asked.q_id[i]), said, round(float(best[i]), 4)))

@@ -114,6 +114,6 @@ def _part(source: AuditedSource) -> AuditedPart:
         len(source),
         len(source.seen),
         len(source.blind),
-        source.best_accuracy(),
+        source.best_accuracy,
         float((1.0 / source.counts).mean()),
     )

@@ -59,7 +59,7 @@ def wrong_keys(source: AuditedSource) -> tuple[list[WrongKey], str]:
     if known < LEARNT:
         return [], f"no checkpoint has learnt this source (chance-centred accuracy {known:.2f}, {LEARNT} needed)"
     doubt = key_doubt(pooled, source.answers, source.asked.q_id)
-    probabilities, accuracies = source.key_probabilities(), source.centred_accuracies()
+    probabilities, accuracies = source.key_probabilities, source.centred_accuracies
     learnt = accuracies >= PARTLY_OF_BEST * accuracies.max()
     usual = _usual_lead(pooled, source.answers)
     found = []
