@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from radar_metrics.discrimination import answer_margin
 from radar_metrics.label_noise import key_doubt, pooled_scores
-from radar_metrics.options import FloatArray, IntArray
-from radar_metrics.ragged import Ragged
+from radar_metrics.options import FloatArray
 from radar_tasks.analysis.audit.audited_source import LEARNT, AuditedSource, centred_accuracy
 
 DOUBTED, AGREED = 0.5, 0.75
@@ -61,7 +61,8 @@ def wrong_keys(source: AuditedSource) -> tuple[list[WrongKey], str]:
     doubt = key_doubt(pooled, source.answers, source.asked.q_id)
     probabilities, accuracies = source.key_probabilities, source.centred_accuracies
     learnt = accuracies >= PARTLY_OF_BEST * accuracies.max()
-    usual = _usual_lead(pooled, source.answers)
+    leads = answer_margin(pooled, source.answers)
+    usual = float(np.quantile(leads[leads > 0], USUAL)) if (leads > 0).any() else 0.0
     found = []
     for i in np.flatnonzero(doubt.wrong > DOUBTED):
         options = doubt.options[int(i)].copy()
@@ -88,16 +89,6 @@ def wrong_keys(source: AuditedSource) -> tuple[list[WrongKey], str]:
             )
         )
     return sorted(found, key=lambda row: -row.probability), ""
-
-
-def _usual_lead(pooled: Ragged, answers: IntArray) -> float:
-    """By how much all but a tenth of the answered questions' keys lead, in the unit of the scores."""
-    leads = np.array([_lead(row, int(answer)) for row, answer in zip(pooled, answers, strict=True)])
-    return float(np.quantile(leads[leads > 0], USUAL)) if (leads > 0).any() else 0.0
-
-
-def _lead(row: FloatArray, option: int) -> float:
-    return float(row[option] - np.delete(row, option).max())
 
 
 def _lead_on_third(row: FloatArray, key: int) -> float:
