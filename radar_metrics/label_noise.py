@@ -79,7 +79,7 @@ def pooled_scores(scores: Sequence[Scores], answers: ArrayLike, q_ids: Names | N
     offsets = None
     for of_one in scores:
         checked = check_options(of_one, answers, q_ids)
-        ragged = _centred(checked.scores)
+        ragged = checked.scores.centred()
         if offsets is not None and not np.array_equal(offsets, ragged.offsets):
             raise MetricError("scores to pool are not of the same options")
         offsets = ragged.offsets
@@ -132,8 +132,3 @@ def _sharpness(scores: Ragged, answers: np.ndarray, share: float) -> tuple[float
 def _log_key(q: FloatArray, share: float, counts: np.ndarray) -> FloatArray:
     """(N,) log-probability of the keys that stand in the data."""
     return np.asarray(np.log(np.maximum((1.0 - share) * q + share * (1.0 - q) / (counts - 1), 1e-300)))
-
-
-def _centred(scores: Ragged) -> Ragged:
-    values = scores.values.astype(np.float64)
-    return scores.with_values(values - np.repeat(scores.with_values(values).sums() / scores.counts, scores.counts))

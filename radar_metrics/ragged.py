@@ -104,6 +104,11 @@ class Ragged:
         """(N,) sum over the options of each question, each of which has one or more."""
         return np.asarray(np.add.reduceat(self.values, self.offsets[:-1]))
 
+    def centred(self) -> Ragged:
+        """Each number less the mean of its question's, in float64."""
+        values = self.values.astype(np.float64)
+        return self.with_values(values - np.repeat(self.with_values(values).sums() / self.counts, self.counts))
+
     def softmax(self) -> Ragged:
         """exp(x_j) / sum over the question's options of exp(x_m), in float64; stable for any finite numbers."""
         values = self.values.astype(np.float64)

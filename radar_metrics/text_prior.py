@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike
 
 from radar_metrics.errors import MetricError
 from radar_metrics.options import checked_scores
-from radar_metrics.ragged import FloatArray, Names, Ragged, Scores, question_name
+from radar_metrics.ragged import Names, Ragged, Scores, question_name
 
 LEAST_REPEATS = 5
 """Under so many questions on other pictures a text must stand for its mean to be taken for its prior."""
@@ -105,15 +105,11 @@ def prior_share(scores: Scores, prior: Scores, q_ids: Names | None = None) -> fl
     """
     seen, blind = checked_scores(scores, q_ids), checked_scores(prior, q_ids)
     _require_same_options(seen, blind, q_ids)
-    d, e = _centred(seen), _centred(blind)
+    d, e = seen.centred().values, blind.centred().values
     variances = float(d @ d) * float(e @ e)
     if variances == 0:
         raise MetricError("all options of a question score the same, or have the same prior: there is nothing to share")
     return min(float(d @ e) ** 2 / variances, 1.0)
-
-
-def _centred(scores: Ragged) -> FloatArray:
-    return np.asarray(scores.values - np.repeat(scores.sums() / scores.counts, scores.counts), dtype=np.float64)
 
 
 def _require_same_options(first: Ragged, second: Ragged, q_ids: Names | None) -> None:

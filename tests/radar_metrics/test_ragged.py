@@ -27,6 +27,8 @@ def test_it_holds_what_the_lists_hold(lists):
     assert ragged.question.tolist() == [i for i, row in enumerate(lists) for _ in row]
     assert ragged[-1].tolist() == lists[-1]
     np.testing.assert_allclose(ragged.sums(), [sum(row) for row in lists], atol=1e-9)
+    for centred, row in zip(ragged.centred(), lists, strict=True):
+        np.testing.assert_allclose(centred, np.array(row) - np.mean(row), atol=1e-9 * max(1.0, np.abs(row).max()))
     for probabilities, row in zip(ragged.softmax(), lists, strict=True):
         weights = [np.exp(x - max(row)) for x in row]
         np.testing.assert_allclose(probabilities, np.array(weights) / sum(weights), atol=1e-12)

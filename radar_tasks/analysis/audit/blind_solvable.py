@@ -85,7 +85,7 @@ def text_means(scores: Ragged, options: Sequence[Sequence[str]]) -> Ragged:
     texts = [text.strip().casefold() for of in options for text in of]
     number = {text: k for k, text in enumerate(dict.fromkeys(texts))}
     text = np.array([number[name] for name in texts])
-    values = scores.values - np.repeat(scores.sums() / scores.counts, scores.counts)
+    values = scores.centred().values
     # A text stands once in a question, but for another case of its letters, which then counts as another question.
     others = np.bincount(text)[text] - 1
     return scores.with_values((np.bincount(text, values)[text] - values) / (others + SHRUNK))
