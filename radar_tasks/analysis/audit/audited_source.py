@@ -73,6 +73,11 @@ class AuditedSource:
         return max((float(rank_credit(scores, self.answers).mean()) for scores in self.seen), default=None)
 
 
+def plain_text(text: str) -> str:
+    """What stands for an option's text where the same text is looked for in other questions."""
+    return text.strip().casefold()
+
+
 def centred_accuracy(scores: Ragged, answers: IntArray) -> float:
     """Mean of (credit - 1/M) / (1 - 1/M), 0 at chance and 1 when perfect."""
     chance = 1.0 / scores.counts

@@ -10,7 +10,7 @@ import numpy as np
 from radar_metrics.decoys import AMONG_OUTLIERS, more_than_luck
 from radar_metrics.options import FloatArray
 from radar_metrics.ragged import Ragged
-from radar_tasks.analysis.audit.audited_source import AuditedSource
+from radar_tasks.analysis.audit.audited_source import AuditedSource, plain_text
 
 NEEDS_BLIND = "not looked at, needs prior=blind (`radar track --prior blind`) or results with blind=true"
 SHRUNK = 5.0
@@ -82,7 +82,7 @@ def text_means(scores: Ragged, options: Sequence[Sequence[str]]) -> Ragged:
 
     m_ij = sum of the centred scores of the same text in other questions / (their number + SHRUNK).
     """
-    texts = [text.strip().casefold() for of in options for text in of]
+    texts = [plain_text(text) for of in options for text in of]
     number = {text: k for k, text in enumerate(dict.fromkeys(texts))}
     text = np.array([number[name] for name in texts])
     values = scores.centred().values

@@ -7,7 +7,6 @@ the data that was scored; without it, equal names of pictures within a source st
 
 from __future__ import annotations
 
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from radar_tasks.analysis.audit.alike_pictures import are_alike, look, near
 from radar_tasks.analysis.audit.audited_source import AuditedSource
 from radar_tasks.errors import DataError
+from radar_tasks.sources.distractors import spelling
 from radar_tasks.store import QuestionTable, open_source
 
 BY_NAMES = "only pictures of one name within the source were compared"
@@ -176,4 +176,4 @@ def _asked(source: AuditedSource, i: int) -> _Asked:
 
 def _plain(text: str) -> str:
     """A text without case, kinds of blanks and a stop at its end; signs within it count (`-5` is not `5`)."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split()).rstrip(" .:;?!") or text
+    return spelling(text).rstrip(" .:;?!") or text

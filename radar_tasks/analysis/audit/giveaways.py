@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import binom
 
 from radar_metrics.options import FloatArray
-from radar_tasks.analysis.audit.audited_source import AuditedSource
+from radar_tasks.analysis.audit.audited_source import AuditedSource, plain_text
 from radar_tasks.analysis.audit.blind_solvable import in_each_and_all
 
 RATE, SURE = 0.8, 0.001
@@ -204,10 +204,10 @@ def _usual_answers(source: AuditedSource) -> dict[int, str]:
     right: Counter[str] = Counter()
     by_chance: dict[str, float] = defaultdict(float)
     for of, answer in zip(source.asked.options, source.answers, strict=True):
-        for text in dict.fromkeys(map(_plain, of)):
+        for text in dict.fromkeys(map(plain_text, of)):
             offered[text] += 1
             by_chance[text] += 1 / len(of)
-        right[_plain(of[answer])] += 1
+        right[plain_text(of[answer])] += 1
     usual = {
         text
         for text, times in offered.items()
@@ -217,12 +217,8 @@ def _usual_answers(source: AuditedSource) -> dict[int, str]:
     return {
         i: f"is the answer of {right[text]} of the {offered[text]} questions that offer it"
         for i, (of, answer) in enumerate(zip(source.asked.options, source.answers, strict=True))
-        if (text := _plain(of[answer])) in usual
+        if (text := plain_text(of[answer])) in usual
     }
-
-
-def _plain(text: str) -> str:
-    return text.strip().casefold()
 
 
 def _words(text: str) -> set[str]:
