@@ -9,12 +9,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 VisionInput: TypeAlias = "Tensor | list[Any]"
+
+
+class TokenNames(NamedTuple):
+    """What a model calls its tokens, and the mask over them."""
+
+    ids: str
+    mask: str
+
+
+TOKENS = TokenNames("input_ids", "attention_mask")
+DECODER_TOKENS = TokenNames("decoder_input_ids", "decoder_attention_mask")
+"""Of an encoder-decoder's decoder. What stands under the other names then is its encoder's."""
+
+
+def token_names(inputs: Mapping[str, Any]) -> TokenNames:
+    """Those of the tokens that options follow, among a model's inputs."""
+    return DECODER_TOKENS if DECODER_TOKENS.ids in inputs else TOKENS
 
 
 @dataclass(frozen=True)
@@ -80,3 +97,8 @@ class EncodedQuestion:
     by_decoder: bool = False
     visual_tokens: int = 0
     prior: EncodedQuestion | None = None
+
+    @property
+    def token_names(self) -> TokenNames:
+        """What the model calls these tokens."""
+        return DECODER_TOKENS if self.by_decoder else TOKENS

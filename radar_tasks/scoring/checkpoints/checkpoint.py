@@ -18,7 +18,7 @@ from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
 from radar_tasks.scoring.encoding.question_encoder import QuestionEncoder
 from radar_tasks.scoring.encoding.text import TextTokenizer, tokens_in_front
 from radar_tasks.scoring.families import family_of
-from radar_tasks.scoring.types import EncodedQuestion
+from radar_tasks.scoring.types import DECODER_TOKENS, TOKENS, EncodedQuestion
 
 
 @dataclass
@@ -95,7 +95,7 @@ class Checkpoint:
 
     def _asked(self, question: AskedQuestion, encoder: QuestionEncoder) -> EncodedQuestion:
         encoded = encoder(question)
-        if missing := self._needed - {"input_ids", "decoder_input_ids", *encoded.token_inputs, *encoded.vision}:
+        if missing := self._needed - {TOKENS.ids, DECODER_TOKENS.ids, *encoded.token_inputs, *encoded.vision}:
             raise QuestionError(
                 f"question {question.q_id!r}: {self.model_type} cannot be asked without {', '.join(sorted(missing))}"
                 + (": it takes no prompt without an image." if not encoded.vision else ".")

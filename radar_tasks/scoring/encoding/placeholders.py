@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from PIL import Image
 
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.encoding.processor_call import ProcessorCall
+from radar_tasks.scoring.types import token_names
 
 _BEGIN_AND_END = (
     ("vision_start_token_id", "vision_end_token_id"),
@@ -24,11 +25,6 @@ def image_token_ids(processor: Any, config: Any) -> frozenset[int]:
         if isinstance(value := getattr(source, name, None), int):
             return frozenset({value})
     return frozenset()
-
-
-def text_of(output: Mapping[str, Any]) -> str:
-    """The processor's output that holds the prompt's tokens: the decoder's, where the encoder sees pictures alone."""
-    return "decoder_input_ids" if "decoder_input_ids" in output else "input_ids"
 
 
 def find_placeholder(processor: ProcessorCall, config: Any) -> str:
@@ -47,7 +43,7 @@ def find_placeholder(processor: ProcessorCall, config: Any) -> str:
         """The tokens that come out; None if the processor does not take such a prompt."""
         try:
             output = processor(placeholder + "a", [Image.new("RGB", (64, 64))])
-            return list(output[text_of(output)][0].tolist())
+            return list(output[token_names(output).ids][0].tolist())
         except Exception as error:  # any: processors are code of many hands
             problems.append(f"{type(error).__name__}: {error}")
             return None

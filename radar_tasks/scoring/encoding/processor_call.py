@@ -12,6 +12,7 @@ from torch import Tensor
 from radar_tasks.errors import CheckpointError, QuestionError
 from radar_tasks.scoring.encoding.text import TextTokenizer, tokens_around
 from radar_tasks.scoring.families import Family
+from radar_tasks.scoring.types import DECODER_TOKENS, token_names
 
 
 class ProcessorCall:
@@ -48,8 +49,7 @@ class ProcessorCall:
             return self._written_by_decoder(text, images, arguments)
         output = self._whole(text, images, arguments)
         # Where the decoder gets the text, a plain mask is over the pictures, and kept.
-        mask = "decoder_attention_mask" if "decoder_input_ids" in output else "attention_mask"
-        left_out = {mask, "labels", *(name for name in output if name.startswith(self._read_apart))}
+        left_out = {token_names(output).mask, "labels", *(name for name in output if name.startswith(self._read_apart))}
         return {name: value for name, value in output.items() if name not in left_out}
 
     def _whole(self, text: Any, images: Any, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -76,7 +76,7 @@ class ProcessorCall:
         if self.decoder_start is not None and ids[0, :1].tolist() != [self.decoder_start]:
             ids = torch.cat([ids.new_tensor([[self.decoder_start]]), ids], dim=1)
         pictures = {name: value for name, value in output.items() if name in self.image_part.model_input_names}
-        return {**pictures, "decoder_input_ids": ids}
+        return {**pictures, DECODER_TOKENS.ids: ids}
 
     def _of_this_thread(self) -> Any:
         if not hasattr(self._own, "processor"):

@@ -15,11 +15,10 @@ from torch import Tensor
 
 from radar_tasks.errors import CheckpointError, QuestionError
 from radar_tasks.scoring.encoding.images import internvl_tiles, normalised, resize_as_qwen_vl_utils
-from radar_tasks.scoring.encoding.placeholders import text_of
 from radar_tasks.scoring.encoding.processor_call import ProcessorCall
 from radar_tasks.scoring.encoding.segments import Layout, Segment
 from radar_tasks.scoring.encoding.text import tokens_in_front
-from radar_tasks.scoring.types import VisionInput
+from radar_tasks.scoring.types import TOKENS, VisionInput, token_names
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ class ProcessorVision:
             if token in self._placeholder or id_ in taken:
                 continue
             output = self._processor(self._placeholder + token * 2, [Image.new("RGB", (64, 64))])
-            if int((torch.as_tensor(output[text_of(output)]) == id_).sum()) == 2:
+            if int((torch.as_tensor(output[token_names(output).ids]) == id_).sum()) == 2:
                 return token, id_
         raise CheckpointError("the tokenizer has no special token (eos, bos, pad) to tell images and text apart.")
 
@@ -153,7 +152,7 @@ class ProcessorVision:
             output = self._processor(self._placeholder + text, [image])
         except Exception:  # what is wrong shows with the first question, in its own words
             return None
-        return tuple(torch.as_tensor(output[text_of(output)]).reshape(-1).tolist())
+        return tuple(torch.as_tensor(output[token_names(output).ids]).reshape(-1).tolist())
 
     def settings(self) -> dict[str, Any]:
         return {"processor": self._processor.image_part.to_dict(), "resize_first": self._resize_first}
@@ -185,7 +184,7 @@ class ProcessorVision:
 
     def _cut(self, output: Mapping[str, Any], conventions: Conventions) -> EncodedImages:
         """The segments in front of the stand-ins, and what does not run along the tokens."""
-        text = text_of(output)
+        text = token_names(output).ids
         ids = torch.as_tensor(output[text]).reshape(-1)
         inputs = {name: output[name][0] for name in sorted(conventions.along_tokens - {text})}
         segments, start = [], 0
@@ -203,7 +202,7 @@ class ProcessorVision:
             start = place + 1
         after = Segment(tuple(ids[start:].tolist()), {name: value[start:] for name, value in inputs.items()})
         rest = {name: value for name, value in output.items() if name not in {text, *conventions.along_tokens}}
-        return EncodedImages(tuple(segments), rest, conventions.axes, after, for_decoder=text != "input_ids")
+        return EncodedImages(tuple(segments), rest, conventions.axes, after, for_decoder=text != TOKENS.ids)
 
 
 class TiledVision:

@@ -43,8 +43,8 @@ def score_independently(running: RunningModel, question: EncodedQuestion) -> tup
 def sequence(question: EncodedQuestion, tokens: Tensor) -> dict[str, Tensor]:
     """The prompt and tokens of a continuation behind it as the model's token inputs, one row."""
     ids = torch.cat([question.prefix_ids, tokens])
-    names = ("decoder_input_ids", "decoder_attention_mask") if question.by_decoder else ("input_ids", "attention_mask")
-    inputs = {names[0]: ids, names[1]: torch.ones_like(ids)}
+    names = question.token_names
+    inputs = {names.ids: ids, names.mask: torch.ones_like(ids)}
     for name, value in question.token_inputs.items():
         inputs[name] = torch.cat([value, on_options(question, name, tokens)])
     return {name: value[None] for name, value in inputs.items()}

@@ -16,7 +16,7 @@ from transformers import DynamicCache
 from radar_tasks.errors import CheckpointError
 from radar_tasks.scoring.engine.lockstep import Lockstep, LockstepError, is_out_of_memory
 from radar_tasks.scoring.families import family_of
-from radar_tasks.scoring.types import VisionInput
+from radar_tasks.scoring.types import VisionInput, token_names
 
 
 class RunningModel:
@@ -156,7 +156,7 @@ class RunningModel:
         Returns:
             The model's output, `logits` (R, C, V).
         """
-        tokens = inputs["decoder_input_ids" if "decoder_input_ids" in inputs else "input_ids"].shape[1]
+        tokens = inputs[token_names(inputs).ids].shape[1]
         from_end = columns.to(self.device) - tokens  # counted from the end: some families put pictures in front
         arguments = dict(inputs)
         if self.takes("logits_to_keep"):

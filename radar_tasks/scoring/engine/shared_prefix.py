@@ -97,8 +97,8 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
     running.forget_positions()
     ids = [question.prefix_ids for question in batch]
     mask = pad([torch.ones_like(row) for row in ids], "left")
-    decoder = "decoder_" if batch[0].by_decoder else ""
-    tokens = {f"{decoder}input_ids": pad(ids, "left"), f"{decoder}attention_mask": mask}
+    names, by_decoder = batch[0].token_names, batch[0].by_decoder
+    tokens = {names.ids: pad(ids, "left"), names.mask: mask}
     for name in batch[0].token_inputs:
         tokens[name] = pad([question.token_inputs[name] for question in batch], "left")
     padded = not bool(mask.all())
@@ -106,19 +106,19 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
         tokens["position_ids"] = (mask.cumsum(1) - 1).clamp(min=0) + running.first_position
     inputs = running.place(tokens)
     last = torch.tensor([mask.shape[1] - 1])
-    with running.encoder_seen(bool(decoder)) as made:
+    with running.encoder_seen(by_decoder) as made:
         output = running.run({**inputs, **pictures}, last, keep_cache=True)
     if getattr(output, "past_key_values", None) is None:
         name = type(running.model).__name__
         raise CheckpointError(f"{name} gives no cache that options could go on from: use scoring=independent.")
     offset = running.position_offset()
-    position = inputs[f"{decoder}attention_mask"].sum(1, keepdim=True) + running.first_position
+    position = inputs[names.mask].sum(1, keepdim=True) + running.first_position
     return Prompts(
         output.logits[:, -1],
         output.past_key_values,
         mask,
         position if offset is None else position + offset.to(running.device),
-        _encoded(made, output, pictures) if decoder else {},
+        _encoded(made, output, pictures) if by_decoder else {},
     )
 
 
@@ -153,17 +153,14 @@ def continue_options(
     going = rows.goes_on
     tokens = rows.tokens[going, :-1]
     predicts = rows.follows[going, 1:]
-    inputs: dict[str, Any] = {
-        "input_ids": tokens,
-        "attention_mask": torch.cat([prompts.mask, predicts.long()], dim=1),
-    }
-    if running.takes("position_ids"):
-        inputs["position_ids"] = prompts.next_position + torch.arange(tokens.shape[1], device=running.device)
-    if prompts.encoder:
-        inputs = {
-            "decoder_input_ids": tokens,
-            **{name: _many(value, len(tokens)) for name, value in prompts.encoder.items()},
-        }
+    names = batch[0].token_names
+    inputs: dict[str, Any] = {names.ids: tokens}
+    if prompts.encoder:  # a question of it comes alone, so that nothing before its options is padded
+        inputs |= {name: _many(value, len(tokens)) for name, value in prompts.encoder.items()}
+    else:
+        inputs[names.mask] = torch.cat([prompts.mask, predicts.long()], dim=1)
+        if running.takes("position_ids"):
+            inputs["position_ids"] = prompts.next_position + torch.arange(tokens.shape[1], device=running.device)
     owners = [batch[k] for k in rows.question[going].tolist()]
     for name in batch[0].token_inputs:
         if batch[0].token_inputs[name].ndim > 1:  # a mask over the pictures goes on; types are for the prompt only
