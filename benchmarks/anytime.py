@@ -29,8 +29,8 @@ from scipy.special import ndtri
 
 from radar_metrics.anytime import anytime_interval, decide_change, draw_order, shared_level
 from radar_tasks.analysis.training_runs import training_runs
-from radar_tasks.follow.until import LEVEL, MEASUREMENTS, Earlier, Place, Until
-from radar_tasks.harness.documents import Documents
+from radar_tasks.follow.until import LEVEL, MEASUREMENTS, Earlier, Until
+from radar_tasks.harness.documents import Documents, Place
 from radar_tasks.questions import ABILITIES
 from radar_tasks.results import SourceSamples, TrainingRun, find_runs
 from radar_tasks.results.metrics import per_question

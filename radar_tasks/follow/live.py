@@ -22,7 +22,7 @@ from radar_tasks.follow.measurement_folder import MeasuredSource, headline_by_ca
 from radar_tasks.follow.schedule import Schedule
 from radar_tasks.follow.until import Earlier, Until, UntilMeasurement, check_until, last_measurement
 from radar_tasks.harness.aggregation import of_question
-from radar_tasks.harness.documents import Documents
+from radar_tasks.harness.documents import Documents, Place
 from radar_tasks.harness.responses import to_response
 from radar_tasks.questions import Question
 from radar_tasks.results import CheckpointResult, SourceSamples, samples_of
@@ -57,7 +57,7 @@ class Share:
 class _Asked(Sequence[Question]):
     """Questions that are read from the store when they are needed, by source and place among its documents."""
 
-    def __init__(self, documents: Mapping[str, Documents], places: Sequence[tuple[str, int]]) -> None:
+    def __init__(self, documents: Mapping[str, Documents], places: Sequence[Place]) -> None:
         self._documents = documents
         self.places = places
 

@@ -31,16 +31,13 @@ from radar_metrics.anytime import MEASUREMENTS, Decision, anytime_interval, deci
 from radar_metrics.ragged import FloatArray
 from radar_metrics.uncertainty import Interval
 from radar_tasks.errors import RadarError, ResultsError
-from radar_tasks.harness.documents import Documents
+from radar_tasks.harness.documents import Documents, Place
 from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results import CheckpointResult, SourceSamples, load_run, step_of
 from radar_tasks.results.metrics import per_question
 from radar_tasks.results.until_record import AbilityChange, Band, UntilRecord
 
 logger = logging.getLogger("radar")
-
-Place = tuple[str, int]
-"""Source, and number among its documents."""
 
 FIRST = 64
 """Questions of an ability before the first look; from then on a quarter more before each."""

@@ -14,6 +14,9 @@ from radar_tasks.store.own_suites import suite_of
 Header = dict[str, Any]
 """A question without its pictures: `q_id`, `text`, `options`, `answer`, `image_id`, `category`, ..."""
 
+Place = tuple[str, int]
+"""Source, and number among its documents."""
+
 
 class Documents(Sequence[Header]):
     """The questions of one source as plain dictionaries; pictures are read only by `question`.

@@ -9,6 +9,7 @@ from lmms_eval.api.instance import GenerationResult, Instance
 
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.errors import QuestionError
+from radar_tasks.harness.documents import Place
 from radar_tasks.harness.radar_hf import RadarHF, Scored
 from radar_tasks.harness.radar_task import SPLIT
 from radar_tasks.harness.ranks import failing_together, gathered
@@ -16,9 +17,6 @@ from radar_tasks.harness.requests import PartOfRequests, QuestionRequests
 from radar_tasks.harness.responses import NOT_ASKED
 from radar_tasks.results.until_record import UntilRecord
 from radar_tasks.scoring import Scorer
-
-Place = tuple[str, int]
-"""Source, and number among its documents."""
 
 
 class Asking(Protocol):
