@@ -25,10 +25,10 @@ from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.analysis.run_factors import configurations_of
 from radar_tasks.analysis.study_curves import Study, StudyCurve, StudyScores, ability_curve, source_curve, study_of
 from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
-from radar_tasks.errors import ResultsError, did_you_mean
+from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import TrainingRun
-from radar_tasks.results.metrics import METRICS, available, question_weights
+from radar_tasks.results.metrics import METRICS, available, question_weights, require_mean_over_questions
 
 ITSELF = "its own end"
 """The target that every metric has: its own value at the last matched step."""
@@ -303,10 +303,8 @@ def _signal_to_noise(values: FloatArray) -> float | None:
 
 def _held(study: Study, metrics: Sequence[str]) -> list[str]:
     """The metrics asked for, or those of the default ones that all runs hold."""
-    per_question = [name for name, made in METRICS.items() if made.per_question]
-    if unknown := [metric for metric in metrics if metric not in per_question]:
-        near = did_you_mean(unknown[0], per_question)
-        raise ResultsError(f"{unknown[0]!r} is no mean over questions; these are: {', '.join(per_question)}.{near}")
+    for metric in metrics:
+        require_mean_over_questions(metric)
     if metrics:
         return list(dict.fromkeys(metrics))
     parts = [result.sources[source] for run in study.runs for result in run.results for source in study.sources]

@@ -20,7 +20,7 @@ from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import SourceSamples, TrainingRun
-from radar_tasks.results.metrics import question_matrix, question_weights
+from radar_tasks.results.metrics import question_matrix, question_weights, require_mean_over_questions
 from radar_tasks.results.strata import strata_of
 from radar_tasks.results.suites import ability_sources
 
@@ -107,8 +107,10 @@ class Study:
         """Numbers of the single questions of a source that all runs answered, in the order of their q_id.
 
         Raises:
-            ResultsError: no question in common, or a run does not hold the scores of the metric.
+            ResultsError: no question in common, a metric that is no mean over questions, or a run does not hold its
+                scores.
         """
+        require_mean_over_questions(metric)
         every = [run.results[0].sources[source] for run in self.runs]
         common = reduce(np.intersect1d, [samples.q_id for samples in every])
         if not len(common):

@@ -44,9 +44,10 @@ def develop(
     """Reads results and makes all tables. Raises as the functions that it calls."""
     import numpy as np
 
-    from radar_tasks.analysis.development.curves import require_mean_over_questions, training_curves
+    from radar_tasks.analysis.development.curves import training_curves
     from radar_tasks.analysis.development.tables import development
     from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
+    from radar_tasks.results.metrics import require_mean_over_questions
 
     require_mean_over_questions(metric)  # before a hundred checkpoints are read
     rows = read_descriptions(descriptions) if descriptions else []

@@ -41,6 +41,7 @@ from radar_metrics import discrimination, likelihood, text_prior
 from radar_metrics.errors import MetricError
 from radar_metrics.ragged import FloatArray, Names, Ragged, Scores
 from radar_metrics.soft_discrimination import answer_probability, chance
+from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.questions import Ability
 from radar_tasks.results.model import CheckpointResult, SourceSamples, TrainingRun
 from radar_tasks.results.suites import Average, averages_of
@@ -134,6 +135,14 @@ def per_question(samples: SourceSamples, metric: str) -> FloatArray | None:
     if made.per_question is None:
         raise KeyError(metric)
     return made.per_question(samples) if available(samples, metric) else None
+
+
+def require_mean_over_questions(metric: str) -> None:
+    """Raises `ResultsError` for a metric that is unknown or has no value of one question."""
+    if metric not in METRICS or METRICS[metric].per_question is None:
+        known = ", ".join(name for name, made in METRICS.items() if made.per_question)
+        near = did_you_mean(metric, known.split(", "))
+        raise ResultsError(f"{metric!r} is no mean over questions; these are: {known}.{near}")
 
 
 def value(samples: SourceSamples, metric: str, by_question: bool = False) -> float | None:

@@ -19,10 +19,10 @@ from radar_metrics.options import FloatArray
 from radar_tasks.analysis.chance_level import chance_level
 from radar_tasks.analysis.settings import are_twins
 from radar_tasks.analysis.training_runs import training_runs
-from radar_tasks.errors import ResultsError, did_you_mean
+from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples, TrainingRun
-from radar_tasks.results.metrics import METRICS, available, per_question, question_weights, value
+from radar_tasks.results.metrics import available, per_question, question_weights, require_mean_over_questions, value
 from radar_tasks.results.strata import strata_of
 from radar_tasks.results.suites import ability_sources, averages_of
 
@@ -141,14 +141,6 @@ def training_curves(
     _require_same_data([run for training in trainings for run in training.results])
     blind = [run for run in runs if run.withheld]
     return [_training_curves(training, blind, metric, rng, resamples) for training in trainings], notes
-
-
-def require_mean_over_questions(metric: str) -> None:
-    """Raises `ResultsError` for a metric that is unknown or has no value of one question."""
-    if metric not in METRICS or METRICS[metric].per_question is None:
-        known = ", ".join(name for name, made in METRICS.items() if made.per_question)
-        near = did_you_mean(metric, known.split(", "))
-        raise ResultsError(f"{metric!r} is no mean over questions; these are: {known}.{near}")
 
 
 def _training_curves(

@@ -17,7 +17,6 @@ from radar_metrics.curves import Curve
 from radar_metrics.development import emergence
 from radar_metrics.options import FloatArray
 from radar_metrics.uncertainty import Interval
-from radar_tasks.analysis.development.curves import require_mean_over_questions
 from radar_tasks.analysis.study_curves import source_curve, study_of
 from radar_tasks.errors import ResultsError
 from radar_tasks.results import TrainingRun
@@ -105,7 +104,6 @@ def onset_detections(
             if source not in study.sources:
                 raise ResultsError(f"{name} was not asked {source}; it was asked {', '.join(study.sources)}.")
             for metric in metrics:
-                require_mean_over_questions(metric)
                 found = source_curve(study.scores(source, metric), metric, rng, _RESAMPLES)
                 if found.chance is None:
                     raise ResultsError(f"{metric} has no chance level: it does not say when something emerges.")

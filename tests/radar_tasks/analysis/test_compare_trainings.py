@@ -212,3 +212,9 @@ def test_study_curves_share_their_draws(folder):
     # Hard questions are hard for all: without shared draws replicates of two runs would not go together.
     first, second = curve.replicates[:, 0, -1], curve.replicates[:, 1, -1]
     assert np.corrcoef(first, second)[0, 1] > 0.5
+
+
+@pytest.mark.parametrize("metric", ["sdss", "ece"])
+def test_a_metric_without_numbers_of_single_questions_is_refused(folder, metric):
+    with pytest.raises(ResultsError, match=f"'{metric}' is no mean over questions"):
+        compared(folder / "base", folder / "rich", metric=metric)
