@@ -7,7 +7,7 @@ over categories, and the sources of an ability, are strata that are resampled wi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -128,7 +128,7 @@ def compare(
         first, second = second, first
     shared = refuse_unless_comparable(first, second, allow_different)
     pairs = {source: paired(first.sources[source], second.sources[source]) for source in shared}
-    chosen = tuple(metrics) or _default_metrics(pairs)
+    chosen = tuple(metrics) or default_metrics(side for pair in pairs.values() for side in pair)
     labels = (first.label, second.label)
     rows = [row for metric in chosen for row in _of_metric(_Measured.of(pairs, metric, labels), rng, resamples)]
     return Comparison(
@@ -151,11 +151,9 @@ def compare(
 _Pair = tuple[SourceSamples, SourceSamples]
 
 
-def _default_metrics(pairs: Mapping[str, _Pair]) -> tuple[str, ...]:
-    def everywhere(metric: str) -> bool:
-        return all(available(side, metric) for pair in pairs.values() for side in pair)
-
-    return ("sds", "acc") if everywhere("sds") else ("sds_bytes", "acc_bytes")
+def default_metrics(parts: Iterable[SourceSamples]) -> tuple[str, str]:
+    """SDS and accuracy, by bytes where one of these holds no means over tokens, as a language model's do not."""
+    return ("sds", "acc") if all(available(part, "sds") for part in parts) else ("sds_bytes", "acc_bytes")
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from radar_metrics.curves import Band
 from radar_metrics.options import FloatArray
 from radar_metrics.run_contrasts import Contrast, contrast, difference_weights, run_spread
 from radar_metrics.uncertainty import Interval
+from radar_tasks.analysis.compare import default_metrics
 from radar_tasks.analysis.run_factors import shared_name
 from radar_tasks.analysis.study_curves import RESAMPLES, Study, StudyCurve, study_of
 from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
@@ -27,7 +28,7 @@ from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, TrainingRun
-from radar_tasks.results.metrics import METRICS, available
+from radar_tasks.results.metrics import METRICS
 
 Side = Literal["first", "second"]
 
@@ -234,8 +235,7 @@ def _seen(results: list[CheckpointResult]) -> list[CheckpointResult]:
 
 def metrics_of_both(runs: Sequence[TrainingRun]) -> tuple[str, str]:
     """What is compared where the user names no metric: SDS and accuracy, by bytes where a run has no token counts."""
-    parts = [result.sources[source] for run in runs for result in run.results for source in run.sources]
-    return ("sds", "acc") if all(available(samples, "sds") for samples in parts) else ("sds_bytes", "acc_bytes")
+    return default_metrics(result.sources[source] for run in runs for result in run.results for source in run.sources)
 
 
 def _difference(
