@@ -20,12 +20,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr, ndtri, stdtrit
+from scipy.special import ndtri
 
 from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray, IntArray
-from radar_metrics.run_contrasts import contrast, run_spread
-from radar_metrics.uncertainty import Interval, tail_probability
+from radar_metrics.run_contrasts import contrast, numbered, run_spread
+from radar_metrics.uncertainty import Interval, tail_probability, widened_tail
 
 FEWEST = 5
 """Configurations below which a resampling of them says nothing of the interval."""
@@ -72,16 +72,16 @@ def target_of(
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1 or len(scores) != len(configurations) or not np.isfinite(scores).all():
         raise MetricError(f"targets of shape {scores.shape} for {len(configurations)} runs: one finite number a run")
-    kinds = list(dict.fromkeys(configurations))
-    if len(kinds) < 2:
+    configuration = numbered(configurations)
+    count = len(set(configurations))
+    if count < 2:
         raise MetricError("one configuration only: there is nothing to decide between")
-    configuration = np.array([kinds.index(of) for of in configurations])
     resampled = np.tile(scores, (2, 1)) if replicates is None else np.asarray(replicates, dtype=np.float64)
     spread = run_spread(scores[:, None], configurations)
-    share = np.stack([(configuration == k) / np.count_nonzero(configuration == k) for k in range(len(kinds))])
-    signs = np.zeros((len(kinds), len(kinds)))
-    for i in range(len(kinds)):
-        for j in range(i + 1, len(kinds)):
+    share = np.stack([(configuration == k) / np.count_nonzero(configuration == k) for k in range(count)])
+    signs = np.zeros((count, count))
+    for i in range(count):
+        for j in range(i + 1, count):
             found = contrast(share[j] - share[i], scores[:, None], resampled[:, :, None], spread).interval(0, level)
             signs[i, j] = 1.0 if found.low > 0 else -1.0 if found.high < 0 else 0.0
             signs[j, i] = -signs[i, j]
@@ -128,7 +128,7 @@ def decision_accuracies(
     count = int(target.signs.any(axis=1).sum())  # configurations that are in some pair
     if count < FEWEST:
         return [Interval(float(value), 0.0, 1.0) for value in accuracies[0]]
-    tail = float(ndtr(np.sqrt(count / (count - 1)) * stdtrit(count - 1, tail_probability(level))))
+    tail = widened_tail(count, level)
     low, high = np.quantile(accuracies[1:], [tail, 1.0 - tail], axis=0)
     share = accuracies[0]
     sure = (np.minimum(share, 1.0 - share) * target.told < 1.0) | (high - low < 1e-9)
@@ -151,8 +151,8 @@ def signal_to_seed_noise(values: ArrayLike, configurations: Sequence[Hashable]) 
     spread = run_spread(scores[:, None], configurations)
     if spread is None or spread.variance[0] <= (1e-12 * np.abs(scores).max()) ** 2:
         return None
-    kinds = np.array([list(dict.fromkeys(configurations)).index(of) for of in configurations])
-    means = np.bincount(kinds, weights=scores) / np.bincount(kinds)
+    configuration = numbered(configurations)
+    means = np.bincount(configuration, weights=scores) / np.bincount(configuration)
     return float(np.ptp(means) / np.sqrt(spread.variance[0]))
 
 

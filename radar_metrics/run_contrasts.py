@@ -26,7 +26,7 @@ from scipy.special import ndtri, stdtrit
 
 from radar_metrics.curves import Band, Curve, simultaneous_band
 from radar_metrics.errors import MetricError
-from radar_metrics.options import FloatArray
+from radar_metrics.options import FloatArray, IntArray
 from radar_metrics.uncertainty import Interval, tail_probability
 
 _SMALLEST_TAIL = 1e-100
@@ -96,6 +96,12 @@ class Contrast:
         return np.hypot(t * self.run_errors, float(ndtri(tail)) * self.question_errors)
 
 
+def numbered(configurations: Sequence[Hashable]) -> IntArray:
+    """(R,) which configuration each run is of, from 0 in the order in which they first stand."""
+    number = {of: k for k, of in enumerate(dict.fromkeys(configurations))}
+    return np.array([number[of] for of in configurations], dtype=np.int64)
+
+
 def run_spread(values: ArrayLike, configurations: Sequence[Hashable]) -> RunSpread | None:
     """Variance between runs of one configuration, pooled: sum over runs of (x - mean of its configuration)^2 / degrees.
 
@@ -111,13 +117,14 @@ def run_spread(values: ArrayLike, configurations: Sequence[Hashable]) -> RunSpre
         raise MetricError(
             f"values of shape {table.shape} for {len(configurations)} runs: finite (runs, steps) is needed"
         )
-    kinds = list(dict.fromkeys(configurations))
-    degrees = len(configurations) - len(kinds)
+    count = len(set(configurations))
+    degrees = len(configurations) - count
     if degrees == 0:
         return None
+    configuration = numbered(configurations)
     squares = np.zeros(table.shape[1])
-    for kind in kinds:
-        members = table[[k for k, of in enumerate(configurations) if of == kind]]
+    for k in range(count):
+        members = table[configuration == k]
         squares += ((members - members.mean(axis=0)) ** 2).sum(axis=0)
     return RunSpread(squares / degrees, degrees)
 

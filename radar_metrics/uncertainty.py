@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.special import ndtr, ndtri, stdtrit
 
-from radar_metrics.clusters import Stratum, bootstrap_means, chunks, group, stratified_mean
+from radar_metrics.clusters import bootstrap_means, chunks, group, stratified_mean
 from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 
@@ -55,7 +55,7 @@ def mean_interval(
     """
     grouped = group(_vector(values), clusters, strata, weights)
     replicates = bootstrap_means(grouped, rng, n_resamples)[:, 0]
-    tail = _widened_tail(grouped, level)
+    tail = widened_tail(sum(len(s.sizes) for s in grouped) - len(grouped) + 1, level)
     low, high = np.quantile(replicates, [tail, 1.0 - tail])
     return Interval(float(stratified_mean(grouped)[0]), float(low), float(high))
 
@@ -174,8 +174,8 @@ def tail_probability(level: float) -> float:
     return (1.0 - level) / 2.0
 
 
-def _widened_tail(strata: list[Stratum], level: float) -> float:
-    n = sum(len(s.sizes) for s in strata) - len(strata) + 1
+def widened_tail(n: int, level: float) -> float:
+    """The probability outside each end of a percentile interval of n >= 2 resampled clusters, see `mean_interval`."""
     return float(ndtr(math.sqrt(n / (n - 1)) * stdtrit(n - 1, tail_probability(level))))
 
 
