@@ -11,7 +11,6 @@ from functools import reduce
 
 import numpy as np
 
-from radar_metrics.clusters import bootstrap_means, group, stratified_mean
 from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_tasks.analysis.chance_level import chance_level
@@ -20,8 +19,8 @@ from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import SourceSamples, TrainingRun
-from radar_tasks.results.metrics import question_matrix, question_weights, require_mean_over_questions
-from radar_tasks.results.strata import strata_of
+from radar_tasks.results.metrics import question_matrix, require_mean_over_questions
+from radar_tasks.results.strata import resampled_headlines
 from radar_tasks.results.suites import ability_sources
 
 RESAMPLES = 2_000
@@ -169,23 +168,17 @@ def study_of(runs: Sequence[TrainingRun], amount: TrainingAmount = IN_STEPS, *, 
 def source_curve(scores: StudyScores, metric: str, rng: np.random.Generator, resamples: int = RESAMPLES) -> StudyCurve:
     """The curve of one source. Raises `ResultsError` where it has too few questions for an interval."""
     asked, shape = scores.asked, scores.values.shape[:2]
-    table = scores.values.reshape(-1, len(asked))
-    labels, weights = strata_of(asked)
     try:
-        strata = group(table, asked.image_id, labels, weights)
+        values, replicates = resampled_headlines(asked, scores.values.reshape(-1, len(asked)), rng, resamples)
     except MetricError as problem:
         raise ResultsError(f"{asked.source}: too few questions for an interval: {problem}") from None
-    exact = table @ question_weights(asked)
-    # With categories of one image resampled together the bootstrap's mean is another weighting of them: its spread is
-    # kept and moved to the headline.
-    drawn = bootstrap_means(strata, rng, resamples) + (exact - stratified_mean(strata))
     return StudyCurve(
         name=asked.source,
         ability=asked.ability,
         chance=chance_level(asked, metric),
         questions=len(asked),
-        values=exact.reshape(shape),
-        replicates=drawn.reshape(resamples, *shape),
+        values=values.reshape(shape),
+        replicates=replicates.reshape(resamples, *shape),
     )
 
 

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from radar_metrics.clusters import bootstrap_means, group, stratified_mean
+from radar_metrics.options import FloatArray
+from radar_tasks.results.metrics import question_weights
 from radar_tasks.results.model import SourceSamples
 
 _ONE_IMAGE = "categories of one image"
@@ -27,6 +30,22 @@ def strata_of(samples: SourceSamples) -> tuple[np.ndarray | None, dict[str, floa
         labels[np.isin(of, np.flatnonzero(alone))] = _ONE_IMAGE
         weights[_ONE_IMAGE] = float(sum(alone))
     return labels.astype(str), weights
+
+
+def resampled_headlines(
+    samples: SourceSamples, table: FloatArray, rng: np.random.Generator, resamples: int
+) -> tuple[FloatArray, FloatArray]:
+    """(K,) headlines of K numbers of each question, (K, N), and (B, K) bootstrap replicates, all K of the same draws.
+
+    Raises:
+        MetricError: too few questions for an interval.
+    """
+    labels, weights = strata_of(samples)
+    strata = group(table, samples.image_id, labels, weights)
+    exact = table @ question_weights(samples)
+    # With categories of one image resampled together the bootstrap's mean is another weighting of them: its spread is
+    # kept and moved to the headline.
+    return exact, bootstrap_means(strata, rng, resamples) + (exact - stratified_mean(strata))
 
 
 def strata_of_all(sources: Sequence[SourceSamples]) -> tuple[np.ndarray, dict[str, float]]:

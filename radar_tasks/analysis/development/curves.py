@@ -13,7 +13,7 @@ from functools import reduce
 
 import numpy as np
 
-from radar_metrics.curves import Curve, bootstrap_curve
+from radar_metrics.curves import Curve
 from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_tasks.analysis.chance_level import chance_level
@@ -23,7 +23,7 @@ from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples, TrainingRun
 from radar_tasks.results.metrics import available, per_question, question_weights, require_mean_over_questions, value
-from radar_tasks.results.strata import strata_of
+from radar_tasks.results.strata import resampled_headlines
 from radar_tasks.results.suites import ability_sources, averages_of
 
 RESAMPLES = 2_000
@@ -182,16 +182,10 @@ def _of_source(
 ) -> DevelopmentCurve:
     samples = [run.sources[source] for run in runs]
     first = samples[0]
-    scores = _scores(samples, metric)
-    strata, weights = strata_of(first)
-    steps = [run.step or 0 for run in runs]
-    curve = bootstrap_curve(steps, scores, first.image_id, rng, strata=strata, weights=weights, n_resamples=resamples)
-    # With categories of one image resampled together the bootstrap's mean is another weighting of them: its spread is
-    # kept and moved to the headline.
-    exact = scores @ question_weights(first)
-    centred = Curve(curve.steps, exact, curve.replicates + (exact - curve.values))
+    steps = np.array([run.step or 0 for run in runs], dtype=np.float64)
+    curve = Curve(steps, *resampled_headlines(first, _scores(samples, metric), rng, resamples))
     return DevelopmentCurve(
-        first.source, first.ability, centred, chance_level(first, metric), len(first), (first.source,)
+        first.source, first.ability, curve, chance_level(first, metric), len(first), (first.source,)
     )
 
 
