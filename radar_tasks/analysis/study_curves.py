@@ -184,7 +184,7 @@ def source_curve(scores: StudyScores, metric: str, rng: np.random.Generator, res
 
 def _matched(runs: Sequence[TrainingRun], amount: TrainingAmount) -> tuple[FloatArray, list[FloatArray]]:
     """Amounts at which all runs can be compared (S,), and for each run the weight of its checkpoints (S, S_run)."""
-    places = [np.array([amount.at(run.name, result.step or 0) for result in run.results]) for run in runs]
+    places = [np.array([amount.at(result.experiment, result.step or 0) for result in run.results]) for run in runs]
     for run, of in zip(runs, places, strict=True):
         if (np.diff(of) <= 0).any():
             raise ResultsError(f"{run.name}: {amount.name} does not grow from checkpoint to checkpoint: {of.tolist()}.")

@@ -21,7 +21,8 @@ class TrainingAmount:
 
     Attributes:
         name: `step`, or what the user calls the amount.
-        at: the amount of a training run (its name) at a step, at least 0.
+        at: the amount of a training run at a step, at least 0. A run is known by its experiment, and by what
+            `training_runs` calls it among all that the amount was made for.
     """
 
     name: str = "step"
@@ -57,7 +58,7 @@ def training_amount(
         if not 0 < a_step < float("inf"):
             raise RadarError(f"--x {what}: the amount a step must be a number above 0, as in images=512.")
         return TrainingAmount(name, lambda _, step: step * a_step)
-    with_step = [result for result in results if result.step is not None and not result.withheld]
+    with_step = [result for result in results if result.step is not None]
     places = _places(name, with_step, descriptions)
     return TrainingAmount(name, lambda run, step: places[run, step])
 
@@ -82,9 +83,10 @@ def _places(
         whole = next((row for row in rows if row.is_about(run) or row.is_about(result.experiment)), None)
         last = max(other.step or 0 for other in results if other.experiment == result.experiment)
         if own is not None:
-            places[run, step] = own.amounts[column]
+            amount = own.amounts[column]
         elif whole is not None and last > 0:
-            places[run, step] = whole.amounts[column] * step / last
+            amount = whole.amounts[column] * step / last
         else:
             raise RadarError(f"--x {column}: the file of --runs gives no {column} to {run}/{result.name} or to {run}.")
+        places[run, step] = places[result.experiment, step] = amount
     return places

@@ -75,11 +75,11 @@ def compared_trainings(
     sides, notes = training_sides([(name, [next(described) for _ in of]) for name, of in found])
     for note in notes:
         print(note, file=sys.stderr)
+    amount = training_amount(x, [result for side in sides for run in side.runs for result in run.results], rows)
     first = sides[0]
     made = []
     for second in sides[1:]:
         runs = [*first.runs, *second.runs]
-        amount = training_amount(x, [result for run in runs for result in run.results], rows)
         for metric in metrics or metrics_of_both(runs):
             made.append(
                 compare_trainings(

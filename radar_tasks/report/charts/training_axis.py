@@ -56,5 +56,5 @@ def training_axis(
     what: str, log: bool, results: Sequence[CheckpointResult], descriptions: Sequence[RunDescription] = ()
 ) -> TrainingAxis:
     """The axis that a user asks for: `training_amount` drawn, linear or logarithmic. Raises as that does."""
-    amount = training_amount(what, results, descriptions)
+    amount = training_amount(what, [result for result in results if not result.withheld], descriptions)
     return TrainingAxis(log=log) if amount is IN_STEPS else TrainingAxis(amount.name.capitalize(), amount.at, log)

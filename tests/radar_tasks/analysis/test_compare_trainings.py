@@ -160,6 +160,18 @@ def test_amounts_of_a_file_match_runs_of_other_batches(folder, tmp_path):
     assert not any("straight line" in note for note in made.notes)
 
 
+def test_amounts_of_a_file_are_those_of_a_run_whatever_it_is_called_beside_others(tmp_path):
+    for place, name in (("a", "exp"), ("b", "exp"), ("c", "other")):
+        write_curve(tmp_path / place, [100, 200], {"mini_sum": [0.0, 0.5]}, experiment=f"{place}/{name}")
+    (tmp_path / "runs.csv").write_text("run,images\nexp,4000\nother,4000\n")
+    sides, _ = training_sides([(place, find_runs([tmp_path / place])) for place in "abc"])
+    assert [side.name for side in sides] == ["a/exp", "b/exp", "c/other"]
+    results = [result for side in (sides[0], sides[2]) for run in side.runs for result in run.results]
+    amount = training_amount("images", results, read_descriptions(tmp_path / "runs.csv"))
+    made = compare_trainings(sides[0], sides[2], np.random.default_rng(0), amount=amount, resamples=200)
+    assert made.amounts == (2000, 4000)
+
+
 def test_what_cannot_be_compared_is_refused(folder, tmp_path):
     late = trained(tmp_path / "late", 7, steps=[500, 600, 700, 800])
     with pytest.raises(
