@@ -10,7 +10,7 @@ SOURCES := radar_metrics radar_tasks tests benchmarks examples packaging studies
 # Without compiled modules every start of Python costs ten seconds more; some machines forbid writing them.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: demo test families lowest fuzz soak check lock metrics study browser clean
+.PHONY: demo test families lowest fuzz soak check lock study browser clean
 
 demo: $(READY)
 	$(BIN)/radar demo
@@ -66,13 +66,6 @@ $(READY): requirements.lock pyproject.toml | $(UV)
 	$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements.lock
 	$(UV) pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	touch $@
-
-# The README's table of metrics, from the shipped checkpoints; goes on from the results of `make demo`.
-metrics: $(READY)
-	$(BIN)/radar track "$$($(BIN)/radar path checkpoints)/step-*" --tasks radar_mini --model-args dtype=float32 --output demo/results
-	$(BIN)/radar mir "$$($(BIN)/radar path checkpoints)"/step-* --pairs 100 --output demo/mir.csv
-	$(BIN)/radar agreement demo/results --mir demo/mir.csv --format markdown \
-	  --on "mini perception" --on "mini reasoning" --on "all sources"
 
 # The development study: trains, scores, fine-tunes, makes the tables; two to three hours of two cores, goes on where it was
 # stopped. QUICK=1 makes a tenth of it in minutes. What it left here is shipped in studies/tiny/results.
