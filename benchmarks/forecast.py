@@ -1,6 +1,6 @@
 """What forecasts are worth: the published InternVL-3.5 models, and the runs of the study.
 
-    python benchmarks/forecast.py [--results RESULTS ...] [--runs studies/tiny/parameters.csv]
+    python benchmarks/forecast.py [--results RESULTS ...] [--runs studies/tiny/runs.csv]
 
 First table: InternVL-3.5 pre-trained of 1, 2, 4 and 8 billion parameters continued to 14, source by source, beside
 what the paper gives for 14. There are no single questions: the law is one of each score's log-odds, with one exponent

@@ -12,6 +12,7 @@ import yaml
 from transformers import AutoProcessor
 
 from radar_tasks import paths
+from radar_tasks.analysis.run_descriptions import read_descriptions
 from radar_tasks.results import find_runs
 
 TINY = Path(__file__).parents[2] / "studies" / "tiny"
@@ -139,6 +140,13 @@ def test_models_have_the_parameters_that_tables_give_them(width):
         sys.path.pop()
     processor = AutoProcessor.from_pretrained(paths.checkpoints() / "step-00000")
     assert make_model(processor, width).num_parameters() == PARAMETERS[width]
+
+
+def test_the_file_of_runs_gives_those_of_every_width_their_parameters():
+    runs = read_plan()["runs"]
+    given = {row.run: row.amounts for row in read_descriptions(TINY / "runs.csv") if row.factor == "width"}
+    assert given == {run: {"parameters": PARAMETERS[runs[run].get("width", 128)]} for run in given}
+    assert {run for run in runs if run.startswith("width")} <= set(given)
 
 
 def test_what_differs_between_runs_is_said_of_every_run():
