@@ -16,6 +16,7 @@ from radar_tasks.cli.guard import tell as tell_alarms
 from radar_tasks.errors import ALARMED, QUESTIONS_LEFT_OUT, RadarError
 
 if TYPE_CHECKING:
+    from radar_tasks.analysis.guardian import Alarm
     from radar_tasks.results import CheckpointResult
 
 
@@ -122,8 +123,12 @@ class _Guarding:
 
     def __init__(self, output: Path, then: Callable[[CheckpointResult], None]) -> None:
         self._output, self._then = output, then
-        self._told: set[str] = set()
-        self.alarmed = False
+        self._told: set[tuple[str, Alarm]] = set()
+
+    @property
+    def alarmed(self) -> bool:
+        """Whether anything was told."""
+        return bool(self._told)
 
     def __call__(self, result: CheckpointResult) -> None:
         from radar_tasks.analysis.guardian import alarms_of
@@ -138,9 +143,8 @@ class _Guarding:
             print(f"radar: {error}", file=sys.stderr, flush=True)
             return
         for training in trainings:
-            new = [alarm for alarm in alarms_of(training.results) if f"{training.name} {alarm}" not in self._told]
-            self._told |= {f"{training.name} {alarm}" for alarm in new}
-            self.alarmed = self.alarmed or bool(new)
+            new = [alarm for alarm in alarms_of(training.results) if (training.name, alarm) not in self._told]
+            self._told.update((training.name, alarm) for alarm in new)
             tell_alarms(new, training.name)
 
 

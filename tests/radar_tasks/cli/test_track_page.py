@@ -1,9 +1,11 @@
-"""`radar track --report`: the page is renewed after each checkpoint, and live while it watches."""
+"""What `radar track` does with each result: the page of --report, live while it watches, and the alarms of --guard."""
 
+import json
 from contextlib import ExitStack
 from types import SimpleNamespace
 
 import pytest
+from fake_runs import write_curve
 
 from radar_tasks.cli import track
 from radar_tasks.errors import ResultsError
@@ -30,3 +32,19 @@ def test_a_page_that_cannot_be_made_does_not_end_scoring(tmp_path, monkeypatch, 
     with ExitStack() as trackers:
         track._telling(None, "radar", tmp_path, tmp_path / "page.html", trackers, live=30)(RESULT)
     assert "no results yet" in capsys.readouterr().err
+
+
+def test_a_guarded_run_tells_each_alarm_once_as_results_come(tmp_path, capsys):
+    skills = {"mini_colour": [3.0, 3.0, -1.0, -1.0], "mini_sum": [2.0, 2.0, 2.0, 2.0]}
+    shown = []
+    guarding = track._Guarding(tmp_path, shown.append)
+    guarding(RESULT)  # nothing can be read yet
+    assert "radar: " in capsys.readouterr().err
+    told = []
+    for count in range(1, 5):
+        write_curve(tmp_path / "exp1", [100, 200, 300, 400][:count], skills, n=80)
+        guarding(RESULT)
+        told.append([json.loads(line)["step"] for line in capsys.readouterr().out.splitlines()])
+        assert guarding.alarmed == (count > 2)
+    assert told == [[], [], [300], []]
+    assert shown == [RESULT] * 5
