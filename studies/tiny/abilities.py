@@ -38,6 +38,8 @@ SEED = 20261126
 SUITE = "tiny"
 QUESTIONS = 200
 """Questions an ability."""
+CONTROL = "mini_side"
+"""The sample's leaf that has stayed at chance: the negative control, asked beside the abilities."""
 FAR = 4
 """Two digits are far apart from this difference on."""
 

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from abilities import ABILITIES
-from pretrain import PLAN, read_plan
+from abilities import ABILITIES, CONTROL
+from pretrain import PLAN, kept_steps, read_plan
 
 from radar_tasks.analysis.compare_trainings import compare_trainings, training_sides
 from radar_tasks.analysis.development.asymmetry import asymmetry_of, lead_of
@@ -46,7 +46,6 @@ METRICS = ("sds", "sds_pmi", "sds_free", "acc")
 DECIDING = ("sds", "sds_pmi", "acc", "margin", "nll")
 PARAMETERS = {64: 264_592, 96: 613_264, 128: 959_264, 192: 2_084_016}
 """Weights of a model by its width."""
-CONTROL = "mini_side"
 PAIRED = ("tiny_larger_near", "tiny_larger_far", "tiny_sum_without_carry", "tiny_sum_with_carry")
 """What documents of the kind `pair` teach, which the onset runs withhold."""
 COMPARED = (
@@ -388,7 +387,7 @@ def cards(study: Study) -> str:
             ("pictures", "yes" if run.get("pictures", True) else "none: texts alone"),
             ("starts from", ", ".join(started) or "nothing"),
             ("trained", "all but " + " and ".join(run["frozen"]) if "frozen" in run else "all parts"),
-            ("checkpoints", ", ".join(f"{step:,}" for step in run.get("kept", plan["kept"]))),
+            ("checkpoints", ", ".join(f"{step:,}" for step in kept_steps(plan, name))),
             (
                 "SDS at the end",
                 f"perception {perception[name]}, reasoning {reasoning[name]}" if name in perception else "–",
@@ -441,12 +440,18 @@ def _radar(*arguments: str) -> str:
 
 
 def _last(curve: DevelopmentCurve) -> str:
-    low, high = np.quantile(curve.curve.replicates[:, -1], (0.025, 0.975))
+    low, high = _at_the_end(curve)
     return f"{curve.curve.values[-1]:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _ends_at_chance(curve: DevelopmentCurve) -> bool:
+def _at_the_end(curve: DevelopmentCurve) -> tuple[float, float]:
+    """95% interval at the last checkpoint."""
     low, high = np.quantile(curve.curve.replicates[:, -1], (0.025, 0.975))
+    return low, high
+
+
+def _ends_at_chance(curve: DevelopmentCurve) -> bool:
+    low, high = _at_the_end(curve)
     return curve.chance is not None and low <= curve.chance <= high
 
 

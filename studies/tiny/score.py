@@ -24,7 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from abilities import ABILITIES, write_abilities
+from abilities import ABILITIES, CONTROL, write_abilities
 from pretrain import PLAN, kept_steps, read_plan
 
 from radar_tasks.follow.measurement_folder import MeasuredSource, write_measurement
@@ -41,8 +41,6 @@ from radar_tasks.scoring.checkpoints.model_args import Withheld
 from radar_tasks.scoring.types import EncodedQuestion
 from radar_tasks.store import open_source
 
-SIDE = "mini_side"
-"""The sample's leaf that has stayed at chance: the negative control, asked beside the abilities."""
 BATCH = 64
 PRIOR: Withheld = "blind"
 STEP = 2.0**-10
@@ -194,7 +192,7 @@ def main() -> None:
     torch.set_num_threads(1)
     write_abilities()
     plan = read_plan(options.plan)
-    asked = Asked([*(part.source for part in ABILITIES), SIDE], plan["questions_each"])
+    asked = Asked([*(part.source for part in ABILITIES), CONTROL], plan["questions_each"])
     Scoring(options.runs, options.results, plan, asked).all_of(options.names or list(plan["runs"]), wait=options.wait)
 
 

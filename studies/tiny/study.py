@@ -74,7 +74,7 @@ def _shortened(run: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kept(steps: list[int]) -> list[int]:
     """Every third step from the last one back, at a tenth, and the untrained model where it was kept."""
-    return sorted({step // QUICK_SHARE for step in [*steps[::-1][::3], *steps[:1]]})
+    return sorted({step // QUICK_SHARE for step in [*steps[::-3], *steps[:1]]})
 
 
 def make_study(out: Path, plan_file: Path) -> None:

@@ -20,7 +20,7 @@ sys.path[:0] = [str(TINY)]
 from abilities import ABILITIES, questions_of  # noqa: E402
 from pretrain import read_plan  # noqa: E402
 from prior import score  # noqa: E402
-from report import PARAMETERS, SECTIONS, renewed, runs_file, study_of, tables  # noqa: E402
+from report import PARAMETERS, SECTIONS, cards, renewed, runs_file, study_of, tables  # noqa: E402
 from study import QUICK_RUNS, make_study, quick_plan  # noqa: E402
 
 from radar_tasks.sources.sample import QUESTIONS  # noqa: E402
@@ -164,10 +164,12 @@ def test_what_differs_between_runs_is_said_of_every_run():
 
 
 def test_the_tables_of_the_page_are_those_of_the_packed_results():
-    """What stands in docs/study.md is what the shipped results give."""
+    """What stands in docs/study.md and in the cards of the models is what the shipped results give."""
     page = TINY.parents[1] / "docs" / "study.md"
     text = page.read_text(encoding="utf-8")
-    made = tables(study_of(TINY / "results", TINY / "finetuned", read_plan()))
+    study = study_of(TINY / "results", TINY / "finetuned", read_plan())
+    assert cards(study) == (TINY / "cards.md").read_text(encoding="utf-8")
+    made = tables(study)
     assert set(made) == set(SECTIONS)
     assert renewed(text, made) == text
 
