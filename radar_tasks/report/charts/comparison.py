@@ -8,8 +8,9 @@ from radar_tasks.analysis.compare_trainings import TrainingComparison
 from radar_tasks.report.charts.curve_panel import CurveStyle, curve_panel, fit_as_labels
 from radar_tasks.report.charts.figure import Datum, Figure
 from radar_tasks.report.charts.training_axis import TrainingAxis
+from radar_tasks.report.theme import CATEGORY
 
-_DRAWN = 8
+_DRAWN = len(CATEGORY["light"])
 """How many runs are drawn: as many as there are colours. All of them stand in the table."""
 
 

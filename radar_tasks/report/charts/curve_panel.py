@@ -21,12 +21,13 @@ from radar_tasks.report.charts.figure import (
     shape,
 )
 from radar_tasks.report.charts.training_axis import STEPS, TrainingAxis
+from radar_tasks.report.theme import CATEGORY
 
 LABEL_PIXELS = 19
 """Least distance between two labels at the ends of curves."""
 LONGEST_LABEL = 16
 """Letters of a label beside a curve; longer names go into a legend, or they would take the room of the plot."""
-MOST_LABELS = 8
+MOST_LABELS = len(CATEGORY["light"])
 """Labels beside the curves of a panel: as many as there are colours."""
 
 
