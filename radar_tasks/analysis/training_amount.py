@@ -55,8 +55,10 @@ def training_amount(
             a_step = float(amount)
         except ValueError:
             a_step = 0.0
-        if not 0 < a_step < float("inf"):
-            raise RadarError(f"--x {what}: the amount a step must be a number above 0, as in images=512.")
+        if not name or not 0 < a_step < float("inf"):
+            raise RadarError(
+                f"--x {what}: the amount a step must have a name and be a number above 0, as in images=512."
+            )
         return TrainingAmount(name, lambda _, step: step * a_step)
     with_step = [result for result in results if result.step is not None]
     places = _places(name, with_step, descriptions)

@@ -9,7 +9,7 @@ from radar_tasks.analysis.compare_trainings import TrainingSide, compare_trainin
 from radar_tasks.analysis.run_descriptions import read_descriptions
 from radar_tasks.analysis.study_curves import study_of
 from radar_tasks.analysis.training_amount import training_amount
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import RadarError, ResultsError
 from radar_tasks.report.wording import verdict_words
 from radar_tasks.results import find_runs
 
@@ -170,6 +170,12 @@ def test_amounts_of_a_file_are_those_of_a_run_whatever_it_is_called_beside_other
     amount = training_amount("images", results, read_descriptions(tmp_path / "runs.csv"))
     made = compare_trainings(sides[0], sides[2], np.random.default_rng(0), amount=amount, resamples=200)
     assert made.amounts == (2000, 4000)
+
+
+@pytest.mark.parametrize("what", ["=5", "images=", "images=0", "images=nan", "images=1e999"])
+def test_an_amount_a_step_is_a_name_and_a_number_above_0(what):
+    with pytest.raises(RadarError, match=f"--x {what}: the amount a step"):
+        training_amount(what, [])
 
 
 def test_what_cannot_be_compared_is_refused(folder, tmp_path):
