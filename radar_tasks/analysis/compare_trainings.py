@@ -22,7 +22,7 @@ from radar_metrics.run_contrasts import Contrast, contrast, difference_weights, 
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.compare import default_metrics
 from radar_tasks.analysis.run_factors import shared_name
-from radar_tasks.analysis.study_curves import RESAMPLES, Study, StudyCurve, study_of
+from radar_tasks.analysis.study_curves import RESAMPLES, Study, StudyCurve, over_training, study_of
 from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
 from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError
@@ -245,7 +245,7 @@ def _difference(
     weights = difference_weights(on_first)
     found = _contrast(curve.values, curve.replicates, weights, on_first)
     band = found.band()
-    mean = _over_training(amounts)
+    mean = over_training(amounts)
     whole = _contrast((curve.values @ mean)[:, None], (curve.replicates @ mean)[:, :, None], weights, on_first)
     points = [
         MatchedPoint(*map(float, row))
@@ -272,13 +272,6 @@ def _difference(
 
 def _contrast(values: FloatArray, replicates: FloatArray, weights: FloatArray, on_first: Sequence[bool]) -> Contrast:
     return contrast(weights, values, replicates, run_spread(values, on_first))
-
-
-def _over_training(amounts: FloatArray) -> FloatArray:
-    """(S,) weights of the mean over training, the integral by trapezoids divided by the span."""
-    if len(amounts) == 1:
-        return np.ones(1)
-    return np.asarray(np.trapezoid(np.eye(len(amounts)), amounts, axis=1) / (amounts[-1] - amounts[0]))
 
 
 def _stretches(at: FloatArray, values: FloatArray, band: Band, higher_is_better: bool) -> Iterator[Stretch]:

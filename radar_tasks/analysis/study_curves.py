@@ -182,6 +182,13 @@ def source_curve(scores: StudyScores, metric: str, rng: np.random.Generator, res
     )
 
 
+def over_training(amounts: FloatArray) -> FloatArray:
+    """(S,) weights of the mean over training, the integral by trapezoids divided by the span."""
+    if len(amounts) == 1:
+        return np.ones(1)
+    return np.asarray(np.trapezoid(np.eye(len(amounts)), amounts, axis=1) / (amounts[-1] - amounts[0]))
+
+
 def _matched(runs: Sequence[TrainingRun], amount: TrainingAmount) -> tuple[FloatArray, list[FloatArray]]:
     """Amounts at which all runs can be compared (S,), and for each run the weight of its checkpoints (S, S_run)."""
     places = [np.array([amount.at(result.experiment, result.step or 0) for result in run.results]) for run in runs]

@@ -20,7 +20,7 @@ from radar_metrics.run_contrasts import Contrast, RunSpread, contrast, run_sprea
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.analysis.run_factors import Factor, factors_of
-from radar_tasks.analysis.study_curves import RESAMPLES, StudyCurves, study_of
+from radar_tasks.analysis.study_curves import RESAMPLES, StudyCurves, over_training, study_of
 from radar_tasks.errors import ResultsError
 from radar_tasks.results import TrainingRun
 
@@ -149,8 +149,8 @@ def _quantities(steps: FloatArray, curves: StudyCurves) -> dict[Quantity, _Quant
         return None
     perception, reasoning = centred["perception"], centred["reasoning"]
     lead = [p - r for p, r in zip(perception, reasoning, strict=True)]
-    span = steps[-1] - steps[0]
-    mean = [np.trapezoid(table, steps, axis=-1) / span if span else table[..., -1] for table in lead]
+    over = over_training(steps)
+    mean = [table @ over for table in lead]
     # A ratio of steps: checkpoints are spread on a logarithmic axis, and a small model needs more steps for everything.
     with np.errstate(invalid="ignore", divide="ignore"):
         lag = [np.log2(_reached(r, steps) / _reached(p, steps)) for p, r in zip(perception, reasoning, strict=True)]
