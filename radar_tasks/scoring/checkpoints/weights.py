@@ -88,12 +88,12 @@ def stored_shapes(files: Sequence[Path]) -> dict[str, tuple[int, ...]]:
     """Name -> shape of all tensors in weights files, whose values are not read; empty where a file does not say."""
     shapes: dict[str, tuple[int, ...]] = {}
     for file in files:
-        if file.suffix == ".safetensors":
-            with safe_open(file, framework="pt") as stored:
-                shapes |= {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
-            continue
         try:
-            shapes |= {name: tuple(tensor.shape) for name, tensor in _read_torch_file(file)}
+            if file.suffix == ".safetensors":
+                with safe_open(file, framework="pt") as stored:
+                    shapes |= {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+            else:
+                shapes |= {name: tuple(tensor.shape) for name, tensor in _read_torch_file(file)}
         except Exception:  # of an old form, or damaged: who loads it says so
             return {}
     return shapes

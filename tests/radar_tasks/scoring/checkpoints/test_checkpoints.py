@@ -151,6 +151,15 @@ def test_a_file_cut_short_is_refused(copy_of, qwen_folder, keep):
         recognise(chosen(folder))
 
 
+def test_a_header_that_names_an_unknown_type_is_refused(copy_of, qwen_folder):
+    file = copy_of(qwen_folder) / "model.safetensors"
+    data = file.read_bytes()
+    file.write_bytes(data.replace(b'"F32"', b'"ZZ2"', 1))
+    assert file.read_bytes() != data
+    with pytest.raises(CheckpointError, match="unknown variant"):
+        load(chosen(file.parent))
+
+
 def test_a_folder_still_being_written_is_refused(copy_of, qwen_folder):
     folder = copy_of(qwen_folder)
     (folder / "model.safetensors.tmp").write_bytes(b"half")
