@@ -84,9 +84,7 @@ def asked_alike(result: CheckpointResult, now: Mapping[str, Any], data: Mapping[
         now: what this one says of its settings, as `describe` does.
         data: what is asked now, by source, with its `checksum`.
     """
-    return all(result.scoring.get(name) == now.get(name) for name in CHOSEN) and all(
-        result.data.get(source, {}).get("checksum") == about["checksum"] for source, about in data.items()
-    )
+    return all(result.scoring.get(name) == now.get(name) for name in CHOSEN) and _same_data(result, data)
 
 
 def _refuse_other_settings(
@@ -113,13 +111,19 @@ def _given(model_args: Any) -> dict[str, Any]:
     return {name: given.get(name, default) for name, default in GIVEN.items()}
 
 
+def _same_data(result: CheckpointResult, data: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a result has these sources, those left out that are missing, with the same checksums."""
+    return all(
+        about.get("missing") or result.data.get(source, {}).get("checksum") == about.get("checksum")
+        for source, about in data.items()
+    )
+
+
 def _other_data(run: CheckpointResult, data: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether anything asked for is not there, or was made from other data."""
-    asked = {source: about.get("checksum") for source, about in data.items() if not about.get("missing")}
-    had = {source: about.get("checksum") for source, about in run.data.items()}
-    if all(had.get(source) == checksum for source, checksum in asked.items()):
+    if _same_data(run, data):
         return False
-    if others := sorted(set(had) - set(asked)):
+    if others := sorted(set(run.data) - {source for source, about in data.items() if not about.get("missing")}):
         raise ResultsError(
             f"{run.folder} also holds results of {', '.join(others)}, which would be lost: give another --output, or "
             "ask for these sources, too."

@@ -238,8 +238,7 @@ class Tracker:
             now = recognise(options_of({"pretrained": str(checkpoint.folder), **self.model_args})[0]).describe()
         except Exception as error:  # the other ranks wait for an answer, whatever is wrong with the checkpoint
             raise CheckpointError(_in_words(error)) from error
-        there = {source: about for source, about in self._data.items() if not about.get("missing")}
-        return last_measurement(self.output, checkpoint.step, lambda result: asked_alike(result, now, there))
+        return last_measurement(self.output, checkpoint.step, lambda result: asked_alike(result, now, self._data))
 
     def _score_one(self, checkpoint: TrackedCheckpoint, on_scored: Callable[[], None]) -> str:
         """Why it failed, "" if it did not."""
