@@ -249,10 +249,8 @@ class Lockstep:
         def hook(*_: Any) -> None:
             if not part.whole:
                 self._turn(index, part.name)
-                with (
-                    self._among_ranks()
-                ):  # at once: what is raised before the wrapper's own hook must not undo the turn
-                    part.gather()
+                with self._among_ranks():
+                    part.gather()  # at once: what is raised before the wrapper's own hook must not undo the turn
             self._watchdog.at(f"in {part.name or 'the model'}")
 
         return hook
