@@ -1,4 +1,4 @@
-"""Questions that no checkpoint answered above chance, though the source they belong to is learnt."""
+"""Questions whose key hardly any checkpoint gave more than chance, though the source they belong to is learnt."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CLEARLY = 0.8
 
 @dataclass(frozen=True)
 class NeverAnswered:
-    """A question that none of the checkpoints that have learnt its source answers.
+    """A question that (but for a twentieth, `SLIPS`) none of the checkpoints that have learnt its source answers.
 
     Attributes:
         source, q_id: which question.
