@@ -12,12 +12,12 @@ from typing import Any
 from transformers import Trainer, TrainerCallback
 
 from radar_tasks.errors import CheckpointError, RadarError
-from radar_tasks.follow.guarding import Guard
+from radar_tasks.follow.guarding import Guard, check_guard
 from radar_tasks.follow.live import BATCH, LiveEvaluator
 from radar_tasks.follow.schedule import Schedule
 from radar_tasks.follow.until import check_until
 from radar_tasks.scoring.checkpoints import from_model
-from radar_tasks.scoring.checkpoints.model_args import Withheld
+from radar_tasks.scoring.checkpoints.model_args import Withheld, check_prior
 from radar_tasks.scoring.engine.lockstep import PATIENCE
 from radar_tasks.store import open_source
 
@@ -49,9 +49,9 @@ class RadarCallback(TrainerCallback):
         batch_size, patience, prior, options: as in `LiveEvaluator`.
 
     Raises:
-        RadarError: an impossible schedule, or an `until` that is not between 0 and 1.
+        RadarError: an impossible schedule, an `until` that is not between 0 and 1, or a `guard` that is none.
         DataError: a source is missing.
-        CheckpointError: there is no transformers model, or no processor that fits.
+        CheckpointError: no transformers model, no processor that fits, or a `prior` where pictures are withheld.
     """
 
     def __init__(
@@ -75,11 +75,13 @@ class RadarCallback(TrainerCallback):
         self._schedule = Schedule(every, first, per_doubling)
         if until is not None:
             check_until(until)
+        if guard is not None:
+            check_guard(guard)
         processor = processor or trainer.processing_class
         # The Trainer wraps the model when training begins; what can be wrong until then is said now.
         for source in sources:
             open_source(source)
-        from_model(trainer.model, processor, **(options or {}))
+        check_prior(from_model(trainer.model, processor, **(options or {})).options.blind, prior)
         self._trainer = trainer
         self._settings: dict[str, Any] = {
             "processor": processor, "sources": sources, "questions": questions, "until": until, "output": output,

@@ -22,6 +22,12 @@ ALARMS = "alarms.jsonl"
 """File beside the measurements, a line an alarm."""
 
 
+def check_guard(guard: Guard) -> None:
+    """Raises `RadarError` where it is none of the three."""
+    if not callable(guard) and guard not in ("flag", "stop"):
+        raise RadarError(f"guard={guard!r}: give 'flag', 'stop', or a function that is called with each alarm.")
+
+
 class Guarding:
     """The guardian of one training, on the first rank.
 
@@ -38,8 +44,7 @@ class Guarding:
     """
 
     def __init__(self, guard: Guard, output: Path | None, is_alike: Callable[[CheckpointResult], bool]) -> None:
-        if not callable(guard) and guard not in ("flag", "stop"):
-            raise RadarError(f"guard={guard!r}: give 'flag', 'stop', or a function that is called with each alarm.")
+        check_guard(guard)
         self._guard, self._output, self._is_alike = guard, output, is_alike
         self._guardian: Guardian | None = None
         self.stop = False

@@ -17,7 +17,7 @@ from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.analysis.guardian import Alarm, Measurement
 from radar_tasks.errors import CheckpointError, RadarError, ResultsError
 from radar_tasks.follow.finished import asked_alike
-from radar_tasks.follow.guarding import Guard, Guarding, as_results_say
+from radar_tasks.follow.guarding import Guard, Guarding, as_results_say, check_guard
 from radar_tasks.follow.measurement_folder import MeasuredSource, headline_by_category, write_measurement
 from radar_tasks.follow.schedule import Schedule
 from radar_tasks.follow.until import Earlier, Until, UntilMeasurement, check_until, last_measurement
@@ -123,7 +123,7 @@ class LiveEvaluator:
         stop: with `guard` whether training shall end, the same on every rank.
 
     Raises:
-        RadarError: an impossible schedule, or an `until` that is not between 0 and 1.
+        RadarError: an impossible schedule, an `until` that is not between 0 and 1, or a `guard` that is none.
         DataError: a source is missing.
         CheckpointError: no transformers model, a processor that does not fit, or no question that can be asked.
     """
@@ -150,6 +150,8 @@ class LiveEvaluator:
         self.schedule = Schedule(every, first, per_doubling)
         if until is not None:
             check_until(until)
+        if guard is not None:
+            check_guard(guard)
         self._documents = {source: Documents.of(open_source(source)) for source in sources}
         self._lockstep = Lockstep(model, patience)
         self._checkpoint = from_model(self._lockstep.model, processor, **(options or {}))

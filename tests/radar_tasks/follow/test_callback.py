@@ -149,6 +149,10 @@ def test_a_compiled_model_is_not_compiled_again(tmp_path):
 
 def test_a_failure_ends_training_before_the_first_step_and_not_later(tmp_path, caplog):
     model, processor = make("qwen2_vl")
+    with pytest.raises(RadarError, match="guard='halt': give"):
+        RadarCallback(trainer(tmp_path, model, processor), ["mini_colour"], guard="halt")
+    with pytest.raises(CheckpointError, match="prior=blind needs the pictures"):
+        RadarCallback(trainer(tmp_path, model, processor), ["mini_colour"], prior="blind", options={"blind": True})
     with pytest.raises(RadarError, match="every=0"):
         RadarCallback(trainer(tmp_path, model, processor), ["mini_colour"], every=0)
     with pytest.raises(CheckpointError, match="processor"):
