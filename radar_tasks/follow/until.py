@@ -48,8 +48,8 @@ MORE = 0.25
 RESERVE, LEAST = 0.5, 0.25
 """By how much more is asked once it is decided, and the least part of all questions.
 
-The next measurement can be compared on no others, and may have less to find. (`benchmarks/anytime.py`, a training of 12
-checkpoints: with neither, 6 of 22 verdicts were `undecided`, with both 2, at 52 instead of 51 % of the questions.)"""
+The next measurement can be compared on no others, and may have less to find. (`benchmarks/anytime.py --only training`
+with the study's base-1: 2 of 22 verdicts are `undecided`, at 52 % of the questions.)"""
 
 LEVEL = 0.95
 
