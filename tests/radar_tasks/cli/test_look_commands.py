@@ -68,7 +68,7 @@ def test_plot_takes_a_size_no_title_another_axis_and_a_logarithm(curve, tmp_path
     for arguments, said in [
         (("--x", "tokes", "--runs", tmp_path / "runs.csv"), "Did you mean tokens"),
         (("--x", "images"), "images=512"),
-        (("--x", "images=none"), "must be a number above 0"),
+        (("--x", "images=none"), "must have a name and be a number above 0"),
         (("--chart", "source"), "Did you mean sources"),
     ]:
         with pytest.raises(RadarError, match=said):
