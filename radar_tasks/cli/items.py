@@ -73,36 +73,33 @@ def show(made: QuestionAudit, screen: Console) -> None:
     """Print a table of counts, the first questions of each list, and what could not be looked at."""
     from rich import box
     from rich.markup import escape
+    from rich.padding import Padding
     from rich.table import Table
 
     from radar_tasks.analysis.audit.question_audit import KINDS
+
+    def tell(text: str) -> None:
+        """A terminal gets whole words, indented; a pipe one line each, for grep."""
+        screen.print(Padding.indent(text, 2) if screen.is_terminal else f"  {text}", soft_wrap=not screen.is_terminal)
 
     table = Table(title="Questions named", title_justify="left", box=box.SIMPLE_HEAD, padding=0, pad_edge=False)
     table.add_column("source", overflow="fold")
     for head in ("ques-\ntions", "check-\npoints", "best\nacc", *(kind.replace("_", "\n") for kind in KINDS)):
         table.add_column(head, justify="right")
-    missing = {(row.kind, row.source) for row in made.not_looked_at}
     for part in made.sources:
-        cells = []
-        for kind in KINDS:
-            named = sum(row.source == part.source for row in getattr(made, kind))
-            unknown = (kind, part.source) in missing
-            cells.append(f"{named}?" if unknown and kind == "duplicates" else "?" if unknown else str(named))
         accuracy = "–" if part.best_accuracy is None else f"{part.best_accuracy:.2f}"
-        table.add_row(escape(part.source), str(part.questions), str(part.checkpoints), accuracy, *cells)
+        counts = [made.count(kind, part.source) for kind in KINDS]
+        table.add_row(escape(part.source), str(part.questions), str(part.checkpoints), accuracy, *counts)
     screen.print(table)
     for kind in KINDS:
-        rows = getattr(made, kind)
-        if rows:
-            screen.print(f"[bold]{kind.replace('_', ' ')}[/bold], {len(rows)}:")
+        rows, reasons = getattr(made, kind), made.reasons(kind)
+        if rows or reasons:
+            screen.print(f"[bold]{kind.replace('_', ' ')}[/bold], {len(rows):,}:")
         for row in rows[:SHOWN]:
-            screen.print(f"  {escape(row.source)} {escape(row.q_id)}: {escape(row.why)}", soft_wrap=True)
+            tell(f"{escape(row.source)} {escape(row.q_id)}: {escape(row.why)}")
         if len(rows) > SHOWN:
-            screen.print(f"  … and {len(rows) - SHOWN} more: --json FILE or --output page.html has them all")
-    reasons: dict[tuple[str, str], list[str]] = {}
-    for missed in made.not_looked_at:
-        reasons.setdefault((missed.kind.replace("_", " "), missed.why), []).append(missed.source)
-    for (name, why), sources in reasons.items():
-        screen.print(f"? {name} of {escape(', '.join(sources))}: {escape(why)}", soft_wrap=True)
+            tell(f"… and {len(rows) - SHOWN:,} more: --json FILE or --output page.html has them all")
+        for reason in reasons:
+            tell(f"? {escape(', '.join(reason.sources))}: {escape(reason.why)}")
     for note in made.notes:
-        screen.print(f"note: {escape(note)}", soft_wrap=True)
+        screen.print(f"note: {escape(note)}", soft_wrap=not screen.is_terminal)

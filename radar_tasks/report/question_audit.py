@@ -9,20 +9,45 @@ import numpy as np
 
 from radar_metrics.ragged import Ragged
 from radar_tasks.analysis.audit.audited_source import AuditedSource
-from radar_tasks.analysis.audit.question_audit import KINDS, Kind, NotLookedAt, QuestionAudit
+from radar_tasks.analysis.audit.blind_solvable import BlindSolvable
+from radar_tasks.analysis.audit.duplicates import Duplicate
+from radar_tasks.analysis.audit.giveaways import Giveaway
+from radar_tasks.analysis.audit.never_answered import NeverAnswered
+from radar_tasks.analysis.audit.question_audit import KINDS, Kind, QuestionAudit, Reason
+from radar_tasks.analysis.audit.wrong_keys import WrongKey
 from radar_tasks.report.stored_questions import StoredQuestions, addresses
 from radar_tasks.report.templates import template
 
 THUMBNAIL = 320
 """Longest side of a picture in pixels."""
 
-TITLES: dict[Kind, str] = {
-    "wrong_key": "The key is likely wrong",
-    "blind_solvable": "Answered without the picture",
-    "never_answered": "Never answered",
-    "duplicates": "There twice",
-    "giveaways": "Options give the answer away",
+TITLES: dict[Kind, tuple[str, str]] = {
+    "wrong_key": (
+        "The key is likely wrong",
+        "Checkpoints that know the source agree on another option. If the picture shows that the key is right, they "
+        "share a mistake. The most doubted keys stand first.",
+    ),
+    "blind_solvable": (
+        "Answered without the picture",
+        "The text alone tells which option is right, so that the question says nothing of seeing. The most probable "
+        "answers stand first.",
+    ),
+    "never_answered": (
+        "Never answered",
+        "The key has less than chance although its source is learnt: no option is right, the picture does not show it, "
+        "or the question is hard. The least probable keys stand first.",
+    ),
+    "duplicates": (
+        "There twice",
+        "Of two questions with the same picture and text one says nothing new, and where their keys differ one is "
+        "wrong: those stand first.",
+    ),
+    "giveaways": (
+        "Options give the answer away",
+        "Whoever knows nothing but the options would find the answer. Those with the most signs stand first.",
+    ),
 }
+"""Title of each list, and what it means."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +61,12 @@ class _Option:
 
 
 @dataclass(frozen=True)
-class _Card:
-    """A named question as the template takes it."""
+class _Question:
+    """A question as the template takes it."""
 
     source: str
     q_id: str
     category: str
-    why: str
     text: tuple[str, ...]
     images: tuple[str, ...]
     options: tuple[_Option, ...]
@@ -50,14 +74,32 @@ class _Card:
 
 
 @dataclass(frozen=True)
+class _Card:
+    """What is named: a question, or two that are the same."""
+
+    why: str
+    questions: tuple[_Question, ...]
+
+
+@dataclass(frozen=True)
 class _Part:
-    """One of the five lists."""
+    """One of the five lists.
+
+    Attributes:
+        kind: which.
+        title, meaning: in words.
+        count, shown: questions that the list names, and those of them on the page.
+        cards: the questions.
+        reasons: why it says nothing of some sources, or not all.
+    """
 
     kind: Kind
     title: str
+    meaning: str
     count: int
+    shown: int
     cards: tuple[_Card, ...]
-    not_looked_at: tuple[NotLookedAt, ...]
+    reasons: tuple[Reason, ...]
 
 
 def question_audit_page(made: QuestionAudit, sources: Sequence[AuditedSource], most: int) -> str:
@@ -68,21 +110,26 @@ def question_audit_page(made: QuestionAudit, sources: Sequence[AuditedSource], m
         sources: see above.
         most: questions of a list that are shown.
     """
-    cards = _Cards(sources)
-    parts = [
-        _Part(
-            kind,
-            TITLES[kind],
-            len(getattr(made, kind)),
-            tuple(cards.of(row.source, row.q_id, row.why) for row in getattr(made, kind)[:most]),
-            tuple(row for row in made.not_looked_at if row.kind == kind),
+    questions = _Questions(sources)
+    parts = []
+    for kind in KINDS:
+        rows = getattr(made, kind)
+        parts.append(
+            _Part(
+                kind,
+                *TITLES[kind],
+                count=len(rows),
+                shown=min(most, len(rows)),
+                cards=tuple(questions.pairs(rows[:most]) if kind == "duplicates" else questions.single(rows[:most])),
+                reasons=made.reasons(kind),
+            )
         )
-        for kind in KINDS
-    ]
-    return template("question_audit.html.j2").render(parts=parts, sources=made.sources, notes=made.notes)
+    return template("question_audit.html.j2").render(parts=parts, made=made)
 
 
-class _Cards:
+class _Questions:
+    """Named questions with their pictures and probabilities."""
+
     def __init__(self, sources: Sequence[AuditedSource]) -> None:
         self._sources = {source.name: source for source in sources}
         self._places = {
@@ -91,7 +138,21 @@ class _Cards:
         self._better = {source.name: _better_half(source) for source in sources}
         self._stores: dict[str, StoredQuestions] = {}
 
-    def of(self, name: str, q_id: str, why: str) -> _Card:
+    def single(self, rows: Sequence[WrongKey | BlindSolvable | NeverAnswered | Giveaway]) -> Iterator[_Card]:
+        """A card a question."""
+        for row in rows:
+            yield _Card(row.why, (self._of(row.source, row.q_id),))
+
+    def pairs(self, rows: Sequence[Duplicate]) -> Iterator[_Card]:
+        """A card a pair, though both of it are named."""
+        seen = set()
+        for row in rows:
+            one, other = (row.source, row.q_id), (row.twin_source, row.twin_q_id)
+            if (other, one) not in seen:
+                yield _Card(row.why, (self._of(*one), self._of(*other)))
+            seen.add((one, other))
+
+    def _of(self, name: str, q_id: str) -> _Question:
         source, i = self._sources[name], self._places[name][q_id]
         if name not in self._stores:
             self._stores[name] = StoredQuestions(name, source.checksum)
@@ -102,7 +163,7 @@ class _Cards:
             text = question.text
             images, problem = addresses(question, THUMBNAIL)
         options = tuple(_options(source, i, self._better[name]))
-        return _Card(name, q_id, str(source.asked.category[i]), why, text, images, options, problem)
+        return _Question(name, q_id, str(source.asked.category[i]), text, images, options, problem)
 
 
 def _better_half(source: AuditedSource) -> list[Ragged]:

@@ -40,5 +40,5 @@ def addresses(question: Question, longest: int) -> tuple[tuple[str, ...], str]:
     """A question's pictures as data addresses, or none and why not."""
     try:
         return tuple(data_address(image, longest) for image in question.images), ""
-    except (OSError, ValueError, SyntaxError) as error:  # what PIL raises on damaged files
+    except Exception as error:  # Pillow's decoders raise what they like on damaged input
         return (), f"A picture cannot be decoded: {error}"

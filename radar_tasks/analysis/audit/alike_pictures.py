@@ -8,11 +8,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from scipy.spatial import cKDTree
 
 from radar_metrics.options import FloatArray
 from radar_tasks.pixels import to_rgb
+
+Levels = NDArray[np.uint8]  # a byte each: those of a whole source are kept at once
 
 SIDE = 16
 COARSE = 4
@@ -30,12 +33,12 @@ class Seen:
 
     Attributes:
         digest: of the files.
-        small: (K, SIDE, SIDE, 3) levels, None where a picture cannot be decoded.
+        small: (K, SIDE, SIDE, 3) levels of 0 to 255, None where a picture cannot be decoded.
         proportions: (K,) width over height.
     """
 
     digest: bytes
-    small: FloatArray | None
+    small: Levels | None
     proportions: FloatArray
 
 
@@ -46,7 +49,7 @@ def look(images: Sequence[bytes]) -> Seen:
         digest.update(hashlib.sha256(image).digest())
     try:
         made = [_small(image) for image in images]
-    except (OSError, ValueError, SyntaxError):  # what PIL raises on damaged files
+    except Exception:  # Pillow's decoders raise what they like on damaged input
         return Seen(digest.digest(), None, np.zeros(0))
     if not made:
         return Seen(digest.digest(), None, np.zeros(0))
@@ -61,7 +64,7 @@ def are_alike(first: Seen, second: Seen) -> str:
         return ""
     if (np.abs(np.log(first.proportions / second.proportions)) > PROPORTIONS).any():
         return ""
-    apart = first.small - second.small
+    apart = first.small.astype(np.float64) - second.small
     alike = np.abs(apart.mean(axis=-1)).max() <= GREY and np.abs(apart).max() <= COLOUR
     return "nearly the same" if alike else ""
 
@@ -82,14 +85,14 @@ def near(seen: Sequence[Seen]) -> Iterator[tuple[int, int]]:
             yield members[a], members[b]
 
 
-def _coarse(small: FloatArray) -> FloatArray:
+def _coarse(small: Levels) -> FloatArray:
     part = SIDE // COARSE
     return np.asarray(small.reshape(len(small), COARSE, part, COARSE, part, 3).mean(axis=(2, 4, 5)).ravel())
 
 
-def _small(image: bytes) -> tuple[FloatArray, float]:
+def _small(image: bytes) -> tuple[Levels, float]:
     with Image.open(io.BytesIO(image)) as opened:
         picture = to_rgb(ImageOps.exif_transpose(opened))
     shape = picture.width / picture.height
     small = picture.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-    return np.asarray(small, dtype=np.float64), shape
+    return np.asarray(small), shape

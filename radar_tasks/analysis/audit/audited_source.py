@@ -18,6 +18,8 @@ from radar_tasks.results import CheckpointResult, SourceSamples
 
 MOST_CHECKPOINTS = 48
 """Of more checkpoints those with the best SDS are looked at: the others say little of single questions."""
+LONGEST_QUOTED = 60
+"""Characters of an option's text in a sentence; the page has it whole."""
 LEARNT, PARTLY = 0.5, 0.25
 """Chance-centred accuracy from which a source counts as learnt, and a checkpoint as one that has learnt some of it."""
 
@@ -76,6 +78,11 @@ class AuditedSource:
 def plain_text(text: str) -> str:
     """What stands for an option's text where the same text is looked for in other questions."""
     return text.strip().casefold()
+
+
+def quoted(text: str) -> str:
+    """An option's text in a sentence, in quotes and cut where it is long."""
+    return repr(text if len(text) <= LONGEST_QUOTED else text[: LONGEST_QUOTED - 1] + "…")
 
 
 def centred_accuracy(scores: Ragged, answers: IntArray) -> float:

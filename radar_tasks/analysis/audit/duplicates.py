@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from radar_tasks.analysis.audit.alike_pictures import are_alike, look, near
-from radar_tasks.analysis.audit.audited_source import AuditedSource
+from radar_tasks.analysis.audit.audited_source import AuditedSource, quoted
 from radar_tasks.errors import DataError
 from radar_tasks.sources.distractors import spelling
 from radar_tasks.store import QuestionTable, open_source
@@ -118,14 +118,17 @@ def _by_picture(
             if asked.q_id in place:
                 k, text = place[asked.q_id]
                 groups[text].append((asked, k))
+    possible = []
     for members in groups.values():
         may_be = _with_a_twin([asked for asked, _ in members])
-        chosen = [member for member, possible in zip(members, may_be, strict=True) if possible]
-        if len(chosen) < 2:
-            continue
-        # In file order, so that a row group is read once.
-        chosen.sort(key=lambda member: (member[0].source, member[1]))
-        seen = [look(tables[asked.source][k].images) for asked, k in chosen]
+        chosen = [member for member, may in zip(members, may_be, strict=True) if may]
+        if len(chosen) > 1:
+            possible.append(chosen)
+    # In file order over all texts, so that a row group is read once.
+    order = sorted({(asked.source, k) for chosen in possible for asked, k in chosen})
+    pictures = {(source, k): look(tables[source][k].images) for source, k in order}
+    for chosen in possible:
+        seen = [pictures[asked.source, k] for asked, k in chosen]
         for a, b in near(seen):
             first, second = chosen[a][0], chosen[b][0]
             if _are_twins(first, second) and (how := are_alike(seen[a], seen[b])):
@@ -163,7 +166,8 @@ def _duplicate(one: _Asked, other: _Asked, how: str) -> Duplicate:
     if other.source != one.source:
         said += f" of {other.source}"
     if contradictory:
-        said += f", but the key there is {other.options[other.answer]!r} and here {one.options[one.answer]!r}"
+        there, here = (quoted(asked.options[asked.answer]) for asked in (other, one))
+        said += f", but the key there is {there} and here {here}"
     return Duplicate(one.source, one.q_id, said + ".", other.source, other.q_id, contradictory)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.stats import binom
 
 from radar_metrics.options import FloatArray
-from radar_tasks.analysis.audit.audited_source import AuditedSource, plain_text
+from radar_tasks.analysis.audit.audited_source import AuditedSource, plain_text, quoted
 from radar_tasks.analysis.audit.blind_solvable import in_each_and_all
 
 RATE, SURE = 0.8, 0.001
@@ -52,7 +52,7 @@ class _Pointed:
 
 
 def giveaways(sources: Sequence[AuditedSource]) -> list[Giveaway]:
-    """The questions, with all the cues that give them away."""
+    """The questions with all the cues that give them away, those with most of them first."""
     said: dict[tuple[str, int], list[tuple[str, str]]] = {}
     at = {source.name: source for source in sources}
     for cue, pointing in CUES.items():
@@ -74,10 +74,12 @@ def giveaways(sources: Sequence[AuditedSource]) -> list[Giveaway]:
         Giveaway(
             name,
             str(at[name].asked.q_id[i]),
-            f"the answer {at[name].asked.options[i][at[name].answers[i]]!r} " + "; it ".join(w for _, w in of) + ".",
+            f"the answer {quoted(at[name].asked.options[i][at[name].answers[i]])} "
+            + "; it ".join(w for _, w in of)
+            + ".",
             tuple(cue for cue, _ in of),
         )
-        for (name, i), of in sorted(said.items(), key=lambda entry: (entry[0][0], -len(entry[1]), entry[0][1]))
+        for (name, i), of in sorted(said.items(), key=lambda entry: (-len(entry[1]), *entry[0]))
     ]
 
 
@@ -116,7 +118,7 @@ def _form(source: AuditedSource) -> _Pointed:
         if ranked:
             strength[i] = ranked[0][1] - (ranked[1][1] if len(ranked) > 1 else 0)
             option[i] = ranked[0][0]
-    return _Pointed(strength, option, lambda i: f"differs from all others in {int(strength[i])} respect(s) of form")
+    return _Pointed(strength, option, lambda i: "differs from all others in form")  # noqa: ARG005
 
 
 def _traits(text: str) -> tuple[object, ...]:

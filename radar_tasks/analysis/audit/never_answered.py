@@ -25,13 +25,15 @@ class NeverAnswered:
     Attributes:
         source, q_id: which question.
         why: a sentence with numbers.
-        best: the highest probability that any checkpoint gave the key.
+        mean: mean probability that checkpoints which have learnt of the source give the key.
+        chance: 1 / options.
     """
 
     source: str
     q_id: str
     why: str
-    best: float
+    mean: float
+    chance: float
 
 
 def never_answered(source: AuditedSource, wrong: Collection[str]) -> tuple[list[NeverAnswered], str]:
@@ -59,17 +61,18 @@ def never_answered(source: AuditedSource, wrong: Collection[str]) -> tuple[list[
     of_learnt = probabilities[learnt]
     chance = 1.0 / source.counts
     above = (of_learnt > chance).sum(axis=0)
-    never = (above <= SLIPS * len(of_learnt)) & (of_learnt.mean(axis=0) < CLEARLY * chance)
-    best = probabilities.max(axis=0)
+    means = of_learnt.mean(axis=0)
+    never = (above <= SLIPS * len(of_learnt)) & (means < CLEARLY * chance)
     found = []
     for i in np.flatnonzero(never):
         if str(source.asked.q_id[i]) in wrong:
             continue
-        high = float(of_learnt[:, i].max())
         said = (
-            f"none of the {len(of_learnt)} checkpoints that have learnt of {source.name} gives the key more "
-            f"than {high:.2f} (chance {chance[i]:.2f}), while the best answers {source.best_accuracy:.0%} of its "
-            "questions."
+            f"the {len(of_learnt)} checkpoints that have learnt of {source.name} give the key {means[i]:.2f} on "
+            f"average (chance {chance[i]:.2f}), {int(above[i]) or 'none'} of them more than chance, while the best "
+            f"answers {source.best_accuracy:.0%} of its questions."
         )
-        found.append(NeverAnswered(source.name, str(source.asked.q_id[i]), said, round(float(best[i]), 4)))
-    return sorted(found, key=lambda row: row.best), ""
+        found.append(
+            NeverAnswered(source.name, str(source.asked.q_id[i]), said, round(float(means[i]), 4), float(chance[i]))
+        )
+    return found, ""

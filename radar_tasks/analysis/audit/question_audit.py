@@ -33,6 +33,14 @@ class NotLookedAt:
 
 
 @dataclass(frozen=True)
+class Reason:
+    """Why a list says nothing, or not all, of these sources."""
+
+    sources: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True)
 class AuditedPart:
     """What was audited of a source.
 
@@ -72,6 +80,22 @@ class QuestionAudit:
     sources: tuple[AuditedPart, ...]
     notes: tuple[str, ...] = ()
 
+    def count(self, kind: Kind, source: str) -> str:
+        """Questions of a source that a list names: `2`, or `?` where nothing can be said, `2?` where more may be."""
+        named = sum(row.source == source for row in getattr(self, kind))
+        if not any(row.kind == kind and row.source == source for row in self.not_looked_at):
+            return str(named)
+        # Without pictures duplicates are still looked for by name; no other list looks at a part.
+        return f"{named}?" if kind == "duplicates" else "?"
+
+    def reasons(self, kind: Kind) -> tuple[Reason, ...]:
+        """What a list could not look at, sources of one reason together."""
+        found: dict[str, list[str]] = {}
+        for row in self.not_looked_at:
+            if row.kind == kind:
+                found.setdefault(row.why, []).append(row.source)
+        return tuple(Reason(tuple(sources), why) for why, sources in found.items())
+
 
 def audit_questions(sources: Sequence[AuditedSource], notes: Sequence[str] = ()) -> QuestionAudit:
     """Audits the questions of these sources.
@@ -99,7 +123,7 @@ def audit_questions(sources: Sequence[AuditedSource], notes: Sequence[str] = ())
     return QuestionAudit(
         wrong_key=tuple(sorted(wrong, key=lambda row: -row.probability)),
         blind_solvable=tuple(blind),
-        never_answered=tuple(sorted(never, key=lambda row: row.best)),
+        never_answered=tuple(sorted(never, key=lambda row: row.mean / row.chance)),
         duplicates=tuple(twins),
         giveaways=tuple(giveaways(sources)),
         not_looked_at=tuple(sorted(missing, key=lambda row: (KINDS.index(row.kind), row.source))),

@@ -9,7 +9,7 @@ import numpy as np
 from radar_metrics.discrimination import answer_margin
 from radar_metrics.label_noise import key_doubt, pooled_scores
 from radar_metrics.options import FloatArray
-from radar_tasks.analysis.audit.audited_source import LEARNT, AuditedSource, centred_accuracy
+from radar_tasks.analysis.audit.audited_source import LEARNT, AuditedSource, centred_accuracy, quoted
 
 DOUBTED, AGREED = 0.5, 0.75
 """A key is named where it is more probably wrong than right, and one other option has this probability or more."""
@@ -79,9 +79,9 @@ def wrong_keys(source: AuditedSource) -> tuple[list[WrongKey], str]:
             WrongKey(
                 source.name,
                 str(source.asked.q_id[i]),
-                f"{agree} of the {int(learnt.sum())} checkpoint(s) that know this source best prefer {agreed!r} "
-                f"(calibrated probability {options[other]:.2f}) to the key {key!r}; the key is wrong with probability "
-                f"{doubt.wrong[i]:.2f}{_in_words(discrimination)}.",
+                f"{_of_those_who_know(agree, int(learnt.sum()))} {quoted(agreed)} "
+                f"(calibrated probability {options[other]:.2f}) to the key {quoted(key)}; the key is wrong with "
+                f"probability {doubt.wrong[i]:.2f}{_in_words(discrimination)}.",
                 round(float(doubt.wrong[i]), 4),
                 key,
                 agreed,
@@ -95,6 +95,12 @@ def _lead_on_third(row: FloatArray, key: int) -> float:
     """How far the best option but the key is ahead of the next; without limit where there are only these two."""
     ranked = np.sort(np.delete(row, key))[::-1]
     return float(ranked[0] - ranked[1]) if len(ranked) > 1 else np.inf
+
+
+def _of_those_who_know(agree: int, all_of_them: int) -> str:
+    if all_of_them == 1:
+        return "the one checkpoint that has learnt this source prefers"
+    return f"{agree} of the {all_of_them} checkpoints that know this source best prefer"
 
 
 def _in_words(discrimination: float | None) -> str:

@@ -16,7 +16,7 @@ from radar_tasks.analysis.audit.question_audit import KINDS, audit_questions
 from radar_tasks.cli import app
 from radar_tasks.questions import Question
 from radar_tasks.results import find_runs
-from radar_tasks.store import Origin, SourceWriter, source_path
+from radar_tasks.store import Origin, QuestionTable, SourceWriter, source_path
 
 FAULTS = {"wrong_key": 10, "blind_solvable": 10, "never_answered": 6, "giveaways": 8}
 SKILLS = (1.0, 4.0, 5.0, 6.0)
@@ -244,3 +244,23 @@ def test_pictures_of_16_bits_are_compared_by_what_they_show_and_not_as_white():
     deep = (levels * 257).astype(np.uint16)
     assert are_alike(file(deep, "I;16"), file(levels.astype(np.uint8), "L")) == "nearly the same"
     assert not are_alike(file(deep, "I;16"), file(deep[::-1].copy(), "I;16"))
+
+
+def test_a_picture_that_pillow_refuses_is_compared_by_its_bytes(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)  # a decompression bomb is twice that
+    first, second = look([picture("red")]), look([picture("red", kind="JPEG")])
+    assert first.small is None
+    assert are_alike(first, look([picture("red")])) == "the same"
+    assert not are_alike(first, second)
+
+
+def test_pictures_of_a_source_are_read_in_file_order(tmp_path, monkeypatch):
+    texts = ("The colour is", "Which colour?")
+    asked = [(f"{i}", texts[i % 2], picture((i // 2, 0, 0)), ("red", "blue"), 0) for i in range(12)]
+    result_of(tmp_path / "r", "mini_colour", asked, store("mini_colour", asked))
+    sources, _ = audited_sources(find_runs([tmp_path / "r"]))
+    read = []
+    whole = QuestionTable.__getitem__
+    monkeypatch.setattr(QuestionTable, "__getitem__", lambda table, k: (read.append(k), whole(table, k))[1])
+    audit_questions(sources)
+    assert read == list(range(12))
