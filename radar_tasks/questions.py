@@ -16,6 +16,9 @@ ABILITIES: tuple[Ability, ...] = get_args(Ability)
 SOURCE_NAME = r"[a-z0-9][a-z0-9_]{0,63}"
 """Names of sources: they become file names and, behind `radar_`, task names."""
 
+SAMPLE_PREFIX = "mini_"
+"""How the names of the embedded sample's sources begin; no other source may be called so."""
+
 MAX_IMAGES = 12
 """Questions with more images are left out, as the official scripts do."""
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from radar_metrics.item_bank import discrimination, fit_items
+from radar_tasks.analysis.training_runs import require_same_questions
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results import TrainingRun
@@ -44,7 +45,7 @@ def item_bank(trainings: Sequence[TrainingRun]) -> list[BankItem]:
         trainings: of one study, asked the same questions.
 
     Raises:
-        ResultsError: no source that all have, other questions in one of them, or fewer than three checkpoints.
+        ResultsError: no source that all have, different questions in one of them, or fewer than three checkpoints.
     """
     first = trainings[0]
     sources = [source for source in first.sources if all(source in other.sources for other in trainings)]
@@ -53,11 +54,7 @@ def item_bank(trainings: Sequence[TrainingRun]) -> list[BankItem]:
     count = sum(len(training.results) for training in trainings)
     if count < 3:
         raise ResultsError(f"{count} checkpoint(s): an item bank is fitted on three or more.")
-    for source in sources:
-        asked = first.results[0].sources[source].q_id
-        for training in trainings[1:]:
-            if not np.array_equal(asked, training.results[0].sources[source].q_id):
-                raise ResultsError(f"{source}: {first.name} and {training.name} were asked other questions.")
+    require_same_questions(trainings, sources)
     items: list[BankItem] = []
     for ability in ABILITIES:
         mine = [source for source in sources if first.results[0].sources[source].ability == ability]

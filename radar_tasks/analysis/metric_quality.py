@@ -38,8 +38,8 @@ SIZES = (25, 50, 100, 200, 400, 800, 1600)
 
 
 @dataclass(frozen=True)
-class SubsetAgreement:
-    """How well random subsets of so many questions do.
+class QuestionSubsets:
+    """How well random subsets of one size stand for all questions.
 
     Attributes:
         size: questions in a subset.
@@ -81,7 +81,7 @@ class MetricQuality:
     decided_half_way: float | None = None
     decided_from: float | None = None
     correlations: Mapping[str, signal.Correlation | None] = field(default_factory=dict)
-    subsets: tuple[SubsetAgreement, ...] = ()
+    subsets: tuple[QuestionSubsets, ...] = ()
     enough: int | None = None
 
 
@@ -126,7 +126,7 @@ def metric_qualities(
                 replace(
                     _quality(metric, name, [_OrderedCurve(t.steps, curves[t.name][name]) for t in trainings]),
                     correlations=_correlations(name, metric, trainings, tables, outside),
-                    subsets=tuple(SubsetAgreement(part.size, part.spread, part.agreement) for part in subsets),
+                    subsets=tuple(QuestionSubsets(part.size, part.spread, part.agreement) for part in subsets),
                     enough=enough_questions(subsets) if subsets else None,
                 )
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import reduce
 from itertools import pairwise
@@ -44,6 +44,18 @@ def training_runs(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[
         _training_run(names[experiment] + (f" ({withheld})" if withheld else ""), part)
         for (experiment, withheld), part in long.items()
     ], notes
+
+
+def require_same_questions(trainings: Sequence[TrainingRun], sources: Iterable[str]) -> None:
+    """Raises `ResultsError` where two trainings that share a source were asked different questions of it."""
+    for source in sources:
+        first, *others = [training for training in trainings if source in training.sources]
+        for training in others:
+            if not np.array_equal(first.results[0].sources[source].q_id, training.results[0].sources[source].q_id):
+                raise ResultsError(
+                    f"{source}: {first.name} and {training.name} were asked different questions. Give runs that were "
+                    "scored on the same data with the same --limit."
+                )
 
 
 def _asked_of_all(name: str, results: list[CheckpointResult]) -> tuple[list[CheckpointResult], tuple[str, ...]]:

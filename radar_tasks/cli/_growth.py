@@ -9,7 +9,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from radar_tasks.questions import ABILITIES, Ability
+from radar_tasks.questions import ABILITIES, SAMPLE_PREFIX, Ability
 
 if TYPE_CHECKING:
     from radar_tasks.analysis.development.curve_points import CurvePoint
@@ -63,4 +63,4 @@ def _accuracies(run: CheckpointResult) -> dict[str, float]:
 
 
 def _short(name: str) -> str:
-    return name.removeprefix("mini_")
+    return name.removeprefix(SAMPLE_PREFIX)

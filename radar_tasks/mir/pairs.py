@@ -7,7 +7,7 @@ from pathlib import Path
 
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
-from radar_tasks.store import open_source, source_names
+from radar_tasks.store import open_source, sample_names
 from radar_tasks.store.document_order import document_order
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff")
@@ -21,7 +21,7 @@ def pairs_of_sources(names: Sequence[str], count: int) -> list[Question]:
     Raises:
         DataError: a source is not there, or there are fewer questions with images.
     """
-    chosen = list(names) or [name for name in source_names() if name.startswith("mini_")]
+    chosen = list(names) or sample_names()
     tables = [open_source(name) for name in chosen]
     queues = []
     for table in tables:

@@ -21,7 +21,7 @@ from radar_tasks.questions import Question
 from radar_tasks.results import CheckpointResult, SourceSamples
 from radar_tasks.results.metrics import option_probabilities
 from radar_tasks.results.origin import short_names
-from radar_tasks.store import QuestionTable, open_source
+from radar_tasks.store import OtherVersionError, QuestionTable, open_version
 
 BUDGET = 2_900_000
 """Bytes of text, probabilities and pictures: with the charts' library (0.9 MB) a page stays below 5 MB."""
@@ -167,15 +167,14 @@ def _table(name: str, runs: Sequence[CheckpointResult], lacking: dict[str, list[
     """The source in the store, if it is the version that was scored; else its name goes into `lacking`, with why."""
     checksums = {str(run.data[name].get("checksum")) for run in runs if name in run.data}
     try:
-        table = open_source(name)
+        # Runs on several versions: a picture of one of them would stand beside the numbers of another.
+        return open_version(name, checksums.pop() if len(checksums) == 1 else None)
+    except OtherVersionError:
+        why = "the store has another version of the data than the one that was scored."
     except DataError:
         why = "the data is not here. `radar data` brings it; then make the page again."
-        lacking.setdefault(why, []).append(name)
-        return None
-    if {table.checksum} != checksums:
-        lacking.setdefault("the data here is another version than the one that was scored.", []).append(name)
-        return None
-    return table
+    lacking.setdefault(why, []).append(name)
+    return None
 
 
 def _places(samples: SourceSamples) -> dict[str, int]:

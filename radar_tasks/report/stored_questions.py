@@ -5,7 +5,7 @@ from __future__ import annotations
 from radar_tasks.errors import DataError
 from radar_tasks.questions import Question
 from radar_tasks.report.source_page import data_address
-from radar_tasks.store import open_source
+from radar_tasks.store import open_version
 
 
 class StoredQuestions:
@@ -19,12 +19,9 @@ class StoredQuestions:
     def __init__(self, source: str, checksum: str | None) -> None:
         self._problem = ""
         try:
-            self._table = open_source(source)
+            self._table = open_version(source, checksum)
         except DataError as error:
             self._problem = f"No picture: {str(error).splitlines()[0]}"
-            return
-        if self._table.checksum != checksum:
-            self._problem = f"No picture: the data of {source} here is not what the run was scored on."
 
     def question(self, q_id: str) -> tuple[Question | None, str]:
         """The question, or None and why not."""

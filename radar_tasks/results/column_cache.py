@@ -31,7 +31,7 @@ from radar_tasks.results.model import SCORES
 from radar_tasks.results.samples_file import Asked, SamplesTable, parse
 
 LIMIT = 2 << 30
-"""Bytes that the folder may hold; when it holds more, what was not used longest goes."""
+"""Bytes that the cache may hold; when it holds more, what was not used longest goes."""
 
 LAYOUT = hashlib.sha256(" ".join(SCORES).encode()).hexdigest()[:8]
 """A version that knows further scores must not read what an earlier one kept without them."""
@@ -83,20 +83,21 @@ class ColumnCache:
         return self._store(checksum, parse(data, file))
 
     def trim(self) -> None:
-        """Remove what was not used longest while the folder holds too much; called after files were read."""
+        """Remove what was not used longest while the cache holds too much; called after files were read."""
         if not self._wrote:
             return
         held = []
         with contextlib.suppress(OSError):
-            for entry in os.scandir(self._folder):
+            # Of all layouts, so that what an earlier version kept goes, too, once it is what was not used longest.
+            for entry in self._folder.parent.glob("columns-*/*"):
                 with contextlib.suppress(OSError):  # another process was faster
-                    held.append((entry.stat().st_mtime, entry.stat().st_size, entry.path))
+                    held.append((entry.stat().st_mtime, entry.stat().st_size, entry))
         total = sum(size for _, size, _ in held)
         for _, size, path in sorted(held):
             if total <= self._limit:
                 return
             with contextlib.suppress(OSError):
-                Path(path).unlink()
+                path.unlink()
             total -= size
 
     def _known(self, file: Path, signature: _Signature) -> str | None:

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from radar_tasks import paths
-from radar_tasks.questions import ABILITIES, Ability
+from radar_tasks.questions import ABILITIES, SAMPLE_PREFIX, Ability
 from radar_tasks.results.model import SourceSamples
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.suite import Suite
-
-SAMPLE_PREFIX = "mini_"
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,15 @@ one open goes on reading it. `open_source` finds the embedded sample (`mini_*`) 
 """
 
 from radar_tasks.paths import data_home
-from radar_tasks.store.home import open_source, source_names, source_path, stored_names
+from radar_tasks.store.home import (
+    OtherVersionError,
+    open_source,
+    open_version,
+    sample_names,
+    source_names,
+    source_path,
+    stored_names,
+)
 from radar_tasks.store.manifest import Manifest, Origin, Skipped
 from radar_tasks.store.table import QuestionTable
 from radar_tasks.store.writer import SourceWriter
@@ -13,11 +21,14 @@ from radar_tasks.store.writer import SourceWriter
 __all__ = [
     "Manifest",
     "Origin",
+    "OtherVersionError",
     "QuestionTable",
     "Skipped",
     "SourceWriter",
     "data_home",
     "open_source",
+    "open_version",
+    "sample_names",
     "source_names",
     "source_path",
     "stored_names",

@@ -8,13 +8,17 @@ from pathlib import Path
 from radar_tasks import paths
 from radar_tasks.errors import DataError, did_you_mean
 from radar_tasks.paths import data_home
-from radar_tasks.questions import SOURCE_NAME
+from radar_tasks.questions import SAMPLE_PREFIX, SOURCE_NAME
 from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.table import QuestionTable
 
 GROUPS = ("perception", "reasoning", "more", "more_perception", "more_reasoning")
 """What follows `radar_` in the names of groups."""
+
+
+class OtherVersionError(DataError):
+    """The store has a source, but not the version of it that is asked for."""
 
 
 def store_folder() -> Path:
@@ -34,9 +38,14 @@ def stored_names() -> list[str]:
     return _names_in(store_folder())
 
 
+def sample_names() -> list[str]:
+    """The sources of the embedded sample."""
+    return _names_in(paths.sample())
+
+
 def source_names() -> list[str]:
-    """The sources that can be opened: those in the store, then the embedded ones (`mini_*`)."""
-    return stored_names() + _names_in(paths.sample())
+    """The sources that can be opened: those in the store, then those of the embedded sample."""
+    return stored_names() + sample_names()
 
 
 def check_own_name(name: str) -> None:
@@ -51,7 +60,7 @@ def check_own_name(name: str) -> None:
 def check_benchmark_name(name: str) -> None:
     """As `check_own_name`, but the name of a recipe is one that a public benchmark can have."""
     source_path(name)
-    if name in PUBLISHED or name in GROUPS or name == "mini" or name.startswith("mini_"):
+    if name in PUBLISHED or name in GROUPS or name == "mini" or name.startswith(SAMPLE_PREFIX):
         raise DataError(f"radar_{name} is a task of the benchmark already; choose another name")
 
 
@@ -65,6 +74,23 @@ def open_source(source: str) -> QuestionTable:
         if path.is_file():
             return QuestionTable(path)
     raise DataError(_how_to_get(source))
+
+
+def open_version(source: str, checksum: str | None) -> QuestionTable:
+    """The questions of a source in the version that was scored.
+
+    Args:
+        source: its name.
+        checksum: of the data, as the results say it; None where they do not.
+
+    Raises:
+        OtherVersionError: the store has another version.
+        DataError: the source is not there or cannot be read.
+    """
+    table = open_source(source)
+    if table.checksum != checksum:
+        raise OtherVersionError(f"the store has another version of {source} than the one that was scored.")
+    return table
 
 
 def _names_in(folder: Path) -> list[str]:

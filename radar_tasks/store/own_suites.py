@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from radar_tasks.errors import DataError
 from radar_tasks.files import write_whole
 from radar_tasks.paths import data_home
+from radar_tasks.questions import SAMPLE_PREFIX
 from radar_tasks.sources.catalogue import PUBLISHED
 from radar_tasks.store.home import check_own_name, open_source, source_names
 from radar_tasks.suite import Suite
@@ -35,7 +36,7 @@ def new_suite(name: str, sources: Sequence[str]) -> Suite:
     by_ability: dict[str, list[str]] = {"perception": [], "reasoning": []}
     own = {member: suite.name for suite in suites() for member in suite.sources}
     for source in sources:
-        other = "M3-Bench" if source in PUBLISHED else "mini" if source.startswith("mini_") else own.get(source)
+        other = "M3-Bench" if source in PUBLISHED else "mini" if source.startswith(SAMPLE_PREFIX) else own.get(source)
         if other not in {None, name}:
             raise DataError(f"{source} is part of the suite {other!r} already; a source belongs to one suite only")
         by_ability[open_source(source).manifest.ability].append(source)

@@ -15,7 +15,7 @@ from radar_tasks.analysis.audit.alike_pictures import are_alike, look, near
 from radar_tasks.analysis.audit.audited_source import AuditedSource, quoted
 from radar_tasks.errors import DataError
 from radar_tasks.sources.distractors import spelling
-from radar_tasks.store import QuestionTable, open_source
+from radar_tasks.store import OtherVersionError, QuestionTable, open_version
 
 BY_NAMES = "only pictures of one name within the source were compared"
 
@@ -64,14 +64,11 @@ def duplicates(sources: Sequence[AuditedSource]) -> tuple[list[Duplicate], dict[
     missing: dict[str, str] = {}
     for source in sources:
         try:
-            table = open_source(source.name)
+            tables[source.name] = open_version(source.name, source.checksum)
+        except OtherVersionError:
+            missing[source.name] = f"pictures not looked at: the store has another version of the data; {BY_NAMES}"
         except DataError:
             missing[source.name] = f"pictures not looked at: the data is not in the store; {BY_NAMES}"
-            continue
-        if table.checksum != source.checksum:
-            missing[source.name] = f"pictures not looked at: the store has another version of the data; {BY_NAMES}"
-            continue
-        tables[source.name] = table
     found: dict[tuple[str, str, str, str], Duplicate] = {}
     for first, second, how in [*_by_name(sources), *_by_picture(sources, tables)]:
         for one, other in ((first, second), (second, first)):

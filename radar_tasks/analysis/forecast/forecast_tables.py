@@ -26,6 +26,7 @@ from radar_tasks.analysis.forecast.trials import (
     tried_sizes,
 )
 from radar_tasks.analysis.run_descriptions import RunDescription
+from radar_tasks.analysis.training_runs import require_same_questions
 from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results import TrainingRun
@@ -85,10 +86,11 @@ def forecast_tables(
         descriptions: of the runs.
 
     Raises:
-        ResultsError: runs were asked other questions of a source; no run has log-probabilities or enough checkpoints;
-            a size that no description gives, that is not above those that there are, or of which there are not two.
+        ResultsError: runs were asked different questions of a source; no run has log-probabilities or enough
+            checkpoints; a size that no description gives, that is not above the sizes described, or fewer than two of
+            those.
     """
-    _require_same_questions(trainings)
+    require_same_questions(trainings, {source for training in trainings for source in training.sources})
     runs = [run_track(training) for training in trainings]
     made = ForecastTables()
     long = [run for run in runs if is_long_enough(run, run.steps[-1])]
@@ -111,18 +113,6 @@ def forecast_tables(
         if run.name in asked_of:
             made.measured.extend(point for step in run.steps for point in _measured(run, step, "step", step))
     return made
-
-
-def _require_same_questions(trainings: Sequence[TrainingRun]) -> None:
-    asked: dict[str, TrainingRun] = {}
-    for training in trainings:
-        for source in training.sources:
-            first = asked.setdefault(source, training)
-            if not np.array_equal(first.results[0].sources[source].q_id, training.results[0].sources[source].q_id):
-                raise ResultsError(
-                    f"{source}: {first.name} and {training.name} were asked other questions, so that one says nothing "
-                    "of the other. Give runs that were scored on the same data with the same --limit."
-                )
 
 
 def _add_ends(made: ForecastTables, runs: Sequence[RunTrack], at: int | None) -> None:

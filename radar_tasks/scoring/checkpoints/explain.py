@@ -15,6 +15,7 @@ from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Recognised
 from radar_tasks.scoring.checkpoints.recognition import recognise
+from radar_tasks.scoring.checkpoints.weights import empty_model
 from radar_tasks.scoring.encoding.prompt_formats import Control, Part, Prompt, Text
 from radar_tasks.scoring.types import EncodedQuestion
 
@@ -104,11 +105,7 @@ def _part_as_text(part: Part) -> str:
 
 def _sizes(parts: Parts) -> dict[str, int]:
     """Parameters a part, from a model without weights."""
-    import torch
-
-    with torch.device("meta"):
-        build = getattr(parts.model_class, "from_config", None) or parts.model_class
-        model = build(parts.config)
+    model = empty_model(parts.model_class, parts.config)
     inner = getattr(model, "model", model)
     children = {**dict(inner.named_children()), **{n: c for n, c in model.named_children() if c is not inner}}
     return {name: sum(p.numel() for p in child.parameters()) for name, child in children.items()}

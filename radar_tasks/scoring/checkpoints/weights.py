@@ -99,6 +99,17 @@ def stored_shapes(files: Sequence[Path]) -> dict[str, tuple[int, ...]]:
     return shapes
 
 
+def empty_model(model_class: Any, config: Any) -> Any:
+    """The model that a configuration describes, without memory for its weights (on torch's meta device).
+
+    Args:
+        model_class: of transformers; an `Auto` class finds the family's own.
+        config: its configuration; a copy is used, since models write into theirs.
+    """
+    with torch.device("meta"):
+        return (getattr(model_class, "from_config", None) or model_class)(copy.deepcopy(config))
+
+
 def check_sizes(model_class: Any, config: Any, shapes: Mapping[str, tuple[int, ...]], where: object) -> None:
     """Compares the model that a configuration describes with the weights, before anything is allocated.
 
@@ -119,8 +130,7 @@ def check_sizes(model_class: Any, config: Any, shapes: Mapping[str, tuple[int, .
     if not shapes or getattr(config, "quantization_config", None) is not None:  # packed: fewer values than weights
         return
     try:
-        with torch.device("meta"):
-            model = (getattr(model_class, "from_config", None) or model_class)(copy.deepcopy(config))
+        model = empty_model(model_class, config)
     except Exception:  # what is wrong with it is said by who loads it
         return
     own = {name: tuple(p.shape) for name, p in model.named_parameters() if name not in model.all_tied_weights_keys}

@@ -81,7 +81,7 @@ def test_without_the_data_the_page_says_why_there_is_no_picture(tmp_path, store)
     first, second = two_runs(tmp_path)  # another checksum
     text = movers_page(first, second, *movers(first, second, 2))
     assert "data:image" not in text
-    assert "is not what the run was scored on" in text
+    assert "the store has another version of spatial than the one that was scored" in text
     assert "Question q000" in text  # the prompt as the harness logged it
 
 

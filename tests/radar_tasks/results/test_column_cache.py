@@ -102,6 +102,19 @@ def test_checkpoints_share_what_was_asked(tmp_path, home):
     assert len({id(again.read(next(file.parent.glob("*_samples_*")))[0]) for file in files}) == 1
 
 
+def test_what_an_earlier_version_kept_counts_and_goes_first(file, home):
+    """Its folder has the name of another layout, and nobody reads it any more."""
+    old = home.parent / "columns-1" / "scores-0.parquet"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(bytes(200_000))
+    os.utime(old, (0, 0))
+    cache = ColumnCache(home.parent, limit=100_000)
+    cache.read(file)
+    cache.trim()
+    assert not old.exists()
+    assert list(home.glob("scores-*.parquet"))
+
+
 def test_errors_are_the_same_with_file_and_line_each_time(file, home):
     lines = file.read_text().splitlines(keepends=True)
     file.write_text("".join([*lines[:4], lines[4].replace('"answer": ', '"answer": 9'), *lines[5:]]))

@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from transformers import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
 
@@ -21,7 +20,7 @@ from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.parts import Parts
 from radar_tasks.scoring.checkpoints.recognised import Kind, Recognised
 from radar_tasks.scoring.checkpoints.weight_files import refuse_unfinished
-from radar_tasks.scoring.checkpoints.weights import check_sizes
+from radar_tasks.scoring.checkpoints.weights import check_sizes, empty_model
 
 WRAPPERS = re.compile(r"(?:(?<=^)|(?<=\.))(?:_orig_mod|_fsdp_wrapped_module|_checkpoint_wrapped_module)\.")
 """What torch.compile, FSDP 1 and activation checkpointing put into names."""
@@ -71,8 +70,7 @@ def load_shards(
         CheckpointError: the names are not those of the model, or it is much larger.
     """
     model_class: Any = MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING[type(parts.config)]
-    with torch.device("meta"):
-        empty = model_class(parts.config)
+    empty = empty_model(model_class, parts.config)
     own = set(empty.state_dict())
     if any(_is_one_of(own, name) for name in shapes):  # else it is a matter of names, not of sizes
         check_sizes(model_class, parts.config, shapes, found.files[0].parent)

@@ -228,7 +228,7 @@ def test_sources_that_other_runs_lack_are_not_predictable_and_spoil_no_other():
 def test_runs_that_were_asked_other_questions_are_refused():
     first, second = growing(1), growing(2)
     fewer = [replace(r, sources={s: part.take(range(40)) for s, part in r.sources.items()}) for r in second.results]
-    with pytest.raises(ResultsError, match="run-1 and run-2 were asked other questions.*same --limit"):
+    with pytest.raises(ResultsError, match="run-1 and run-2 were asked different questions.*same --limit"):
         forecast_tables([first, replace(second, results=tuple(fewer))])
 
 
