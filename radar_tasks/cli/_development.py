@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import typer
+from typing import TYPE_CHECKING
 
 from radar_tasks.cli._runs import runs_of
 
@@ -15,18 +13,6 @@ if TYPE_CHECKING:
     from radar_tasks.analysis.development.tables import Development
     from radar_tasks.analysis.run_descriptions import RunDescription
     from radar_tasks.results import CheckpointResult
-
-Results = Annotated[list[str], typer.Argument(help="Results folders or files of one or more runs.")]
-Descriptions = Annotated[
-    Path | None,
-    typer.Option("--runs", help="CSV or YAML that gives runs their steps, groups and amounts (data, parameters, …)."),
-]
-Metric = Annotated[str, typer.Option(help="What the curves show: sds, sds_logit, acc, …")]
-Parting = Annotated[
-    int | None,
-    typer.Option(help="The last step that two experiments share; the second is compared with the first after it."),
-]
-Seed = Annotated[int, typer.Option(help="Of the resamples.")]
 
 
 @dataclass(frozen=True)

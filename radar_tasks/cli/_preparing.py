@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
 from rich import progress
 from rich.console import Console
 from rich.text import Text
 
 if TYPE_CHECKING:
     from radar_tasks.sources.source_reader import SourceReader
-
-SkipBad = Annotated[
-    bool, typer.Option("--skip-bad", help="Leave broken questions out and say so in the manifest, instead of refusing.")
-]
 
 
 def fill_store(readers: Sequence[SourceReader], skip_bad: bool) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radar_tasks.cli._json import to_json
+from radar_tasks.cli._options import Results, Seed
 from radar_tasks.cli._runs import console, runs_of
 from radar_tasks.cli._tables import Format, terminal_table
 
@@ -24,24 +25,26 @@ NOTHING = "–"
 
 
 def command(
-    runs: Annotated[list[str], typer.Argument(help="Results of the checkpoints of one or more training runs.")],
+    results: Results,
     *,
     outside: Annotated[
         Path | None, typer.Option(help="CSV with `checkpoint` (and `source`) and numbers to correlate with.")
     ] = None,
-    mir: Annotated[Path | None, typer.Option(help="CSV that `radar mir --output` wrote, to be judged as well.")] = None,
+    mir: Annotated[
+        Path | None, typer.Option(help="CSV written by `radar mir --output`; MIR is judged as well.")
+    ] = None,
     losses: Annotated[
         Path | None,
-        typer.Option(help="CSV with `checkpoint` and losses of whole checkpoints (lower is better), judged as well."),
+        typer.Option(help="CSV with `checkpoint` and its losses (lower is better); they are judged as well."),
     ] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="A metric, all by default; may be repeated.")] = None,
-    on: Annotated[list[str] | None, typer.Option(help="A source or average, all by default; may be repeated.")] = None,
-    format: Annotated[Format, typer.Option(help="How to write the tables.")] = Format.terminal,  # noqa: A002
-    seed: Annotated[int, typer.Option(help="Of the subsets of questions.")] = 0,
+    metric: Annotated[list[str] | None, typer.Option(help="A metric (default: all); may be repeated.")] = None,
+    on: Annotated[list[str] | None, typer.Option(help="A source or average (default: all); may be repeated.")] = None,
+    format: Annotated[Format, typer.Option(help="Output format of the tables.")] = Format.terminal,  # noqa: A002
+    seed: Seed = 0,
 ) -> None:
-    """For every metric: order over training, noise between checkpoints, signal to noise, how early it decides.
+    """Judge every metric: order over training, noise between checkpoints, signal to noise, how early it decides.
 
-    With --outside also whether it goes with numbers from outside, such as accuracy after fine-tuning, and why.
+    With --outside also whether it correlates with other numbers, such as accuracy after fine-tuning, and why.
     """
     import numpy as np
 
@@ -50,7 +53,7 @@ def command(
     from radar_tasks.analysis.outside_correlations import outside_correlations
     from radar_tasks.analysis.training_runs import training_runs
 
-    found = runs_of(runs)
+    found = runs_of(results)
     series, notes = training_runs(found)
     notes += [note for part in series for note in part.notes]
     columns = read_outside(outside, found) if outside else None

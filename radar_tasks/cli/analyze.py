@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
+from radar_tasks.cli._development import develop
 from radar_tasks.cli._json import to_json
+from radar_tasks.cli._options import CurveMetric, Descriptions, JsonFile, Parting, Results, Seed
 from radar_tasks.cli._tables import terminal_table
 
 if TYPE_CHECKING:
@@ -26,12 +24,12 @@ _FEW = 3
 def command(
     results: Results,
     runs: Descriptions = None,
-    metric: Metric = "sds",
+    metric: CurveMetric = "sds",
     parting: Parting = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every table to this file.")] = None,
+    json_file: JsonFile = None,
     seed: Seed = 0,
 ) -> None:
-    """Say when abilities emerge, saturate and part, and what holds them back, over the checkpoints of training runs."""
+    """Say when abilities emerge, saturate and diverge over the checkpoints of training runs, and what limits them."""
     import sys
 
     from rich.console import Console

@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radar_tasks.cli._options import Checkpoint, ModelArgs
+
 if TYPE_CHECKING:
     from radar_tasks.scoring.checkpoints.explain import Shown
     from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 
-app = typer.Typer(help="Look at a checkpoint, or convert it.", no_args_is_help=True)
-
-Source = Annotated[str, typer.Argument(help="Folder of the checkpoint, or owner/name on the Hub.")]
-ModelArgs = Annotated[str, typer.Option(help="As for lmms_eval: name=value,name=value (prompt_format=…,model_base=…).")]
+app = typer.Typer(help="Inspect a checkpoint, or convert it.", no_args_is_help=True)
 
 
 @app.command()
-def show(folder: Source, model_args: ModelArgs = "") -> None:
-    """What is recognised, and the prompt as it will be sent. Reads no weights."""
+def show(folder: Checkpoint, model_args: ModelArgs = "") -> None:
+    """Show what is recognised and the exact prompt that will be sent. Reads no weights."""
     from radar_tasks.scoring.checkpoints.explain import explain
 
     typer.echo(_as_page(explain(_options(folder, model_args))))
@@ -27,11 +26,11 @@ def show(folder: Source, model_args: ModelArgs = "") -> None:
 
 @app.command()
 def convert(
-    folder: Source,
-    destination: Annotated[Path, typer.Argument(help="A new folder, written in transformers' format.")],
+    folder: Checkpoint,
+    destination: Annotated[Path, typer.Argument(help="A new folder to write.")],
     model_args: ModelArgs = "",
 ) -> None:
-    """Write a checkpoint in transformers' own format, adapters and FSDP shards merged."""
+    """Write a checkpoint in transformers' own format, with adapters and FSDP shards merged."""
     from radar_tasks.scoring.checkpoints.convert import convert as write
 
     write(_options(folder, model_args), destination)

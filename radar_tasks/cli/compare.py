@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from radar_tasks.cli._development import Descriptions
 from radar_tasks.cli._json import to_json
+from radar_tasks.cli._options import Descriptions, Seed, TrainingAxis
 from radar_tasks.cli._runs import console, sides_of
 from radar_tasks.cli._tables import Format
 
@@ -28,44 +28,45 @@ AGAINST = "vs"
 
 
 def command(
-    runs: Annotated[
+    results: Annotated[
         list[str],
         typer.Argument(
-            help="Results folders or files, or published:NAME; the first is the baseline. Whole trainings are compared "
-            "step by step; several seeds a side are written A1 A2 vs B1 B2."
+            help="Results folders or packed files, or published:NAME; the first is the baseline. Whole trainings are "
+            "compared step by step; several seeds per side are given as A1 A2 vs B1 B2."
         ),
     ],
     *,
     metric: Annotated[
-        list[str] | None, typer.Option(help="A metric to compare, sds and acc by default; may be repeated.")
+        list[str] | None, typer.Option(help="A metric to compare (default: sds and acc); may be repeated.")
     ] = None,
     allow_different: Annotated[
         bool,
-        typer.Option("--allow-different", help="Compare other data, prompts or limits, on the questions both have."),
+        typer.Option(
+            "--allow-different", help="Compare in spite of different data, prompts or limits, on shared questions."
+        ),
     ] = False,
-    format: Annotated[Format, typer.Option(help="How to write the comparisons.")] = Format.terminal,  # noqa: A002
-    resamples: Annotated[int, typer.Option(min=100, help="Bootstrap resamples and permutations.")] = 10_000,
-    seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
+    format: Annotated[Format, typer.Option(help="Output format of the comparisons.")] = Format.terminal,  # noqa: A002
+    resamples: Annotated[int, typer.Option(min=100, help="Number of bootstrap resamples and permutations.")] = 10_000,
+    seed: Seed = 0,
     descriptions: Descriptions = None,
-    x: Annotated[
-        str,
-        typer.Option("--x", help="Where trainings are matched: step, a column of --runs, or NAME=AMOUNT a step."),
-    ] = "step",
+    x: TrainingAxis = "step",
 ) -> None:
-    """Pair runs by question: difference, 95% interval, p-value, and the smallest difference that would show.
+    """Compare runs question by question: difference, 95% interval, p-value, and the smallest detectable difference.
 
-    Of whole trainings: where one is better, by how much, and since when.
+    For whole trainings: where one is better, by how much, and since when.
     """
     import numpy as np
 
     from radar_tasks.analysis.compare_trainings import holds_training
 
     rng = np.random.default_rng(seed)
-    sides = sides_of([name for name in runs if name != AGAINST])
-    if AGAINST in runs or (len(sides) > 1 and all(isinstance(side, list) and holds_training(side) for side in sides)):
+    sides = sides_of([name for name in results if name != AGAINST])
+    if AGAINST in results or (
+        len(sides) > 1 and all(isinstance(side, list) and holds_training(side) for side in sides)
+    ):
         from radar_tasks.cli._compare_trainings import compared_trainings, sides_among
 
-        found = sides_among(runs, sides, AGAINST)
+        found = sides_among(results, sides, AGAINST)
         made = compared_trainings(
             found,
             metric or (),

@@ -9,18 +9,19 @@ import typer
 from rich.markup import escape
 
 from radar_tasks.cli import data_benchmark, data_store
-from radar_tasks.cli._preparing import SkipBad, fill_store, question_bars
+from radar_tasks.cli._options import SkipBad
+from radar_tasks.cli._preparing import fill_store, question_bars
 from radar_tasks.cli._runs import console
 
 if TYPE_CHECKING:
     from radar_tasks.sources.source_reader import SourceReader
 
-app = typer.Typer(no_args_is_help=True, help="Bring M3-Bench or data of your own into the store, and look at it.")
+app = typer.Typer(no_args_is_help=True, help="Bring M3-Bench or your own data into the store, and inspect it.")
 
 
 @app.command()
 def prepare(
-    location: Annotated[Path, typer.Argument(metavar="SOURCE", help="The release, as a folder or as the zip.")],
+    location: Annotated[Path, typer.Argument(metavar="SOURCE", help="The release, as a folder or a zip file.")],
     skip_bad: SkipBad = False,
 ) -> None:
     """Check the official release and copy it into the store."""
@@ -31,10 +32,10 @@ def prepare(
 
 @app.command()
 def download(
-    sha256: Annotated[str | None, typer.Option(help="Checksum that the file must have, if you know it.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Checksum that the file must have, if known.")] = None,
     skip_bad: SkipBad = False,
 ) -> None:
-    """Fetch the official release, then prepare it. RADAR_RELEASE_URL sets another address than the published one."""
+    """Download the official release and prepare it. RADAR_RELEASE_URL sets another address than the published one."""
     from radar_tasks.sources.release import release_sources
     from radar_tasks.sources.release_download import download as fetch
     from radar_tasks.sources.release_download import release_url
@@ -58,16 +59,16 @@ def download(
 def rebuild(
     sources: Annotated[
         list[str] | None,
-        typer.Argument(help="By default mmbench, mathvista, seephys, mmmu_pro. wiki_… and spatial: stand-ins."),
+        typer.Argument(help="Default: mmbench, mathvista, seephys, mmmu_pro. wiki_… and spatial are stand-ins."),
     ] = None,
     location: Annotated[
-        str | None, typer.Option("--from", help="A local folder or another Hub id; for one source at a time.")
+        str | None, typer.Option("--from", help="A local folder or another Hub id, for one source at a time.")
     ] = None,
     skip_bad: SkipBad = False,
 ) -> None:
     """Make sources by the paper's recipe, without the release.
 
-    Four data sets are public. The others are made from Wikipedia and Visual Spatial Reasoning, and marked as stand-ins.
+    Four data sets are public; the others are made from Wikipedia and Visual Spatial Reasoning and marked as stand-ins.
     """
     from radar_tasks.errors import DataError
     from radar_tasks.sources.rebuilt import RECIPES
@@ -88,7 +89,7 @@ def new(
     ],
     ability: Annotated[
         Literal["perception", "reasoning"] | None,
-        typer.Option(help="By default perception for titles, reasoning for statements."),
+        typer.Option(help="Default: perception for titles, reasoning for statements."),
     ] = None,
     skip_bad: SkipBad = False,
 ) -> None:

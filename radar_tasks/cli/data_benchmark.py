@@ -12,7 +12,8 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from radar_tasks.cli._preparing import SkipBad, fill_store, question_bars
+from radar_tasks.cli._options import SkipBad, StoredSource
+from radar_tasks.cli._preparing import fill_store, question_bars
 from radar_tasks.cli._runs import console
 
 if TYPE_CHECKING:
@@ -24,37 +25,37 @@ SHOWN = 3
 
 
 def import_(
-    name: Annotated[str, typer.Argument(help="A recipe (`radar data recipes`), or what the source is to be called.")],
+    name: Annotated[str, typer.Argument(help="A recipe (`radar data recipes`), or a name for the source.")],
     location: Annotated[
-        str | None, typer.Option("--from", help="A file, a folder or a data set on the Hub; a recipe knows its own.")
+        str | None, typer.Option("--from", help="A file, folder or Hub data set (default: the recipe's own).")
     ] = None,
     columns: Annotated[
         str, typer.Option("--map", help="ROLE=COLUMN,…: question, options, answer, image, hint, id, category, group.")
     ] = "",
     ability: Annotated[
-        Literal["perception", "reasoning"] | None, typer.Option(help="By default the recipe's, else perception.")
+        Literal["perception", "reasoning"] | None, typer.Option(help="Default: the recipe's, else perception.")
     ] = None,
-    category: Annotated[str, typer.Option(help="Column with the category; results tell categories apart.")] = "",
+    category: Annotated[str, typer.Option(help="Column with the category; results are also given by category.")] = "",
     group_by: Annotated[
-        str, typer.Option(help="Column that questions on one picture share; by default the same pictures.")
+        str, typer.Option(help="Column that questions on one picture share (default: the picture itself).")
     ] = "",
     answer_as: Annotated[
         Literal["letter", "index0", "index1", "text"] | None,
-        typer.Option(help="How the answer names the option; by default told from the whole column."),
+        typer.Option(help="How the answer names its option (default: recognised from the whole column)."),
     ] = None,
     options_in_question: Annotated[
         bool,
-        typer.Option("--options-in-question", help="Take lettered options (A. … B. …) out of the text."),
+        typer.Option("--options-in-question", help="Take lettered options (A. … B. …) from the question's text."),
     ] = False,
-    config: Annotated[list[str] | None, typer.Option(help="Configuration of a data set; can be given again.")] = None,
+    config: Annotated[list[str] | None, typer.Option(help="Configuration of a Hub data set; may be repeated.")] = None,
     split: Annotated[str, typer.Option(help="Split of a data set or folder.")] = "",
-    images: Annotated[Path | None, typer.Option(help="Where relative paths of pictures begin.")] = None,
+    images: Annotated[Path | None, typer.Option(help="Folder that relative paths of pictures start from.")] = None,
     show: Annotated[
-        bool, typer.Option("--show", help="Store nothing: say what was recognised, and show the first questions.")
+        bool, typer.Option("--show", help="Store nothing; say what is recognised and show the first questions.")
     ] = False,
     skip_bad: SkipBad = False,
 ) -> None:
-    """Make a source of a multiple-choice benchmark, with the benchmark's own options; it runs as radar_NAME."""
+    """Make a source from a multiple-choice benchmark, with the benchmark's own options; it runs as radar_NAME."""
     from radar_tasks.errors import DataError
     from radar_tasks.sources.benchmark import BenchmarkSettings, BenchmarkSource
     from radar_tasks.sources.benchmark_columns import given_columns
@@ -98,7 +99,7 @@ def import_(
 
 
 def recipes() -> None:
-    """The public benchmarks that `radar data import NAME` knows."""
+    """List the public benchmarks that `radar data import NAME` knows."""
     from radar_tasks.sources.benchmark_recipes import benchmark_recipes
 
     table = Table(box=None, header_style="bold")
@@ -110,14 +111,14 @@ def recipes() -> None:
 
 
 def export(
-    source: Annotated[str, typer.Argument(help="A source of the store, or of the embedded sample (mini_…).")],
+    source: StoredSource,
     form: Annotated[
         Literal["vlmevalkit", "hf"],
-        typer.Option("--format", help="VLMEvalKit's TSV, or parquet for `datasets`."),
+        typer.Option("--format", help="VLMEvalKit's TSV, or (hf) parquet for `datasets`."),
     ] = "hf",
-    output: Annotated[Path | None, typer.Option(help="The file; by default NAME.tsv or NAME.parquet here.")] = None,
+    output: Annotated[Path | None, typer.Option(help="The file to write (default: NAME.tsv or NAME.parquet).")] = None,
 ) -> None:
-    """Write a source as a benchmark that other tools read; `radar data import` reads it back."""
+    """Write a source as a benchmark for other tools; `radar data import` reads it back."""
     from radar_tasks.store import open_source
     from radar_tasks.store.exchange import write_parquet, write_vlmevalkit
 

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from radar_tasks.cli._options import StoredSource
 from radar_tasks.cli._preparing import question_bars
 from radar_tasks.cli._runs import console
 
@@ -22,9 +23,9 @@ SHOWN = 48
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="The manifests as JSON.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the manifests as JSON.")] = False,
 ) -> None:
-    """What is in the store, against the published counts."""
+    """List what is in the store, beside the published counts."""
     from radar_tasks.errors import DataError
     from radar_tasks.sources.catalogue import PUBLISHED
     from radar_tasks.store import QuestionTable, data_home, source_path, stored_names
@@ -57,8 +58,10 @@ def status(
 
 
 def suite(
-    name: Annotated[str, typer.Argument(help="The averages are called after it; the group of tasks is radar_NAME.")],
-    sources: Annotated[list[str], typer.Argument(help="Its sources, in the order of the tables; all in the store.")],
+    name: Annotated[str, typer.Argument(help="Name of the suite and its averages; its task group is radar_NAME.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Its sources, all of them in the store, in the order of the tables.")
+    ],
 ) -> None:
     """Declare which sources of your own are averaged together, perception and reasoning apart."""
     from radar_tasks.store.own_suites import new_suite, write_suite
@@ -96,11 +99,11 @@ def _status_row(name: str, manifest: Any) -> list[str]:
 
 
 def verify(
-    sources: Annotated[list[str] | None, typer.Argument(help="Sources to check; all in the store by default.")] = None,
+    sources: Annotated[list[str] | None, typer.Argument(help="Sources to check (default: all in the store).")] = None,
 ) -> None:
     """Decode every image, check every rule and every checksum; exit status 1 if anything is wrong.
 
-    Pictures that are sound but that some models will refuse are noted.
+    Pictures that are sound but that some models refuse are noted.
     """
     from radar_tasks.store import stored_names
     from radar_tasks.store.verification import problems_in
@@ -124,10 +127,10 @@ def verify(
 
 
 def show(
-    source: Annotated[str, typer.Argument(help="A source of the store, or of the embedded sample (mini_…).")],
-    q_id: Annotated[str | None, typer.Argument(help="One question; without it, a selection.")] = None,
-    output: Annotated[Path | None, typer.Option(help="The HTML file to write; by default below RADAR_HOME.")] = None,
-    shown: Annotated[int, typer.Option("--questions", min=1, help="Size of the selection.")] = SHOWN,
+    source: StoredSource,
+    q_id: Annotated[str | None, typer.Argument(help="One question (default: a selection).")] = None,
+    output: Annotated[Path | None, typer.Option(help="The page to write (default: below RADAR_HOME).")] = None,
+    count: Annotated[int, typer.Option("--count", "--questions", min=1, help="Number of questions.")] = SHOWN,
 ) -> None:
     """Write a page with questions, pictures and options, the right one marked; print its path."""
     from radar_tasks.files import write_whole
@@ -135,7 +138,7 @@ def show(
     from radar_tasks.store import data_home, open_source
 
     table = open_source(source)
-    places = evenly_spread(len(table), shown) if q_id is None else [table.index_of(q_id)]
+    places = evenly_spread(len(table), count) if q_id is None else [table.index_of(q_id)]
     path = output or data_home() / "pages" / f"{source}.html"
     write_whole(path, page(table, places))
     print(path)

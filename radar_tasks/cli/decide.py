@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radar_tasks.cli._development import Descriptions
 from radar_tasks.cli._json import to_json
+from radar_tasks.cli._options import Descriptions, Results, Seed, TrainingAxis
 from radar_tasks.cli._runs import console, runs_of
 from radar_tasks.cli._tables import Format, terminal_table
 
@@ -21,25 +21,27 @@ NOTHING = "–"
 
 
 def command(
-    results: Annotated[list[str], typer.Argument(help="Results of several training runs, folders or packed files.")],
+    results: Results,
     *,
     runs: Descriptions = None,
     outside: Annotated[
         Path | None,
-        typer.Option(help="CSV with `checkpoint` (and `source`) and numbers to decide as, e.g. after fine-tuning."),
+        typer.Option(
+            help="CSV with `checkpoint` (and `source`) and target numbers, such as accuracy after fine-tuning."
+        ),
     ] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="A metric; may be repeated.")] = None,
-    on: Annotated[list[str] | None, typer.Option(help="A source or ability, abilities by default.")] = None,
+    metric: Annotated[list[str] | None, typer.Option(help="A metric (default: several); may be repeated.")] = None,
+    on: Annotated[
+        list[str] | None, typer.Option(help="A source or ability (default: the abilities); may be repeated.")
+    ] = None,
     at: Annotated[
-        float | None, typer.Option(help="The step at which fewer questions are tried, half-way by default.")
+        float | None, typer.Option(help="Step at which fewer questions are tried (default: half-way).")
     ] = None,
-    x: Annotated[
-        str, typer.Option("--x", help="Where trainings are matched: step, a column of --runs, or NAME=AMOUNT a step.")
-    ] = "step",
-    format: Annotated[Format, typer.Option(help="How to write the tables.")] = Format.terminal,  # noqa: A002
-    seed: Annotated[int, typer.Option(help="Of resamples and of parts of the questions.")] = 0,
+    x: TrainingAxis = "step",
+    format: Annotated[Format, typer.Option(help="Output format of the tables.")] = Format.terminal,  # noqa: A002
+    seed: Seed = 0,
 ) -> None:
-    """Decision accuracy: of pairs of training runs, how many does a metric order early as the end of training does."""
+    """Decision accuracy: how many pairs of training runs a metric orders early as the end of training orders them."""
     import numpy as np
 
     from radar_tasks.analysis.decisions import decisions

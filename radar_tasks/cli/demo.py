@@ -12,12 +12,12 @@ from radar_tasks.errors import ResultsError
 
 
 def command(
-    output: Annotated[Path, typer.Option(help="Where results, picture and page go.")] = Path("demo"),
+    output: Annotated[Path, typer.Option(help="The folder for results, picture and page.")] = Path("demo"),
     study: Annotated[
-        bool, typer.Option("--study", help="Instead the page of the development study, from its shipped results.")
+        bool, typer.Option("--study", help="Write the page of the development study instead, from its shipped results.")
     ] = False,
 ) -> None:
-    """Score the shipped checkpoints on radar_mini; show how perception and reasoning grew: table, picture, page."""
+    """Score the shipped checkpoints on radar_mini and show how perception and reasoning grew: table, picture, page."""
     if study:
         _study(output)
         return

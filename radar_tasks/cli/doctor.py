@@ -6,16 +6,18 @@ from typing import Annotated
 
 import typer
 
+from radar_tasks.cli._options import ModelArgs
+
 _COLOUR = {"ok": "green", "note": "yellow", "broken": "red"}
 
 
 def command(
     checkpoint: Annotated[
-        str | None, typer.Argument(help="A checkpoint to look at, too: a folder, or owner/name on the Hub.")
+        str | None, typer.Argument(help="Also check this checkpoint: its folder, or owner/name on the Hub.")
     ] = None,
-    model_args: Annotated[str, typer.Option(help="As for lmms_eval: name=value,name=value.")] = "",
+    model_args: ModelArgs = "",
 ) -> None:
-    """Look at libraries, devices, data, tasks and a checkpoint. Exit status 1 if something is broken."""
+    """Check libraries, devices, data, tasks and a checkpoint; exit status 1 if anything is broken."""
     from rich.markup import escape
 
     from radar_tasks.cli._runs import console

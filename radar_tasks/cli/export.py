@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from radar_tasks.cli._options import Project, Results
 from radar_tasks.cli._runs import runs_of
 from radar_tasks.errors import RadarError
 
@@ -47,26 +48,27 @@ class Relationship(str, Enum):
 
 
 def command(
-    results: Annotated[list[str], typer.Argument(help="Results folders or files.")],
-    form: Annotated[Format, typer.Option("--format", help="What to write.")],
+    results: Results,
+    form: Annotated[Format, typer.Option("--format", help="Format to write.")],
     output: Annotated[
         Path | None,
-        typer.Option(help="A file; a folder for eval_results, every_eval_ever and tensorboard."),
+        typer.Option(help="The file to write; a folder for eval_results, every_eval_ever and tensorboard."),
     ] = None,
     metric: Annotated[
-        list[str] | None, typer.Option(help="Metrics of markdown and latex tables; sds and sds_logit by default.")
+        list[str] | None,
+        typer.Option(help="A metric of the markdown or latex table (default: sds, sds_logit); may be repeated."),
     ] = None,
     dataset_id: Annotated[
         str, typer.Option(help="eval_results: the benchmark's data set on the Hub, OWNER/NAME.")
     ] = "",
-    model_id: Annotated[str, typer.Option(help="every_eval_ever: the model as on the Hub, OWNER/NAME.")] = "",
+    model_id: Annotated[str, typer.Option(help="every_eval_ever: the model on the Hub, OWNER/NAME.")] = "",
     organisation: Annotated[str, typer.Option(help="every_eval_ever: who made these results.")] = "",
     relationship: Annotated[
-        Relationship, typer.Option(help="every_eval_ever: yours to the model.")
+        Relationship, typer.Option(help="every_eval_ever: your relationship to the model.")
     ] = Relationship.third_party,
-    project: Annotated[str, typer.Option(help="wandb and trackio: the project.")] = "radar",
+    project: Project = "radar",
 ) -> None:
-    """Write results for leaderboards, papers and trackers; each value with its metric, questions, data and version."""
+    """Write results for leaderboards, papers and trackers; each value with metric, questions, data and version."""
     runs = runs_of(results)
     if form in TRACKERS:
         from radar_tasks.export.trackers import log_runs

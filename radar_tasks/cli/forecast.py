@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radar_tasks.cli._development import Descriptions, Results
 from radar_tasks.cli._json import to_json
+from radar_tasks.cli._options import Dark, Descriptions, JsonFile, Results
 from radar_tasks.cli._runs import console, runs_of
 from radar_tasks.cli._tables import terminal_table
 
@@ -25,19 +25,21 @@ def command(
     results: Results,
     *,
     at: Annotated[
-        int | None, typer.Option(min=1, help="The step at which runs end; where the longest one ended by default.")
+        int | None, typer.Option(min=1, help="Step at which runs end (default: the last step of the longest run).")
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="Forecast a larger model too: a column of --runs and its amount there, parameters=7e9."),
+        typer.Option(help="Also forecast a larger model: a column of --runs and its amount, parameters=7e9."),
     ] = None,
     runs: Descriptions = None,
-    metric: Annotated[str, typer.Option(help="What the tables show: sds or acc; --json has both.")] = "sds",
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every table to this file.")] = None,
-    chart: Annotated[Path | None, typer.Option(help="Draw the forecasts: .png, .svg or .pdf.")] = None,
-    dark: Annotated[bool, typer.Option("--dark", help="The chart on dark ground.")] = False,
+    metric: Annotated[str, typer.Option(help="Metric of the tables, sds or acc; --json has both.")] = "sds",
+    json_file: JsonFile = None,
+    chart: Annotated[
+        Path | None, typer.Option(help="A picture of the forecasts to write; .png, .svg or .pdf, by its ending.")
+    ] = None,
+    dark: Dark = False,
 ) -> None:
-    """Say where runs will end and what a larger model will do, or that it cannot be known; with a back-test."""
+    """Forecast where runs will end and what a larger model will reach, or say that it cannot be known; back-tested."""
     from radar_tasks.analysis.forecast.forecast_tables import forecast_tables
     from radar_tasks.analysis.forecast.margin_tracks import METRICS
     from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions

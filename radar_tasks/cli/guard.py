@@ -6,10 +6,11 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from radar_tasks.cli._options import Results
 from radar_tasks.cli._runs import runs_of
 from radar_tasks.errors import ALARMED
 
@@ -17,10 +18,8 @@ if TYPE_CHECKING:
     from radar_tasks.analysis.guardian import Alarm
 
 
-def command(
-    results: Annotated[list[str], typer.Argument(help="Results folders or files of one or more training runs.")],
-) -> None:
-    """Name abilities and sources that fell beyond noise, one line of JSON each, and end with status 4 if there are."""
+def command(results: Results) -> None:
+    """Name abilities and sources that fell by more than noise, one line of JSON each; exit status 4 if any did."""
     from radar_tasks.analysis.guardian import alarms_of
     from radar_tasks.analysis.training_runs import training_runs
 

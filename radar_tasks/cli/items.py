@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radar_tasks.cli._json import to_json
+from radar_tasks.cli._options import JsonFile, Results
 from radar_tasks.cli._runs import console, runs_of
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 
     from radar_tasks.analysis.audit.question_audit import QuestionAudit
 
-app = typer.Typer(help="Look at single questions: which are broken, and which tell most.", no_args_is_help=True)
+app = typer.Typer(
+    help="Look at single questions: which are broken, and which are the most informative.", no_args_is_help=True
+)
 
 SHOWN = 8
 """Questions of a list that the terminal shows; page and JSON have them all."""
@@ -24,14 +27,14 @@ SHOWN = 8
 
 @app.command("audit")
 def audit(
-    results: Annotated[list[str], typer.Argument(help="Results folders or files of one or more checkpoints.")],
+    results: Results,
     *,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write every list to this file.")] = None,
-    output: Annotated[Path | None, typer.Option(help="A page with pictures, one HTML file.")] = None,
-    count: Annotated[int, typer.Option(min=1, help="Most questions of a list on the page.")] = 100,
+    json_file: JsonFile = None,
+    output: Annotated[Path | None, typer.Option(help="A page with pictures to write, one HTML file.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="At most this many questions of each list on the page.")] = 100,
 ) -> None:
-    """Find likely wrong keys, questions that need no picture, that nobody answers, that are there twice, or that their
-    options give away."""
+    """Find likely wrong keys, questions that need no picture, that no checkpoint answers, that stand twice, or whose
+    options give the answer away."""
     from radar_tasks.analysis.audit.audited_source import audited_sources
     from radar_tasks.analysis.audit.question_audit import audit_questions
     from radar_tasks.files import write_whole
@@ -50,11 +53,11 @@ def audit(
 
 @app.command("fit")
 def fit(
-    results: Annotated[list[str], typer.Argument(help="Results of finished training runs, asked the same questions.")],
+    results: Annotated[list[str], typer.Argument(help="Results of finished training runs on the same questions.")],
     *,
-    output: Annotated[Path, typer.Option(help="The bank, a parquet file with a row a question.")],
+    output: Annotated[Path, typer.Option(help="The bank to write, a parquet file with one row per question.")],
 ) -> None:
-    """Fit an item bank: each question's mean, spread, discrimination, and what the text alone answers of it."""
+    """Fit an item bank: each question's mean, spread and discrimination, and how far its text alone answers it."""
     from radar_tasks.analysis.item_bank import item_bank
     from radar_tasks.analysis.training_runs import training_runs
     from radar_tasks.export.item_table import require_parquet, write_item_table

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radar_tasks.cli._options import Results
 from radar_tasks.cli._runs import console, runs_of
 
 if TYPE_CHECKING:
@@ -24,10 +25,10 @@ class Format(str, Enum):
 
 
 def command(
-    results: Annotated[list[str], typer.Argument(help="Results folders or files.")],
-    format: Annotated[Format, typer.Option(help="How to write the tables.")] = Format.terminal,  # noqa: A002
+    results: Results,
+    format: Annotated[Format, typer.Option(help="Output format of the tables.")] = Format.terminal,  # noqa: A002
 ) -> None:
-    """The paper's two tables, accuracy / SDS of raw logits, with your runs among the published models, sorted."""
+    """Print the paper's two tables (accuracy / SDS of raw logits) with your runs ranked among the published models."""
     from radar_tasks.analysis.leaderboard import leaderboard, left_out
 
     runs = runs_of(results)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radar_tasks.cli._options import ModelArgs
+
 if TYPE_CHECKING:
     from radar_tasks.questions import Question
 
@@ -16,14 +18,17 @@ def command(
     checkpoints: Annotated[list[str], typer.Argument(help="Folders of checkpoints.")],
     *,
     source: Annotated[
-        list[str] | None, typer.Option(help="Pairs of this source, of the embedded sample by default; may be repeated.")
+        list[str] | None,
+        typer.Option(help="Take pairs from this source (default: the embedded sample); may be repeated."),
     ] = None,
-    images: Annotated[Path | None, typer.Option(help="Pairs of this folder: pictures, each with a .txt.")] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="How many image-text pairs.")] = 100,
-    model_args: Annotated[str, typer.Option(help="Further arguments of the model: dtype=bfloat16,max_pixels=…")] = "",
-    output: Annotated[Path | None, typer.Option(help="A CSV file, as `radar agreement --mir` takes it.")] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Take pairs from this folder: pictures, each with a .txt of the same name.")
+    ] = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Number of image-text pairs.")] = 100,
+    model_args: ModelArgs = "",
+    output: Annotated[Path | None, typer.Option(help="A CSV file to write, for `radar agreement --mir`.")] = None,
 ) -> None:
-    """Modality Integration Rate (arXiv 2410.07167) over image-text pairs; lower is better integrated."""
+    """Measure the Modality Integration Rate (arXiv 2410.07167) on image-text pairs; lower is better integrated."""
     from radar_tasks.files import write_whole
     from radar_tasks.mir.hidden_states import modality_integration
     from radar_tasks.report.text_tables import comma_separated

@@ -20,7 +20,7 @@ class Shipped(str, Enum):
     manual = "manual"
 
 
-def command(what: Annotated[Shipped, typer.Argument(help="Which of the shipped folders.")]) -> None:
-    """Print the folder of what is shipped, for use in other commands: `$(radar path checkpoints)/step-…`."""
+def command(what: Annotated[Shipped, typer.Argument(help="Which shipped folder.")]) -> None:
+    """Print where shipped files are, for use in other commands: `$(radar path checkpoints)/step-…`."""
     folders = {Shipped.checkpoints: paths.checkpoints, Shipped.sample: paths.sample, Shipped.manual: paths.manual}
     print(folders[what]() if what in folders else paths.task_configs(what.value))

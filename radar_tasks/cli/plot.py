@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
+from radar_tasks.cli._development import develop
+from radar_tasks.cli._options import CurveMetric, Dark, Descriptions, Parting, Results, Seed, TrainingAxis
 
 CHARTS = (
     "abilities, prior, sources, comparison, asymmetry, bottleneck, metrics, stability, scaling, "
@@ -18,33 +19,30 @@ CHARTS = (
 
 def command(
     results: Results,
-    out: Annotated[Path, typer.Option(help="The picture; its ending says the format: .png, .svg or .pdf.")],
-    chart: Annotated[str, typer.Option(help=f"What to draw: {CHARTS}.")] = "abilities",
+    output: Annotated[
+        Path, typer.Option("--output", "--out", help="The picture to write; .png, .svg or .pdf, by its ending.")
+    ],
+    chart: Annotated[str, typer.Option(help=f"Chart to draw: {CHARTS}.")] = "abilities",
     runs: Descriptions = None,
-    metric: Metric = "sds",
+    metric: CurveMetric = "sds",
     parting: Parting = None,
-    dark: Annotated[bool, typer.Option("--dark", help="On dark ground, for slides.")] = False,
+    dark: Dark = False,
     seed: Seed = 0,
-    width: Annotated[int | None, typer.Option(min=80, help="Of each panel's axes, in pixels.")] = None,
-    height: Annotated[int | None, typer.Option(min=60, help="Of each panel's axes, in pixels.")] = None,
-    title: Annotated[bool, typer.Option(help="Title and subtitle above the picture.")] = True,
-    x: Annotated[
-        str,
-        typer.Option(
-            "--x", help="What training is measured by: step, a column of --runs, or NAME=AMOUNT a step (images=512)."
-        ),
-    ] = "step",
-    log: Annotated[bool, typer.Option("--log", help="Training on a logarithmic axis.")] = False,
+    width: Annotated[int | None, typer.Option(min=80, help="Width of each panel's axes, in pixels.")] = None,
+    height: Annotated[int | None, typer.Option(min=60, help="Height of each panel's axes, in pixels.")] = None,
+    title: Annotated[bool, typer.Option(help="Put title and subtitle above the picture.")] = True,
+    x: TrainingAxis = "step",
+    log: Annotated[bool, typer.Option("--log", help="Logarithmic training axis.")] = False,
 ) -> None:
-    """Draw one chart of the report for a paper or a slide."""
+    """Draw one chart of the report, for a paper or a slide."""
     from radar_tasks.report.chart_files import require_ending, save
     from radar_tasks.report.charts.training_axis import training_axis
     from radar_tasks.report.figures import figure, require_chart
 
     require_chart(chart)  # before results are read, which may take a while
-    require_ending(out)
+    require_ending(output)
     made = develop(results, runs, metric, parting, seed)
     print(f"drawing {chart} of {len(made.results)} checkpoints …", file=sys.stderr, flush=True)
     axis = training_axis(x, log, made.results, made.descriptions)
-    save(figure(chart, made.tables, axis), out, "dark" if dark else "light", width=width, height=height, title=title)
-    print(out)
+    save(figure(chart, made.tables, axis), output, "dark" if dark else "light", width=width, height=height, title=title)
+    print(output)

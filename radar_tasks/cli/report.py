@@ -7,22 +7,28 @@ from typing import Annotated
 
 import typer
 
-from radar_tasks.cli._development import Descriptions, Metric, Parting, Results, Seed, develop
+from radar_tasks.cli._development import develop
+from radar_tasks.cli._options import CurveMetric, Descriptions, Parting, Results, Seed
 
 
 def command(
     results: Results,
-    output: Annotated[Path, typer.Option(help="The page, one HTML file that needs no network.")] = Path("report.html"),
-    title: Annotated[str, typer.Option(help="Above the page; the experiments' names by default.")] = "",
+    output: Annotated[Path, typer.Option(help="The page to write, one HTML file that needs no network.")] = Path(
+        "report.html"
+    ),
+    title: Annotated[str, typer.Option(help="Title of the page; the experiments' names by default.")] = "",
     runs: Descriptions = None,
-    metric: Metric = "sds",
+    metric: CurveMetric = "sds",
     parting: Parting = None,
     seed: Seed = 0,
     live: Annotated[
-        int, typer.Option(min=0, help="Seconds after which an open page reads itself again, while a run goes on.")
+        int,
+        typer.Option(
+            min=0, help="Seconds after which an open page reloads itself while a run is in progress; 0: never."
+        ),
     ] = 0,
 ) -> None:
-    """Make one offline page: curves, asymmetry, bottlenecks, leaderboard, every question, and what was run."""
+    """Write one offline page: curves, asymmetry, bottlenecks, leaderboard, every question, and what was run."""
     import numpy as np
 
     from radar_tasks.report.gallery import gallery

@@ -7,18 +7,19 @@ from typing import Annotated
 
 import typer
 
+from radar_tasks.cli._options import Results
 from radar_tasks.cli._runs import runs_of
 
 app = typer.Typer(
-    help="Pack results into one file to publish, attach or commit; every command that takes results takes it.",
+    help="Pack results into one file to publish, attach or commit; every command that reads results reads it.",
     no_args_is_help=True,
 )
 
 
 @app.command("pack")
 def pack(
-    results: Annotated[list[str], typer.Argument(help="Results folders or files of one or more runs.")],
-    output: Annotated[Path, typer.Option(help="The packed file; its name ends with .parquet.")],
+    results: Results,
+    output: Annotated[Path, typer.Option(help="The packed file to write; its name ends with .parquet.")],
 ) -> None:
     """Write everything that analysis, report and export read of these results into one file."""
     from radar_tasks.results.packed import pack as write
@@ -35,7 +36,7 @@ def unpack(
     file: Annotated[Path, typer.Argument(help="A packed file.")],
     output: Annotated[Path, typer.Option(help="The folder to write; new or empty.")],
 ) -> None:
-    """Write a packed file's results as the harness leaves them: a folder a checkpoint."""
+    """Write a packed file's results as the harness leaves them: one folder per checkpoint."""
     from radar_tasks.results.packed import unpack as write
 
     for path in write(file, output):

@@ -11,14 +11,14 @@ from radar_tasks.cli._runs import runs_of
 
 
 def command(
-    first: Annotated[str, typer.Argument(help="Results folder or file of the first run.")],
-    second: Annotated[str, typer.Argument(help="Results folder or file of the second run.")],
+    first: Annotated[str, typer.Argument(help="Results folder or packed file of the first run.")],
+    second: Annotated[str, typer.Argument(help="Results folder or packed file of the second run.")],
     *,
-    output: Annotated[Path, typer.Option(help="The page.")] = Path("samples.html"),
-    count: Annotated[int, typer.Option(min=1, help="How many questions.")] = 60,
-    source: Annotated[list[str] | None, typer.Option(help="Only this source; may be repeated.")] = None,
+    output: Annotated[Path, typer.Option(help="The page to write, one HTML file.")] = Path("samples.html"),
+    count: Annotated[int, typer.Option(min=1, help="Number of questions.")] = 60,
+    source: Annotated[list[str] | None, typer.Option(help="Only this source (default: all); may be repeated.")] = None,
 ) -> None:
-    """Write one HTML page with the questions whose right answer gained or lost most, with pictures; works offline."""
+    """Write a page with the questions whose right answer gained or lost most between two runs, with their pictures."""
     from radar_tasks.analysis.movers import movers
     from radar_tasks.errors import ResultsError
     from radar_tasks.files import write_whole

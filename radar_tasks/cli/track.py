@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from radar_tasks.cli import report as report_command
+from radar_tasks.cli._options import ModelArgs, Project
 from radar_tasks.cli.guard import tell as tell_alarms
 from radar_tasks.errors import ALARMED, QUESTIONS_LEFT_OUT, RadarError
 
@@ -25,7 +26,7 @@ RENEWED = 30
 
 
 class Log(str, Enum):
-    """Trackers that can be told."""
+    """Trackers that scores can be logged to."""
 
     wandb = "wandb"
     tensorboard = "tensorboard"
@@ -34,37 +35,35 @@ class Log(str, Enum):
 
 def command(
     checkpoints: Annotated[
-        list[str], typer.Argument(help="Folders, or a pattern in quotes: 'runs/exp1/checkpoint-*'.")
+        list[str], typer.Argument(help="Checkpoint folders, or a quoted pattern: 'runs/exp1/checkpoint-*'.")
     ],
     *,
-    output: Annotated[Path, typer.Option(help="Where the results go, one folder a checkpoint.")],
+    output: Annotated[Path, typer.Option(help="The folder for results, one subfolder per checkpoint.")],
     tasks: Annotated[str, typer.Option(help="Tasks or groups, separated by commas.")] = "radar",
-    model_args: Annotated[str, typer.Option(help="Further arguments of the model: dtype=bfloat16,max_pixels=…")] = "",
-    every: Annotated[int, typer.Option(min=1, help="Only checkpoints whose step is a multiple of this.")] = 1,
-    limit: Annotated[int | None, typer.Option(min=1, help="So many questions a source, a stratified part.")] = None,
+    model_args: ModelArgs = "",
+    every: Annotated[int, typer.Option(min=1, help="Score only checkpoints whose step is a multiple of this.")] = 1,
+    limit: Annotated[int | None, typer.Option(min=1, help="Number of questions per source, a stratified part.")] = None,
     until: Annotated[
         float | None,
-        typer.Option(help="Ask until each ability rose, fell, or changed by no more than this SDS since the last one."),
+        typer.Option(help="Stop asking once each ability is seen to rise, fall, or change by at most this SDS."),
     ] = None,
-    batch_size: Annotated[str, typer.Option(help="Questions a batch, or auto.")] = "auto",
+    batch_size: Annotated[str, typer.Option(help="Questions per batch, or auto.")] = "auto",
     share_features: Annotated[
-        bool, typer.Option(help="Keep features of a vision tower that several checkpoints have, at most 20 GB.")
+        bool, typer.Option(help="Keep the features of a vision tower that checkpoints share; at most 20 GB.")
     ] = True,
     prior: Annotated[
         Literal["blind", "blank"] | None,
-        typer.Option(help="Also ask every question without its picture: left out (blind), or grey (blank)."),
+        typer.Option(help="Also score every question without its picture: left out (blind) or grey (blank)."),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Wait for new checkpoints until interrupted.")] = False,
-    report: Annotated[Path | None, typer.Option(help="A page to renew after each checkpoint.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep waiting for new checkpoints until interrupted.")] = False,
+    report: Annotated[Path | None, typer.Option(help="A report page to update after each checkpoint.")] = None,
     guard: Annotated[
-        bool, typer.Option("--guard", help="Tell of abilities that fell, one line of JSON each; status 4 at the end.")
+        bool, typer.Option("--guard", help="Name abilities that fell, one line of JSON each; exit status 4 if any did.")
     ] = False,
-    log: Annotated[Log | None, typer.Option(help="A tracker that is told the scores of each checkpoint.")] = None,
-    project: Annotated[
-        str, typer.Option(help="The tracker's project; TensorBoard's files go beside the results.")
-    ] = "radar",
+    log: Annotated[Log | None, typer.Option(help="A tracker to log each checkpoint's scores to.")] = None,
+    project: Project = "radar",
 ) -> None:
-    """Score every checkpoint that has no finished result yet; the same command goes on where it stopped."""
+    """Score every checkpoint that has no finished result yet; run it again to continue where it stopped."""
     from radar_tasks.follow.discovery import find_checkpoints
 
     if not watch:
