@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-Results = Annotated[list[str], typer.Argument(help="Results folders or packed files of one or more runs.")]
+Results = Annotated[list[str], typer.Argument(help="Results folders or files of one or more runs; packed files, too.")]
 Descriptions = Annotated[
     Path | None,
     typer.Option("--runs", help="CSV or YAML that gives runs their steps, groups and amounts (data, parameters, …)."),
