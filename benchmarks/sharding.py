@@ -119,7 +119,7 @@ def timed(count: int) -> None:
     seldom = random.Random(9)
     model = make_model(SHAPE, "cpu", torch.float32)
     mixes = {
-        f"1 and 12 images in turn, {count}": lambda k: 12 if k % 2 else 1,
+        f"1 and 12 images alternating, {count}": lambda k: 12 if k % 2 else 1,
         f"12 images at random in 20 of 100, {count}": lambda k: 12 if seldom.random() < 0.2 else 1,  # noqa: ARG005
     }
     print(f"{'slowest rank / mean, seconds':40}" + "".join(f"{ranks:>8} ranks  " for ranks in RANKS[:3]))
@@ -139,7 +139,7 @@ def counted() -> None:
     """Prints one row a mix."""
     seldom = random.Random(9)
     mixes = {
-        "1 and 12 images in turn, 2,000": headers(2000, lambda k: 12 if k % 2 else 1),
+        "1 and 12 images alternating, 2,000": headers(2000, lambda k: 12 if k % 2 else 1),
         "12 images in the first tenth, 2,000": headers(2000, lambda k: 12 if k < 200 else 1),
         "12 images at random in 5 of 100, 2,000": headers(2000, lambda k: 12 if seldom.random() < 0.05 else 1),  # noqa: ARG005
         "1 to 12 images at random, 15,894": headers(15_894, lambda k: seldom.randint(1, 12)),  # noqa: ARG005

@@ -212,7 +212,7 @@ def say(results: Sequence[CheckpointResult], redrawn: Sequence[CheckpointResult]
             )
             low, middle, high = np.quantile(ratios, (0.25, 0.5, 0.75)) if len(ratios) else (np.nan,) * 3
             rows.append([metric, name, f"{middle:.2f}", f"{low:.2f} to {high:.2f}", str(len(ratios))])
-    head = ["metric", "steps", "sds needs so many questions for its one", "quartiles", "cells"]
+    head = ["metric", "steps", "questions of sds per question of this metric", "quartiles", "cells"]
     texts.append("Questions for equal z, where either is above chance by 2 standard errors:\n\n" + markdown(head, rows))
 
     seen, _ = training_runs([_without_swapped(result) for result in results], at_least=2)
