@@ -43,6 +43,8 @@ STEPS = 2400
 KEPT = (0, 100, 200, 400, 600, 1000, 1600, 2400)
 BATCH = 32
 SEED = 20260212
+SAVED_EVERY = 500
+"""An interrupted run goes on from the last multiple of so many steps."""
 IGNORED = -100
 
 
@@ -178,7 +180,7 @@ def pretrain(out: Path, recipe: Recipe | None = None, *, measure_every: int = 0)
     """Train as a recipe says and write its checkpoints under `out`.
 
     With `measure_every` the log has perception and reasoning beside the loss, on 20 questions of each source. Goes on
-    from the last 500 steps if `out` holds an interrupted run.
+    from what was saved last if `out` holds an interrupted run, to the same weights.
     """
     recipe = recipe or Recipe()
     steps, batch, seed, kept = recipe.steps, recipe.batch, recipe.seed, recipe.kept
@@ -215,7 +217,7 @@ def pretrain(out: Path, recipe: Recipe | None = None, *, measure_every: int = 0)
         seed=seed,
         dataloader_num_workers=1,
         remove_unused_columns=False,
-        save_steps=500,
+        save_steps=SAVED_EVERY,
         save_total_limit=1,
         logging_steps=recipe.log_every,
         report_to="none",
@@ -232,7 +234,12 @@ def pretrain(out: Path, recipe: Recipe | None = None, *, measure_every: int = 0)
     if measure_every:
         sources = sorted(file.stem for file in paths.sample().glob("*.parquet"))
         RadarCallback.attach(trainer, sources, every=measure_every, questions=20, processor=processor)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(trainer_folder)))
+    last = get_last_checkpoint(str(trainer_folder))
+    if last is not None:
+        # A checkpoint has Qwen2-VL's weights under the names of the Hub. The Trainer of transformers 5.23 looks for
+        # those of the model in memory, finds none, warns, and would go on with untrained weights.
+        start_from(model, Path(last), ("tower", "projector", "language"))
+    trainer.train(resume_from_checkpoint=last)
 
 
 def main() -> None:

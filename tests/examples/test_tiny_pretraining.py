@@ -88,6 +88,28 @@ def test_what_is_kept_does_not_change_the_run(example, trained, tmp_path):
     assert all(torch.equal(first[name], again[name]) for name in first)
 
 
+def test_an_interrupted_run_goes_on_to_the_same_weights(example, tmp_path, monkeypatch):
+    train = example["train"]
+    monkeypatch.setattr(train, "SAVED_EVERY", 2)
+    recipe = train.Recipe(steps=4, kept=(3, 4), batch=4, in_order=True)
+    train.pretrain(tmp_path / "whole", recipe)
+    kept = train.keep
+
+    def interrupted(out, step, *rest):
+        if step == 3:
+            raise KeyboardInterrupt
+        return kept(out, step, *rest)
+
+    monkeypatch.setattr(train, "keep", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train.pretrain(tmp_path / "parted", recipe)
+    monkeypatch.setattr(train, "keep", kept)
+    train.pretrain(tmp_path / "parted", recipe)
+    for step in ("step-00003", "step-00004"):
+        whole, parted = weights(tmp_path / "whole" / step), weights(tmp_path / "parted" / step)
+        assert all(torch.equal(whole[name], parted[name]) for name in whole)
+
+
 def test_the_shipped_checkpoints_are_one_run_and_small():
     assert 6 <= len(SHIPPED) <= 8
     assert SHIPPED[0].name == "step-00000"
