@@ -163,7 +163,7 @@ def main() -> None:
         for kind in KINDS
         for true, hit, many in [counts[kind]]
     ]
-    print(markdown(["list", "planted", "precision", "recall", "named of the sound"], rows))
+    print(markdown(["list", "planted", "precision", "recall", "sound ones named"], rows))
 
 
 def _counted(found: set[tuple[str, str]], true: set[tuple[str, str]]) -> np.ndarray:

@@ -12,21 +12,22 @@ HEAD = """# Families
 
 Every type of transformers' `MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING`, measured by `make families` with transformers
 {transformers} and torch {torch}: a small random checkpoint of each (`tests/tiny_models`), saved and loaded in the
-ordinary way in float32, {count} questions of 3 to 30 words with 2 to 4 options of one to five words, one by one and in
-batches of six. Scores are held to one plain forward an option of what the family's own processor makes of prompt,
-option and pictures (`tests/families/reference.py`), which shares no code with the engine.
+ordinary way in float32, and {count} questions of 3 to 30 words with 2 to 4 options of one to five words, one by one and
+in batches of six. Scores are compared with one plain forward pass per option of what the family's own processor makes
+of prompt, option and pictures (`tests/families/reference.py`), which shares no code with the engine.
 
-{scored} types are scored: {equal} of them within {limit:g} nats a token of that forward by `scoring=independent`,
-{shared} within {shared_limit:g} by `scoring=shared`. {refused} are refused when they are loaded, with the reason below.
+{scored} types are scored: {equal} of them within {limit:g} nats per token of that forward pass by
+`scoring=independent`, {shared} within {shared_limit:g} by `scoring=shared`. {refused} are refused when they are loaded,
+for the reason given below.
 
-| column | says |
+| column | meaning |
 | --- | --- |
-| independent, shared, auto | largest difference of a mean log-probability; a dash where that way ends in an error |
-| `auto` takes | the way that `scoring=auto` ends with |
-| prompt | whether tokens of prompt and options are the processor's own (differences: `docs/prompts.md`) |
-| pictures | 1: one, all of a size; s: several sizes in a batch; 2: two in their places in the text; 0: none |
+| independent, shared, auto | largest difference of a mean log-probability; a dash where this way ends in an error |
+| `auto` takes | the way that `scoring=auto` ends up with |
+| prompt | whether the tokens of prompt and options are the processor's own (differences: `docs/prompts.md`) |
+| pictures | 1: one, all of the same size; s: several sizes in a batch; 2: two, at their places in the text; 0: none |
 | in memory | largest difference when the model is scored in memory, as the callback does |
-| features | how often four questions on a picture run the vision part (`shared`); a dash where this cannot be counted |
+| features | runs of the vision part for four questions on one picture (`shared`); a dash where they cannot be counted |
 """
 
 LIMIT, SHARED_LIMIT = 1e-5, 1e-4
@@ -71,7 +72,7 @@ def page(measured: Mapping[str, Measured], count: int, versions: Mapping[str, st
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *(_row(family, found) for family, found in scored.items()),
         "",
-        "## What does not go",
+        "## What does not work",
         "",
         "| type | what | why |",
         "| --- | --- | --- |",
