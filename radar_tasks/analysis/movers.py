@@ -47,7 +47,7 @@ def movers(
 
     Args:
         first, second: comparable runs, see `radar_tasks.analysis.settings`.
-        count: how many questions, the largest change in either direction first.
+        count: how many questions at most, the largest change in either direction first; none that did not move.
         sources: only these; all that both have without.
 
     Raises:
@@ -57,9 +57,9 @@ def movers(
     if unknown := [source for source in sources if source not in shared]:
         near = did_you_mean(unknown[0], shared)
         raise ResultsError(f"both runs have no {', '.join(unknown)}; they have {', '.join(shared)}.{near}")
-    chosen = list(sources) or shared
+    chosen = list(dict.fromkeys(sources)) or shared
     by_bytes = any(run.sources[source].logprob is None for run in (first, second) for source in chosen)
-    found = [mover for source in chosen for mover in _of_source(first, second, source, by_bytes)]
+    found = [mover for source in chosen for mover in _of_source(first, second, source, by_bytes) if mover.change]
     found.sort(key=lambda mover: (-abs(mover.change), mover.source, mover.q_id))
     metric = (
         "sds" if all(run.sources[s].logprob is not None for run in (first, second) for s in chosen) else "sds_bytes"

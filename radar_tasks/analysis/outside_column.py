@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import DataError, ResultsError
 from radar_tasks.results import CheckpointResult
+from radar_tasks.sources.record_files import DelimitedFile, sound_records
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Outside:
     Attributes:
         columns: the names of its columns of numbers.
         values: by checkpoint (the results file), source ("" where the file has no column `source`) and column.
-        unknown: checkpoints in the CSV file of which there are no results.
+        unknown: checkpoints and sources in the CSV file of which there are no results.
     """
 
     columns: tuple[str, ...]
@@ -38,50 +38,56 @@ def read_outside(file: Path, runs: Sequence[CheckpointResult]) -> Outside:
     the end of its folder (`exp1/step-00200`). An empty cell means that the number is not known.
 
     Raises:
-        ResultsError: no such file or columns, a cell that is no finite number, a name that fits several checkpoints, a
-            repeated row, or no checkpoint that there are results of; names file and line.
+        ResultsError: no such file or columns, a broken row, a cell that is no finite number, a name that fits several
+            checkpoints, a repeated row, or no checkpoint and source that there are results of; names file and line.
     """
     try:
-        with file.open(encoding="utf-8-sig", newline="") as lines:
-            reader = csv.DictReader(lines)
-            header = list(reader.fieldnames or [])
-            rows = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ResultsError(f"{file} cannot be read: {error}") from None
-    columns = tuple(name for name in header if name not in ("checkpoint", "source"))
-    if "checkpoint" not in header or not columns:
-        raise ResultsError(
-            f"{file}: a column `checkpoint` and one of numbers are needed, there are {', '.join(header)}."
-        )
+        table = DelimitedFile(file, ",")
+        header = [name.strip() for name in table.columns]
+        columns = tuple(name for name in header if name not in ("checkpoint", "source"))
+        if "checkpoint" not in header or not columns:
+            raise ResultsError(
+                f"{file}: a column `checkpoint` and one of numbers are needed, there are {', '.join(header)}."
+            )
+        # Names and numbers, written by hand: blanks around them mean nothing.
+        rows = [
+            (row.line, {name.strip(): value.strip() for name, value in row.values.items()})
+            for row in sound_records(table)
+        ]
+    except DataError as error:
+        raise ResultsError(f"{error}; a column `checkpoint` and one of numbers are needed.") from None
+    sources = {source for run in runs for source in run.sources}
     values: dict[tuple[Path, str, str], float] = {}
     unknown: list[str] = []
-    for number, row in enumerate(rows, 2):
-        where = f"{file}, line {number}"
-        run = _run_named(row["checkpoint"] or "", runs, where)
-        if run is None:
-            unknown.append(row["checkpoint"] or "")
+    for line, row in rows:
+        where = f"{file}, line {line}"
+        source = row.get("source", "")
+        name = row.get("checkpoint", "")
+        run = _run_named(name, runs, where)
+        if run is None or (source and source not in sources):
+            unknown.append(name if run is None else source)
             continue
         for column in columns:
-            if (cell := (row[column] or "").strip()) == "":
+            if not (cell := row.get(column, "")):
                 continue
-            key = (run.file, (row.get("source") or "").strip(), column)
+            key = (run.file, source, column)
             if key in values:
-                raise ResultsError(f"{where}: {row['checkpoint']!r} was there before.")
+                raise ResultsError(f"{where}: {name!r} was there before.")
             values[key] = _number(cell, f"{where}, column {column}")
     if not values:
         named = ", ".join(sorted(set(unknown))) or "it is empty"
         raise ResultsError(
             f"{file} names no checkpoint that there are results of: {named}. "
-            f"There are {', '.join(sorted({run.name for run in runs}))}."
+            f"There are {', '.join(sorted({run.name for run in runs}))}, on {', '.join(sorted(sources))}."
         )
     return Outside(columns, values, tuple(dict.fromkeys(unknown)))
 
 
 def _run_named(name: str, runs: Sequence[CheckpointResult], where: str) -> CheckpointResult | None:
     wanted = name.strip().strip("/").split("/")
-    fitting = [run for run in runs if [*run.path.split("/"), run.name][-len(wanted) :] == wanted]
+    fitting = [run for run in runs if run.place.split("/")[-len(wanted) :] == wanted]
     if len(fitting) > 1:
-        paths = ", ".join(f"{run.path}/{run.name}" for run in fitting)
+        paths = ", ".join(run.place for run in fitting)
         raise ResultsError(f"{where}: {name!r} fits several checkpoints ({paths}); write more of its path.")
     return fitting[0] if fitting else None
 

@@ -54,7 +54,7 @@ def factors_of(runs: Sequence[TrainingRun], descriptions: Sequence[RunDescriptio
             continue
         for run in runs:
             members = levels.setdefault(row.factor, {}).setdefault(row.level, [])
-            if _is_about(row, run) and run not in members:
+            if row.is_about_training(run.results[0]) and run not in members:
                 members.append(run)
     made = [
         Factor(name, tuple(Level(level, tuple(of)) for level, of in among.items() if of))
@@ -76,7 +76,11 @@ def configurations_of(runs: Sequence[TrainingRun], descriptions: Sequence[RunDes
     A run of which no row gives a level is a configuration of its own.
     """
     levels = [
-        frozenset((row.factor, row.level) for row in descriptions if row.factor is not None and _is_about(row, run))
+        frozenset(
+            (row.factor, row.level)
+            for row in descriptions
+            if row.factor is not None and row.is_about_training(run.results[0])
+        )
         for run in runs
     ]
     names = {}
@@ -96,8 +100,3 @@ def shared_name(runs: Sequence[str]) -> str:
         shared = shared.rstrip("0123456789")  # not the first digits of numbers that go on otherwise
     shared = shared.rstrip("-_./ ")
     return f"{shared} ({len(runs)} runs)" if len(shared) > 1 else " + ".join(runs)
-
-
-def _is_about(row: RunDescription, run: TrainingRun) -> bool:
-    first = run.results[0]
-    return any(map(row.is_about, (run.name, first.experiment, first.path)))

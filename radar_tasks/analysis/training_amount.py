@@ -82,7 +82,7 @@ def _places(
         step = result.step or 0
         run = names[result.experiment]
         own = next((row for row in rows if row.is_about_checkpoint(result)), None)
-        whole = next((row for row in rows if row.is_about(run) or row.is_about(result.experiment)), None)
+        whole = next((row for row in rows if row.is_about_training(result)), None)
         last = max(other.step or 0 for other in results if other.experiment == result.experiment)
         if own is not None:
             amount = own.amounts[column]

@@ -13,8 +13,8 @@ from rich.markup import escape
 
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.compare_trainings import compare_trainings, metrics_of_both, training_sides
-from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
 from radar_tasks.analysis.training_amount import training_amount
+from radar_tasks.cli._development import described
 from radar_tasks.cli._tables import terminal_table
 from radar_tasks.errors import ResultsError
 from radar_tasks.report.text_tables import comma_separated, markdown
@@ -69,10 +69,9 @@ def compared_trainings(
     resamples: int,
 ) -> list[TrainingComparison]:
     """Each side against the first, a comparison a metric. Raises as the functions that it calls."""
-    rows = read_descriptions(descriptions) if descriptions else []
-    every = with_descriptions([run for _, of in found for run in of], rows)
-    described = iter(every)
-    sides, notes = training_sides([(name, [next(described) for _ in of]) for name, of in found])
+    every, rows = described([run for _, of in found for run in of], descriptions)
+    each = iter(every)
+    sides, notes = training_sides([(name, [next(each) for _ in of]) for name, of in found])
     for note in notes:
         print(note, file=sys.stderr)
     amount = training_amount(x, [result for side in sides for run in side.runs for result in run.results], rows)

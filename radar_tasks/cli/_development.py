@@ -1,7 +1,8 @@
-"""What `radar analyze`, `plot` and `report` share: from results folders to the tables of development."""
+"""What commands over training runs share: descriptions of runs, and from results to the tables of development."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,13 +33,28 @@ def develop(
 
     from radar_tasks.analysis.development.curves import training_curves
     from radar_tasks.analysis.development.tables import development
-    from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
     from radar_tasks.results.metrics import require_mean_over_questions
 
     require_mean_over_questions(metric)  # before a hundred checkpoints are read
-    rows = read_descriptions(descriptions) if descriptions else []
-    runs = with_descriptions(runs_of(results), rows)
+    runs, rows = described(runs_of(results), descriptions)
     rng = np.random.default_rng(seed)
     trainings, notes = training_curves(runs, rng, metric)
     tables = development(trainings, runs, rng, descriptions=rows, parting=parting, notes=notes)
     return Developed(tables, runs, rows)
+
+
+def described(
+    results: Sequence[CheckpointResult], file: Path | None
+) -> tuple[list[CheckpointResult], list[RunDescription]]:
+    """Results with the steps and experiments of `--runs`, and the rows of that file.
+
+    Whatever rows are about of which there are no results is told on stderr: it may be misspelt.
+    """
+    from radar_tasks.analysis.run_descriptions import read_descriptions, runs_without_results, with_descriptions
+
+    rows = read_descriptions(file) if file is not None else []
+    found = with_descriptions(results, rows)
+    if absent := runs_without_results(found, rows):
+        more = f" and {len(absent) - 5} more" if len(absent) > 5 else ""
+        print(f"{file}: no results here of {', '.join(absent[:5])}{more}", file=sys.stderr)
+    return found, rows

@@ -21,7 +21,7 @@ TrainingAxis = Annotated[
     str,
     typer.Option("--x", help="Measure of training: step, a column of --runs, or NAME=AMOUNT per step (images=512)."),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of the random resamples.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the random resamples.")]
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write every table to this file as JSON.")]
 Dark = Annotated[bool, typer.Option("--dark", help="Draw on a dark background, for slides.")]
 Project = Annotated[str, typer.Option(help="Project of the tracker (wandb, trackio).")]

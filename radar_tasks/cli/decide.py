@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radar_tasks.cli._development import described
 from radar_tasks.cli._json import to_json
 from radar_tasks.cli._options import Descriptions, Results, Seed, TrainingAxis
 from radar_tasks.cli._runs import console, runs_of
@@ -46,12 +48,11 @@ def command(
 
     from radar_tasks.analysis.decisions import decisions
     from radar_tasks.analysis.outside_column import read_outside
-    from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
     from radar_tasks.analysis.training_amount import training_amount
     from radar_tasks.analysis.training_runs import training_runs
 
-    rows = read_descriptions(runs) if runs else []
-    found = [run for run in with_descriptions(runs_of(results), rows) if not run.withheld]
+    every, rows = described(runs_of(results), runs)
+    found = [run for run in every if not run.withheld]
     trainings, notes = training_runs(found, at_least=1)
     made = decisions(
         trainings,
@@ -64,12 +65,15 @@ def command(
     )
     for note in [*notes, *(note for training in trainings for note in training.notes), *made.notes]:
         print(note, file=sys.stderr)
+    names = _names(made, on or ())
+    if on:
+        made = replace(made, rows=tuple(row for row in made.rows if row.name in names))
     if format is Format.json:
         print(to_json(made), end="")
     elif format is Format.csv:
         print(_csv(made), end="")
     else:
-        _show(made, _names(made, on or ()), format)
+        _show(made, names, format)
 
 
 def _names(made: DecisionStudy, wanted: Sequence[str]) -> list[str]:

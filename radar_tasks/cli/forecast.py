@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from radar_tasks.cli._development import described
 from radar_tasks.cli._json import to_json
 from radar_tasks.cli._options import Dark, Descriptions, JsonFile, Results
 from radar_tasks.cli._runs import console, runs_of
@@ -42,7 +43,6 @@ def command(
     """Forecast where runs will end and what a larger model will reach, or say that it cannot be known; back-tested."""
     from radar_tasks.analysis.forecast.forecast_tables import forecast_tables
     from radar_tasks.analysis.forecast.margin_tracks import METRICS
-    from radar_tasks.analysis.run_descriptions import read_descriptions, with_descriptions
     from radar_tasks.analysis.training_runs import training_runs
     from radar_tasks.errors import RadarError
     from radar_tasks.files import write_whole
@@ -55,8 +55,8 @@ def command(
         raise RadarError(f"--size {size} needs --runs FILE, which gives the runs their {larger.column}.")
     if chart is not None:
         require_ending(chart)
-    rows = read_descriptions(runs) if runs else []
-    trainings, notes = training_runs([run for run in with_descriptions(runs_of(results), rows) if not run.withheld])
+    found, rows = described(runs_of(results), runs)
+    trainings, notes = training_runs([run for run in found if not run.withheld])
     made = forecast_tables(trainings, at, larger, rows)
     made.notes[:0] = [*notes, *(note for training in trainings for note in training.notes)]
     show(made, metric, console())

@@ -164,6 +164,11 @@ class CheckpointResult:
         )
 
     @property
+    def place(self) -> str:
+        """Where the checkpoint itself lies: `path` is its training's where the name tells a step, else its own."""
+        return self.path if self.path.split("/")[-1] == self.name else f"{self.path}/{self.name}"
+
+    @property
     def folder(self) -> Path:
         """Where the results file lies."""
         return self.file.parent

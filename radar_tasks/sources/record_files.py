@@ -122,6 +122,24 @@ def open_records(path: Path) -> RecordFile:
     return kind(path)
 
 
+def sound_records(file: RecordFile) -> list[Record]:
+    """Every row of a table that is small and has to be whole.
+
+    Raises:
+        DataError: the file cannot be read, a row is broken, or there is none below the header.
+    """
+    rows = list(file.records())
+    for row in rows:
+        if row.problems:
+            raise DataError(f"{file.path}, row {row.number}: {'; '.join(row.told(row.problems))}")
+        for value in row.values.values():
+            if isinstance(value, str) and (problem := text_problem(value)):
+                raise DataError(f"{file.path}, row {row.number} (line {row.line}): a field {problem}")
+    if not rows:
+        raise DataError(f"{file.path} has no rows below its header")
+    return rows
+
+
 def shortened(text: object) -> str:
     """A value as a message repeats it: in quotes, and cut where it is long."""
     whole = str(text)

@@ -103,7 +103,7 @@ def scaling_of(trainings: Sequence[TrainingCurves], descriptions: Sequence[RunDe
 def _points(training: TrainingCurves, descriptions: Sequence[RunDescription], column: str) -> list[ScalingPoint]:
     first = training.results[0]
     giving = [row for row in descriptions if column in row.amounts]
-    of_run = [row for row in giving if any(map(row.is_about, (training.name, first.experiment, first.path)))]
+    of_run = [row for row in giving if row.is_about_training(first)]
     rows: dict[int, RunDescription] = dict.fromkeys(training.steps[-1:], of_run[0]) if of_run else {}
     for result in training.results:
         for row in giving:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -29,7 +29,7 @@ from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.analysis.training_runs import require_same_questions
 from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.questions import ABILITIES, Ability
-from radar_tasks.results import TrainingRun
+from radar_tasks.results import CheckpointResult, TrainingRun
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,10 @@ def forecast_tables(
     )
     _add_ends(made, long, at)
     if larger is not None:
-        _add_larger(made, long, larger, descriptions)
+        first = {training.name: training.results[0] for training in trainings}
+        _add_larger(
+            made, long, larger, {run.name: _size_of(first[run.name], larger.column, descriptions) for run in long}
+        )
     asked_of = {row.run for row in made.forecasts}
     for run in long:
         if run.name in asked_of:
@@ -133,9 +136,14 @@ def _add_ends(made: ForecastTables, runs: Sequence[RunTrack], at: int | None) ->
 
 
 def _add_larger(
-    made: ForecastTables, runs: Sequence[RunTrack], larger: Larger, descriptions: Sequence[RunDescription]
+    made: ForecastTables, runs: Sequence[RunTrack], larger: Larger, sizes: Mapping[str, float | None]
 ) -> None:
-    by_size = _by_size(runs, larger.column, descriptions)
+    by_size = _by_size(runs, larger.column, sizes)
+    made.notes.extend(
+        f"{run.name}: left out of the larger model, the file of --runs gives it no {larger.column}."
+        for run in runs
+        if sizes[run.name] is None
+    )
     steps = shared_late_steps([run for of in by_size.values() for run in of])
     if not len(steps):
         raise ResultsError("the runs of different sizes have no step in common after the first third of training.")
@@ -159,21 +167,22 @@ def _add_larger(
     made.back_test.extend(back_test(held, "largest size"))
 
 
-def _by_size(
-    runs: Sequence[RunTrack], column: str, descriptions: Sequence[RunDescription]
-) -> dict[float, list[RunTrack]]:
+def _size_of(result: CheckpointResult, column: str, descriptions: Sequence[RunDescription]) -> float | None:
+    """The size of the model that this checkpoint is of."""
     known = list(dict.fromkeys(name for row in descriptions for name in row.amounts))
     if column not in known:
         raise ResultsError(
             f"no row of the file of --runs gives {column!r} (it has {', '.join(known) or 'no amounts'})."
             f"{did_you_mean(column, known)}"
         )
+    giving = (row for row in descriptions if column in row.amounts and row.is_about_training(result))
+    return next((row.amounts[column] for row in giving), None)
+
+
+def _by_size(runs: Sequence[RunTrack], column: str, sizes: Mapping[str, float | None]) -> dict[float, list[RunTrack]]:
     made: dict[float, list[RunTrack]] = {}
     for run in runs:
-        size = next(
-            (row.amounts[column] for row in descriptions if column in row.amounts and row.is_about(run.name)), None
-        )
-        if size is not None:
+        if (size := sizes[run.name]) is not None:
             made.setdefault(size, []).append(run)
     if any(size <= 0 for size in made):
         raise ResultsError(f"{column}: a size must be above 0, there is {min(made):g}.")

@@ -3,6 +3,7 @@
 import io
 import re
 
+import numpy as np
 import pytest
 from fake_runs import simulate, write_run
 from PIL import Image
@@ -91,3 +92,17 @@ def test_runs_with_other_options_or_sources_are_refused(tmp_path):
         movers(first, second, 2)
     with pytest.raises(ResultsError, match="both runs have no mmbench; they have spatial"):
         movers(first, second, 2, ["mmbench"])
+
+
+def test_a_question_that_did_not_move_is_not_among_those_that_did(tmp_path):
+    records = simulate("spatial", 6, skill=0.0)
+    runs = []
+    for name in "ab":
+        changed = [dict(record) for record in records]
+        if name == "b":
+            changed[2]["logprob"] = [value - 1.0 for value in records[2]["logprob"]]  # moves both options alike
+            changed[4]["logprob"] = [-0.5 if k == records[4]["answer"] else -9.0 for k in range(2)]
+            changed[4]["score"] = 1 / (1 + np.exp(-8.5))
+        runs.append(load_run(write_run(tmp_path / name, name, {"spatial": changed})))
+    assert [mover.q_id for mover in movers(*runs, 60, ["spatial", "spatial"])[1]] == ["q0004"]
+    assert movers(runs[0], runs[0], 60)[1] == []

@@ -214,3 +214,25 @@ def test_brackets_in_what_users_call_things_are_shown_to_the_letter(curve, tmp_p
     compared = call(compare, curve, other, "--runs", runs, "--x", "[/tok]", "--resamples", "100").stdout
     assert "3 matched [/tok]s" in compared
     assert re.search(r"(?m)^ *\[/tok\] +perception", compared)
+
+
+def test_a_run_of_the_descriptions_that_no_result_is_of_is_told(curve, tmp_path):
+    (tmp_path / "runs.csv").write_text("run,images\nexp1,5\nexpp1,5\n")
+    assert "no results here of expp1" in call(analyze, curve, "--runs", tmp_path / "runs.csv").stderr
+
+
+def test_only_what_is_asked_for_is_written_in_every_format(curve, tmp_path):
+    other = tmp_path / "exp2"
+    write_curve(other, [100, 200, 300], {"mini_colour": [0, 1, 1.0], "mini_sum": [0, 0, 0.4]}, n=60)
+    found = [curve, other, "--metric", "sds", "--on", "mini_sum"]
+    lines = call(decide, *found, "--format", "csv").stdout.splitlines()
+    assert {line.split(",")[2] for line in lines[1:]} == {"mini_sum"}
+    rows = json.loads(call(decide, *found, "--format", "json").stdout)["rows"]
+    assert {row["name"] for row in rows} == {"mini_sum"}
+
+
+@pytest.mark.parametrize("module", [agreement, analyze, compare, decide, plot, report])
+def test_a_seed_that_cannot_be_is_no_traceback(curve, module):
+    result = call(module, curve, curve, "--seed", "-1")
+    assert result.exit_code == 2
+    assert "--seed" in result.stderr
