@@ -28,7 +28,7 @@ from radar_tasks.analysis.settings import Setting, are_twins, may_differ
 from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples
-from radar_tasks.results.metrics import METRICS, available, per_question, question_weights
+from radar_tasks.results.metrics import METRICS, available, per_question, question_weights, scores_missing
 from radar_tasks.results.strata import strata_of_all
 from radar_tasks.results.suites import averages_of
 
@@ -199,8 +199,8 @@ def _values(pair: _Pair, metric: str, labels: tuple[str, str]) -> tuple[FloatArr
     if first is None or second is None:
         lacking = labels[0] if first is None else labels[1]
         raise ResultsError(
-            f"{lacking} holds no {metric} on {pair[0].source}: the scores it is made from are not in its samples. "
-            "A stock lmms-eval model has no raw logits, lm-eval no numbers of tokens; try --metric sds_bytes."
+            f"{scores_missing(lacking, metric, [pair[0].source])} A stock lmms-eval model has no raw logits, lm-eval "
+            "no numbers of tokens; try --metric sds_bytes."
         )
     return first, second
 

@@ -203,7 +203,7 @@ def training_sides(found: Sequence[tuple[str, Sequence[CheckpointResult]]]) -> t
     """
     files = [file for _, results in found for file in {run.file for run in results}]
     if twice := [file for file, times in Counter(files).items() if times > 1]:
-        raise ResultsError(f"{twice[0]} cannot stand on both sides of a comparison.")
+        raise ResultsError(f"{twice[0]} cannot be on both sides of a comparison.")
     sides = [_seen([replace(run, title="") for run in results]) for _, results in found]
     holders = Counter(experiment for of in sides for experiment in {run.experiment for run in of})
     # The same training on both sides, scored in two ways: the place of the results tells them apart.

@@ -72,12 +72,12 @@ def read_outside(file: Path, runs: Sequence[CheckpointResult]) -> Outside:
                 continue
             key = (run.file, source, column)
             if key in values:
-                raise ResultsError(f"{where}: {name!r} was there before.")
+                raise ResultsError(f"{where}: {name!r} comes twice.")
             values[key] = _number(cell, f"{where}, column {column}")
     if not values:
         named = ", ".join(sorted(set(unknown))) or "it is empty"
         raise ResultsError(
-            f"{file} names no checkpoint that there are results of: {named}. "
+            f"{file} names no checkpoint for which there are results: {named}. "
             f"There are {', '.join(sorted({run.name for run in runs}))}, on {', '.join(sorted(sources))}."
         )
     return Outside(columns, values, tuple(dict.fromkeys(unknown)))

@@ -76,6 +76,6 @@ def _refusal(
     lines += [f"  questions of {s}: {a} only in the first, {b} only in the second" for s, (a, b) in questions.items()]
     if until_of(first.scoring) is not None and until_of(second.scoring) is not None:
         lines.append(
-            "  With until=, how many are asked depends on what comes out: ordinary intervals are too narrow for that."
+            "  With until=, the number of questions depends on the outcome: ordinary intervals are too narrow for that."
         )
     return "\n".join([*lines, "`radar compare --allow-different` pairs the questions that both have, and says so."])

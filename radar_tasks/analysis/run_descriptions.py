@@ -58,7 +58,7 @@ class RunDescription(BaseModel):
     @model_validator(mode="after")
     def _a_level_of_a_factor(self) -> RunDescription:
         if (self.factor is None) != (self.level is None):
-            raise ValueError("`factor` and `level` stand together: what differs, and what it is in this run")
+            raise ValueError("`factor` and `level` must be given together: what varies, and its value in this run")
         return self
 
     @property

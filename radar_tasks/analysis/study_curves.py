@@ -19,7 +19,7 @@ from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import SourceSamples, TrainingRun
-from radar_tasks.results.metrics import question_matrix, require_mean_over_questions
+from radar_tasks.results.metrics import question_matrix, require_mean_over_questions, scores_missing
 from radar_tasks.results.strata import resampled_headlines
 from radar_tasks.results.suites import ability_sources
 
@@ -202,7 +202,7 @@ def _matched(runs: Sequence[TrainingRun], amount: TrainingAmount) -> tuple[Float
         shared = places[0][(places[0] >= low) & (places[0] <= high)]
     if not len(shared):
         spans = "; ".join(f"{run.name} {of[0]:,g} to {of[-1]:,g}" for run, of in zip(runs, places, strict=True))
-        raise ResultsError(f"nowhere can these runs be compared by {amount.name}: {spans}.")
+        raise ResultsError(f"these runs have no {amount.name} in common at which to compare them: {spans}.")
     return shared, [_weights(shared, of) for of in places]
 
 
@@ -220,9 +220,7 @@ def _rows(samples: SourceSamples, common: np.ndarray) -> np.ndarray:
 def _scores(run: TrainingRun, source: str, metric: str) -> FloatArray:
     scores = question_matrix(run, source, metric)
     if scores is None:
-        raise ResultsError(
-            f"{run.name} holds no {metric} on {source}: the scores it is made from are not in its samples."
-        )
+        raise ResultsError(scores_missing(run.name, metric, [source]))
     return scores
 
 

@@ -74,7 +74,7 @@ def _places(
         there = f"it has {', '.join(known)}" if known else "there is none"
         raise RadarError(
             f"--x {column}: no such column in the file of --runs ({there}).{did_you_mean(column, [*known, 'step'])} "
-            f"So much at each step is written {column}=512."
+            f"A constant amount per step is written {column}=512."
         )
     names = short_names([result.experiment for result in results])
     places: dict[tuple[str, int], float] = {}

@@ -101,7 +101,7 @@ def _training_run(name: str, runs: list[CheckpointResult]) -> TrainingRun:
             if not np.array_equal(first.sources[s].q_id, run.sources[s].q_id)
         ]
         if problems:
-            raise ResultsError(f"{name}: {first.name} and {run.name} make no curve: {'; '.join(problems)}.")
+            raise ResultsError(f"{name}: {first.name} and {run.name} cannot be on one curve: {'; '.join(problems)}.")
     absent = sorted({source for run in ordered for source in run.sources} - set(everywhere))
     if absent:
         notes = (*notes, f"{name}: {', '.join(absent)} left out, not at every checkpoint")

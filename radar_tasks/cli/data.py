@@ -76,7 +76,7 @@ def rebuild(
     names = sources or list(RECIPES)
     if location and len(names) > 1:
         raise DataError(
-            "--from is the place of one source: say which, as in `radar data rebuild mmbench --from FOLDER`"
+            "--from is for a single source: name the source, as in `radar data rebuild mmbench --from FOLDER`"
         )
     fill_store([_rebuilt(name, location) for name in names], skip_bad)
 

@@ -93,7 +93,7 @@ def _show(made: DecisionStudy, names: Sequence[str], format: Format) -> None:  #
     seeds = sum(len(runs) > 1 for runs in made.configurations.values())
     runs = sum(map(len, made.configurations.values()))
     print(f"{len(made.configurations)} configurations in {runs} runs, {seeds} of them with several seeds.")
-    print("Of pairs that are told apart at the end, the share ordered alike; 0.5 is guessing.\n")
+    print("Share of the pairs that differ at the end that are ordered in the same way; 0.5 is guessing.\n")
     for name in names:
         for target in dict.fromkeys(row.target for row in made.rows if row.name == name):
             rows = [row for row in made.rows if (row.name, row.target) == (name, target)]

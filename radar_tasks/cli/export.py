@@ -114,7 +114,7 @@ def _eval_results(runs: Sequence[CheckpointResult], output: Path, dataset_id: st
         raise RadarError("--format eval_results needs --dataset-id OWNER/NAME, the benchmark's data set on the Hub.")
     if output.suffix in {".yaml", ".yml"} and len(runs) > 1:
         raise RadarError(
-            f"{len(runs)} runs and one file: give a folder as --output, a model's page is about one model."
+            f"{len(runs)} runs do not go into one file: give a folder as --output; a model's page is about one model."
         )
     for run in runs:
         name = f"{run.experiment}-{run.label}".replace("/", "-").replace(" ", "-")

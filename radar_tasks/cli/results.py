@@ -28,7 +28,7 @@ def pack(
     write(runs, output)
     questions = sum(len(samples) for run in runs for samples in run.sources.values())
     size = output.stat().st_size
-    print(f"{output}: {len(runs)} checkpoint(s), {size / 1e6:.1f} MB, {size / questions:.1f} bytes a question of each")
+    print(f"{output}: {len(runs)} checkpoint(s), {size / 1e6:.1f} MB, {size / questions:.1f} bytes per answer")
 
 
 @app.command("unpack")

@@ -80,7 +80,7 @@ def record(run: CheckpointResult, publisher: Publisher, model_id: str = "") -> R
     model = model_id or _default_id(run)
     developer, _, name = model.partition("/")
     if not developer or not name or "/" in name:
-        raise ResultsError(f"{model!r} is no model id: give it as --model-id OWNER/NAME.")
+        raise ResultsError(f"{model!r} is not a model id: give it as --model-id OWNER/NAME.")
     values = [value for value in values_of(run) if value.metric in _MEANINGS]
     evaluation_id = f"radar/{model}/{run.date}"
     unique = _uuid(evaluation_id, *(f"{v.name}{v.data_checksum}{v.metric}{v.value!r}" for v in values))

@@ -57,7 +57,9 @@ def find_checkpoints(patterns: Sequence[str], every: int = 1) -> list[TrackedChe
     found = sorted(TrackedCheckpoint(_step(folder), folder.name, folder) for folder in folders)
     for former, later in pairwise(found):
         if former.step == later.step:
-            raise CheckpointError(f"{former.folder} and {later.folder} are both step {later.step}; track them apart.")
+            raise CheckpointError(
+                f"{former.folder} and {later.folder} are both step {later.step}; track them separately."
+            )
     kept = [checkpoint for checkpoint in found if checkpoint.step % every == 0]
     if not kept:
         raise CheckpointError(f"None of the {len(found)} checkpoints has a step that is a multiple of {every}.")
@@ -76,7 +78,7 @@ def _checkpoints_at(folder: Path) -> list[Path]:
         children = [child for child in folder.iterdir() if child.is_dir() and step_of(child.name) is not None]
         inside = [child for child in children if any(next(child.glob(part), None) for part in PARTS)]
     except OSError as error:
-        raise CheckpointError(f"{folder} cannot be looked into: {error}") from None
+        raise CheckpointError(f"{folder} cannot be read: {error}") from None
     return inside or [folder]
 
 
@@ -97,7 +99,7 @@ def signature(folder: Path) -> Signature:
         if stat.S_ISREG(about.st_mode):
             files.append((str(file.relative_to(folder)), about.st_size, about.st_mtime_ns))
         elif not stat.S_ISDIR(about.st_mode):
-            raise CheckpointError(f"{file} is no file but a pipe, a socket or a device: put a file in its place.")
+            raise CheckpointError(f"{file} is not a file but a pipe, a socket or a device: put a file in its place.")
     return tuple(files)
 
 

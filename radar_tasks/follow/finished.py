@@ -100,8 +100,8 @@ def _refuse_other_settings(
         pairs.append(("until", delta, until))
     if changes := [f"{name} was {then} and is {is_} now" for name, then, is_ in pairs if then != is_]:
         raise ResultsError(
-            f"{run.folder} holds results of other settings: {'; '.join(changes)}. They would be lost: give another "
-            "--output, or remove them."
+            f"{run.folder} holds results made with other settings: {'; '.join(changes)}. They would be lost: give "
+            "another --output, or remove them."
         )
 
 

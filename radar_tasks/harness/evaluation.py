@@ -174,8 +174,8 @@ def refuse_other_files(output: Path) -> None:
     for file in output.rglob("*"):
         if file.is_file() and not any(file.match(pattern) for pattern in RESULT_FILES):
             raise ResultsError(
-                f"{output} is to become a results folder, but holds {file.relative_to(output)}, which is no result. "
-                "Give another --output."
+                f"{output} cannot become a results folder, since it holds {file.relative_to(output)}, which is not a "
+                "result. Give another --output."
             )
 
 

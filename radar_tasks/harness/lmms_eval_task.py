@@ -100,6 +100,6 @@ class _ForeignDocument(AskedDocument):
             visuals = self._task.doc_to_visual(self._task.dataset[self._split][self._doc_id])
         except Exception as error:  # the task's own code, and decoders of whatever it keeps pictures in
             raise QuestionError(
-                f"question {where!r}: its pictures cannot be had ({type(error).__name__}: {error})."
+                f"question {where!r}: its pictures cannot be loaded ({type(error).__name__}: {error})."
             ) from error
         return encoded_visuals(visuals, where)

@@ -43,7 +43,7 @@ class GroupQuestions(Sequence[Question]):
         self._documents: dict[str, Documents] = {}
         for task in dict.fromkeys(task for task, _ in self._places):
             if not isinstance(documents.get(task), Documents):
-                raise RadarError(f"{task} is a task of others, which tp= cannot score: leave tp out for it.")
+                raise RadarError(f"{task} is not a task of this project, and tp= cannot score it: leave tp out.")
             self._documents[task] = documents[task]
 
     def __len__(self) -> int:

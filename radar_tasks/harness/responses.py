@@ -65,7 +65,7 @@ def read_response(response: Any, where: str) -> Response:
         read = {"logprob": -float(value[0])}
     else:
         raise RadarError(
-            f"{where}: the model answered {response!r}, which is no log-likelihood. RADAR needs a model that scores "
+            f"{where}: the model answered {response!r}, which is not a log-likelihood. RADAR needs a model that scores "
             "given answers, such as this project's `--model radar_hf`."
         )
     for name in ("logprob", "logit", "logprob_blind", "logit_blind"):

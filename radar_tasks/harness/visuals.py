@@ -65,7 +65,7 @@ def _encoded(visual: Any, where: str) -> bytes:
             return _file_of(visual)
     except Exception as error:  # a path that is none, or a lazy picture whose file is damaged: PIL raises anything
         raise QuestionError(f"{where}: it cannot be read ({type(error).__name__}: {error}).") from error
-    raise QuestionError(f"{where}: a {type(visual).__name__} is no picture (a PIL image, a path or bytes are).")
+    raise QuestionError(f"{where}: a {type(visual).__name__} is not a picture (a PIL image, a path or bytes are).")
 
 
 def _file_of(picture: Image.Image) -> bytes:

@@ -97,7 +97,7 @@ def layer_features(checkpoint: Checkpoint, running: RunningModel, pair: Question
         )
     layers = getattr(output, "hidden_states", None)
     if not layers or layers[-1].shape[:2] != (1, len(ids)):
-        raise CheckpointError("this model does not give the hidden states of its language model, one a token")
+        raise CheckpointError("this model does not return the hidden states of its language model, one per token")
     states = [layer[0].double().cpu() for layer in layers[1:]]
     return [state[is_vision].numpy() for state in states], [state[~is_vision].numpy() for state in states]
 

@@ -29,7 +29,7 @@ def pairs_of_sources(names: Sequence[str], count: int) -> list[Question]:
         queues.append([row for row in document_order(headers) if headers[row]["n_images"]])
     places = sorted((k, source) for source, queue in enumerate(queues) for k in range(len(queue)))[:count]
     if len(places) < count:
-        raise DataError(f"{len(places)} questions with images in {', '.join(chosen)}, {count} pairs were asked for.")
+        raise DataError(f"{len(places)} questions with images in {', '.join(chosen)}, {count} pairs were requested.")
     return [tables[source][queues[source][k]] for k, source in places]
 
 
@@ -40,10 +40,10 @@ def pairs_of_folder(folder: Path, count: int) -> list[Question]:
         DataError: no such folder, a picture without a text, an empty text, or fewer pictures.
     """
     if not folder.is_dir():
-        raise DataError(f"{folder} is no folder.")
+        raise DataError(f"{folder} is not a folder.")
     pictures = sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURES)
     if len(pictures) < count:
-        raise DataError(f"{len(pictures)} pictures in {folder}, {count} pairs were asked for.")
+        raise DataError(f"{len(pictures)} pictures in {folder}, {count} pairs were requested.")
     return [_pair(picture) for picture in pictures[:count]]
 
 

@@ -30,7 +30,7 @@ A metric whose scores a run does not hold is absent, never 0. A source whose hea
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -137,12 +137,17 @@ def per_question(samples: SourceSamples, metric: str) -> FloatArray | None:
     return made.per_question(samples) if available(samples, metric) else None
 
 
+def scores_missing(name: str, metric: str, sources: Iterable[str]) -> str:
+    """The message for a run that lacks the scores which a metric is made from."""
+    return f"{name} has no {metric} on {', '.join(sources)}: the scores that it is made from are not in its samples."
+
+
 def require_mean_over_questions(metric: str) -> None:
     """Raises `ResultsError` for a metric that is unknown or has no value of one question."""
     if metric not in METRICS or METRICS[metric].per_question is None:
         known = ", ".join(name for name, made in METRICS.items() if made.per_question)
         near = did_you_mean(metric, known.split(", "))
-        raise ResultsError(f"{metric!r} is no mean over questions; these are: {known}.{near}")
+        raise ResultsError(f"{metric!r} is not a mean over questions; these are: {known}.{near}")
 
 
 def value(samples: SourceSamples, metric: str, by_question: bool = False) -> float | None:

@@ -117,7 +117,7 @@ def pack(results: Sequence[CheckpointResult], file: Path) -> None:
         RadarError: another ending, nothing to pack, or the file cannot be written.
     """
     if file.suffix != ".parquet":
-        raise ResultsError(f"{file}: the name of a packed file ends with .parquet, by which commands know it.")
+        raise ResultsError(f"{file}: the name of a packed file ends with .parquet, by which commands recognise it.")
     if not results:
         raise ResultsError("there are no results to pack.")
     blocks: dict[int, _Block] = {}
@@ -299,9 +299,9 @@ def _about(opened: pq.ParquetFile, file: Path) -> PackedAbout:
     metadata = opened.metadata.metadata or {}
     text = _inflated(metadata[_ABOUT], file) if _ABOUT in metadata else metadata.get(_ABOUT_PLAIN)
     if text is None:
-        raise ResultsError(f"{file} is a parquet file, but none that `radar results pack` wrote.")
+        raise ResultsError(f"{file} is a parquet file, but was not written by `radar results pack`.")
     if len(text) > _MAX_ABOUT or hashlib.sha256(text).hexdigest().encode() != metadata.get(_CHECKSUM):
-        raise ResultsError(f"{file} is damaged: what it says of its checkpoints is not what was written.")
+        raise ResultsError(f"{file} is damaged: its description of the checkpoints has been changed.")
     try:
         about = PackedAbout.model_validate_json(text)
     except ValidationError as error:
@@ -317,7 +317,7 @@ def _inflated(data: bytes, file: Path) -> bytes:
     try:
         return zlib.decompressobj().decompress(data, _MAX_ABOUT + 1)
     except zlib.error as error:
-        raise ResultsError(f"{file} is damaged: what it says of its checkpoints cannot be read: {error}.") from None
+        raise ResultsError(f"{file} is damaged: its description of the checkpoints cannot be read: {error}.") from None
 
 
 def _results(opened: pq.ParquetFile, about: PackedAbout, file: Path) -> list[CheckpointResult]:
@@ -335,7 +335,7 @@ def _results(opened: pq.ParquetFile, about: PackedAbout, file: Path) -> list[Che
         for k, source in members:
             where = f"{file}, {about.checkpoints[k].name}, {source.source}"
             if table["source"].unique().to_pylist() != [source.source] or source.source in sources[k]:
-                raise ResultsError(f"{where}: the questions are not this source's, or are there twice.")
+                raise ResultsError(f"{where}: the questions are not this source's, or come twice.")
             scores: dict[str, Ragged] = {
                 score: _numbers(table[columns[k][score]], score, asked, where) for score in source.scores
             }
@@ -400,7 +400,7 @@ def _asked(table: pa.Table, file: Path) -> Asked:
         or (not counted and columns["tokens"].null_count < len(table))
     ):
         raise ResultsError(
-            f"{file} is damaged: questions that are there twice or have fewer than two options, an answer that is "
+            f"{file} is damaged: questions that come twice or have fewer than two options, an answer that is "
             "none of the options, or counts that do not fit them."
         )
     return Asked.of(table if counted else table.drop_columns(["tokens"]))

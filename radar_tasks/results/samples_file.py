@@ -256,7 +256,7 @@ def _line_by_line(data: bytes, file: Path) -> tuple[pa.StructArray, pa.StringArr
     for number, line in enumerate(_lines(data), 1):
         record, prompt = _read_line(line, f"{file}, line {number}")
         if record.q_id in seen:
-            raise ResultsError(f"{file}, line {number}: question {record.q_id!r} was there before.")
+            raise ResultsError(f"{file}, line {number}: question {record.q_id!r} comes twice.")
         seen.add(record.q_id)
         records.append(record)
         prompts.append(prompt)

@@ -91,7 +91,7 @@ class PoliteClient:
                 problem = told or f"the server answers {status} {response.reason_phrase}"
                 wait = _seconds_to_wait(response, wait)
             self._next = time.monotonic() + min(wait, LONGEST_WAIT)
-        raise DataError(f"{url[:200]}: {problem}, {TRIES} times in a row. What has come is kept; run it again.")
+        raise DataError(f"{url[:200]}: {problem}, {TRIES} times in a row. What was received is kept; run it again.")
 
 
 def _body(response: httpx.Response, url: str, max_bytes: int) -> bytes:

@@ -62,10 +62,10 @@ def download(url: str, target: Path, progress: Progress, sha256: str | None = No
         except (httpx.TransportError, httpx.StreamError) as error:
             problem = str(error) or type(error).__name__
         except OSError as error:
-            raise DataError(f"{part} cannot be written: {error}. What has come is kept; run it again.") from error
+            raise DataError(f"{part} cannot be written: {error}. What was received is kept; run it again.") from error
         fruitless, most = (0, _size(part)) if _size(part) > most else (fruitless + 1, most)
         if fruitless == TRIES:
-            raise DataError(f"{url}: {problem}, {TRIES} times in a row. What has come is kept; run it again.")
+            raise DataError(f"{url}: {problem}, {TRIES} times in a row. What was received is kept; run it again.")
         time.sleep(pause * 2**fruitless if fruitless else 0)
     return _checked(part, target, url, sha256)
 

@@ -193,7 +193,7 @@ class WikiSource:
         while True:
             answer = self._client.json(api, {**common, **asked, **more})
             if not isinstance(answer, dict):
-                raise DataError(f"{api} answers with something else than its interface says")
+                raise DataError(f"{api} gives an answer that its interface does not describe")
             query, further = answer.get("query"), answer.get("continue")
             pages = query.get("pages") if isinstance(query, dict) else None
             yield from (page for page in pages or () if isinstance(page, dict))

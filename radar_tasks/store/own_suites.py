@@ -67,7 +67,7 @@ def suites() -> list[Suite]:
         try:
             found.append(Suite.model_validate_json(file.read_text(encoding="utf-8")))
         except (ValidationError, OSError, UnicodeDecodeError) as error:
-            raise DataError(f"{file} is no suite, declare it again with `radar data suite`: {error}") from None
+            raise DataError(f"{file} is not a suite, declare it again with `radar data suite`: {error}") from None
     return found
 
 

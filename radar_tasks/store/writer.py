@@ -120,7 +120,7 @@ class SourceWriter:
     ) -> Manifest:
         """Close the file, put it in its place, and return its manifest. Raises `DataError` if there is no question."""
         if self._first is None:
-            raise DataError(f"{self.path.stem}: there is not one sound question in {origin.location}")
+            raise DataError(f"{self.path.stem}: there is no sound question in {origin.location}")
         if self._rows:
             self._flush()
         manifest = Manifest(

@@ -22,7 +22,14 @@ from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult, SourceSamples, TrainingRun
-from radar_tasks.results.metrics import available, per_question, question_weights, require_mean_over_questions, value
+from radar_tasks.results.metrics import (
+    available,
+    per_question,
+    question_weights,
+    require_mean_over_questions,
+    scores_missing,
+    value,
+)
 from radar_tasks.results.strata import resampled_headlines
 from radar_tasks.results.suites import ability_sources, averages_of
 
@@ -153,9 +160,7 @@ def _training_curves(
     name, runs, notes = training.name, training.results, list(training.notes)
     lacking = [s for s in training.sources if not all(available(run.sources[s], metric) for run in runs)]
     if lacking:
-        raise ResultsError(
-            f"{name} holds no {metric} on {', '.join(lacking)}: the scores it is made from are not in its samples."
-        )
+        raise ResultsError(scores_missing(name, metric, lacking))
     sources: dict[str, DevelopmentCurve] = {}
     for source in training.sources:
         try:
@@ -236,9 +241,9 @@ def _require_same_data(runs: Sequence[CheckpointResult]) -> None:
             for source, of in mixed.items()
         ]
         raise ResultsError(
-            "the runs were scored on other versions of the data and cannot be on one curve:\n"
+            "the runs were scored on different versions of the data and cannot be on one curve:\n"
             + "\n".join(lines)
-            + "\nScore them again on one version, or give only results of one."
+            + "\nScore them again on one version, or give only results of one version."
         )
 
 

@@ -102,7 +102,7 @@ def onset_detections(
         study = study_of([named[name]])
         for source, onset in sources.items():
             if source not in study.sources:
-                raise ResultsError(f"{name} was not asked {source}; it was asked {', '.join(study.sources)}.")
+                raise ResultsError(f"{name} was not scored on {source}, but on {', '.join(study.sources)}.")
             for metric in metrics:
                 found = source_curve(study.scores(source, metric), metric, rng, _RESAMPLES)
                 if found.chance is None:

@@ -150,7 +150,7 @@ def _add_larger(
     if larger.amount is not None:
         if larger.amount <= max(by_size):
             raise ResultsError(
-                f"{larger.column}={larger.amount:g}: the largest size that there is is {max(by_size):g}; a larger one "
+                f"{larger.column}={larger.amount:g}: the largest size of these runs is {max(by_size):g}; a larger one "
                 "can be forecast."
             )
         name = f"{larger.column}={larger.amount:g}"

@@ -130,7 +130,7 @@ def _refuse_what_is_no_file(folder: Path) -> None:
         for inner in names:
             if not (stat.S_ISREG(inner.stat().st_mode) or stat.S_ISDIR(inner.stat().st_mode)):
                 raise CheckpointError(
-                    f"{inner.path} is no file but a pipe, a socket or a device: put a file in its place."
+                    f"{inner.path} is not a file but a pipe, a socket or a device: put a file in its place."
                 )
 
 

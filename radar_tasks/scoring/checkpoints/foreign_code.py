@@ -31,7 +31,7 @@ def refuse_in_config(config: Mapping[str, Any], where: object, trusted: bool) ->
             for kernel in value.values() if isinstance(value, dict) else (value,):
                 if isinstance(kernel, str) and "/" in kernel and not trusted:
                     raise CheckpointError(
-                        f"{where}: config.json asks for code of the Hub ({name}: {kernel}). Take the line out, or "
+                        f"{where}: config.json asks for code from the Hub ({name}: {kernel}). Take the line out, or "
                         "trust it with trust_remote_code=True."
                     )
         for name in QUANTISATION:

@@ -35,7 +35,7 @@ def load(options: CheckpointOptions) -> Checkpoint:
     disable_progress_bar()  # type: ignore[no-untyped-call]  # one a checkpoint would bury what is said of the scores
     found = recognise(options, weights=True)
     if found.beside:
-        logger.warning("%s: read is %s; beside it lie %s", options.pretrained, found.files[0], ", ".join(found.beside))
+        logger.warning("%s: reading %s; not read: %s", options.pretrained, found.files[0], ", ".join(found.beside))
     form = FORMATS[found.kind]
     parts = form.parts(found)
     if options.tp > 1:
@@ -61,7 +61,7 @@ def from_model(model: Any, processor: Any, **options: Any) -> Checkpoint:
         options: `prompt_format`, `blind`, `min_pixels`, `max_pixels`, `max_tiles`, as in `CheckpointOptions`.
 
     Raises:
-        CheckpointError: it is no model of transformers, the processor does not fit, or an option is wrong.
+        CheckpointError: it is not a model of transformers, the processor does not fit, or an option is wrong.
     """
     model = unwrapped_model(model)
     chosen = checkpoint_options({"pretrained": "(in memory)", **options})

@@ -106,7 +106,7 @@ def options_of(arguments: Mapping[str, Any]) -> tuple[CheckpointOptions, Scoring
 def check_prior(blind: bool | Literal["blank"], prior: Withheld | None) -> None:
     """Raises `CheckpointError` where questions are to be asked with and without pictures and there are none."""
     if blind and prior is not None:
-        raise CheckpointError(f"prior={prior} needs the pictures, which blind={blind} withholds: leave blind away.")
+        raise CheckpointError(f"prior={prior} needs the pictures, which blind={blind} withholds: leave blind out.")
 
 
 def checkpoint_options(arguments: Mapping[str, Any]) -> CheckpointOptions:

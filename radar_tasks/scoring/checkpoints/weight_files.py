@@ -143,7 +143,7 @@ def _shards(index: Path) -> list[Path]:
     if not isinstance(weight_map, dict) or not weight_map:
         raise CheckpointError(f"{index} has no weight_map: is it still being written?")
     if not all(isinstance(name, str) for name in weight_map.values()):
-        raise CheckpointError(f"{index} names a weight's file by something that is no text.")
+        raise CheckpointError(f"{index} names a weight's file by something that is not a text.")
     files = [index.parent / Path(name).name for name in sorted(set(weight_map.values()))]
     if missing := [file.name for file in files if not file.is_file()]:
         raise CheckpointError(

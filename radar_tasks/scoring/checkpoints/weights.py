@@ -55,7 +55,7 @@ def in_words(error: Exception) -> str:
     if not isinstance(error, pickle.UnpicklingError):
         return f"{type(error).__name__}: {error}"
     named = re.search(r"GLOBAL (\S+)", str(error))
-    return f"it holds something else than tensors{f', {named[1]},' if named else ''} of which nothing was run"
+    return f"it holds something other than tensors{f', {named[1]},' if named else ''} of which nothing was run"
 
 
 def renamed(files: Sequence[Path], rename: Rename) -> dict[str, Tensor]:
@@ -220,7 +220,7 @@ def _read_safetensors(file: Path) -> Iterator[tuple[str, Tensor]]:
 def _read_torch_file(file: Path) -> Iterator[tuple[str, Tensor]]:
     content = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise CheckpointError(f"{file} holds something else than named tensors.")
+        raise CheckpointError(f"{file} holds something other than named tensors.")
     yield from content.items()
 
 

@@ -48,10 +48,10 @@ def unwrapped_model(model: Any) -> Any:
         inside = [name for name, module in inner.named_modules() if isinstance(module, PreTrainedModel)]
         hint = f": pass the one in it, `.{inside[0]}`" if inside else ""
         raise CheckpointError(
-            f"a {type(inner).__name__} is no model of transformers{hint}. RADAR scores multimodal models of "
+            f"a {type(inner).__name__} is not a model of transformers{hint}. RADAR scores multimodal models of "
             "transformers, bare or wrapped by DistributedDataParallel, FSDP, DeepSpeed, torch.compile or PEFT."
         )
-    raise CheckpointError(f"{type(inner).__name__} is no model of transformers.")
+    raise CheckpointError(f"{type(inner).__name__} is not a model of transformers.")
 
 
 def _is_of(package: str, class_name: str, model: Any) -> bool:

@@ -98,7 +98,8 @@ def start_token(config: Any, tokenizer: Any) -> int | None:
     start = next((id_ for id_ in ids if isinstance(id_, int)), None)
     if start is None:
         raise CheckpointError(
-            f"{config.model_type}: nothing says what its decoder starts from; config.json can: decoder_start_token_id."
+            f"{config.model_type}: nothing says which token its decoder starts with; give config.json a "
+            "decoder_start_token_id."
         )
     return start
 

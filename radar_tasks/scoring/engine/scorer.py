@@ -273,7 +273,9 @@ class Scorer:
         before = f" ({self._scored} questions were scored before this showed)" if self._scored else ""
         self._way = way
         self._fallback = problem + before if way is INDEPENDENT else f"{way.said}: {problem}{before}"
-        logger.warning("scoring=shared does not fit this checkpoint, going on with %s: %s%s", way.said, problem, before)
+        logger.warning(
+            "scoring=shared does not suit this checkpoint, continuing with %s: %s%s", way.said, problem, before
+        )
 
     def _halve(self, batch: Sequence[EncodedQuestion]) -> None:
         if len(batch) == 1:
@@ -283,7 +285,7 @@ class Scorer:
                 "images (max_pixels, max_tiles), a smaller dtype, or device_map=auto."
             )
         if self._warn_of_halving:
-            logger.warning("batch_size=%d does not fit into memory; going on with smaller batches", self._limit)
+            logger.warning("batch_size=%d does not fit into memory; continuing with smaller batches", self._limit)
             self._warn_of_halving = False
         self._limit = len(batch) // 2
         if self._running.device.type == "cuda":

@@ -110,7 +110,7 @@ def run_prompts(running: RunningModel, batch: Sequence[EncodedQuestion], picture
         output = running.run({**inputs, **pictures}, last, keep_cache=True)
     if getattr(output, "past_key_values", None) is None:
         name = type(running.model).__name__
-        raise CheckpointError(f"{name} gives no cache that options could go on from: use scoring=independent.")
+        raise CheckpointError(f"{name} returns no cache that options can continue from: use scoring=independent.")
     offset = running.position_offset()
     position = inputs[names.mask].sum(1, keepdim=True) + running.first_position
     return Prompts(

@@ -151,7 +151,7 @@ def test_metrics_that_a_run_lacks_or_that_have_no_questions(tmp_path):
     first = load_run(write_run(tmp_path / "a", "A", {"spatial": simulate("spatial", 8, skill=0.4)}))
     stock = {"spatial": simulate("spatial", 8, skill=0.4, logit=False)}
     second = load_run(write_run(tmp_path / "b", "B", stock))
-    with pytest.raises(ResultsError, match="B holds no sds_logit on spatial"):
+    with pytest.raises(ResultsError, match="B has no sds_logit on spatial"):
         compare(first, second, rng(), metrics=["sds_logit"])
     with pytest.raises(ResultsError, match="'perplexity' cannot be compared question by question"):
         compare(first, second, rng(), metrics=["perplexity"])

@@ -181,12 +181,12 @@ def test_an_amount_a_step_is_a_name_and_a_number_above_0(what):
 def test_what_cannot_be_compared_is_refused(folder, tmp_path):
     late = trained(tmp_path / "late", 7, steps=[500, 600, 700, 800])
     with pytest.raises(
-        ResultsError, match="nowhere can these runs be compared by step: base-1 0 to 400; late 500 to 800"
+        ResultsError, match="no step in common at which to compare them: base-1 0 to 400; late 500 to 800"
     ):
         compared(folder / "base" / "base-1", late)
-    with pytest.raises(ResultsError, match="cannot stand on both sides"):
+    with pytest.raises(ResultsError, match="cannot be on both sides"):
         compared(folder / "base", folder / "base" / "base-1")
-    with pytest.raises(ResultsError, match="holds no sds_pmi on mini_digits"):
+    with pytest.raises(ResultsError, match="has no sds_pmi on mini_digits"):
         compared(folder / "base" / "base-1", folder / "base" / "base-2", metric="sds_pmi")
     other = trained(tmp_path / "other-data", 8, checksums={"mini_sum": "0" * 64})
     with pytest.raises(ResultsError, match=r"cannot be compared as they are:\n  data of mini_sum"):
@@ -234,5 +234,5 @@ def test_study_curves_share_their_draws(folder):
 
 @pytest.mark.parametrize("metric", ["sdss", "ece"])
 def test_a_metric_without_numbers_of_single_questions_is_refused(folder, metric):
-    with pytest.raises(ResultsError, match=f"'{metric}' is no mean over questions"):
+    with pytest.raises(ResultsError, match=f"'{metric}' is not a mean over questions"):
         compared(folder / "base", folder / "rich", metric=metric)

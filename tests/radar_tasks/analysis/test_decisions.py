@@ -132,7 +132,7 @@ def test_what_goes_wrong_is_said(runs):
         decisions(runs[:2], np.random.default_rng(0), descriptions=ROWS)
     with pytest.raises(ResultsError, match="at step 300; they share 100, 200, 400"):
         decisions(runs, np.random.default_rng(0), at=300)
-    with pytest.raises(ResultsError, match="'ece' is no mean over questions"):
+    with pytest.raises(ResultsError, match="'ece' is not a mean over questions"):
         decisions(runs, np.random.default_rng(0), metrics=("ece",))
     longer = made_run("longer", [100, 200, 400, 800], {"mini_sum": np.ones((4, 80)) * 5})
     made = decisions([*runs, longer], np.random.default_rng(0), metrics=("sds",))

@@ -75,11 +75,11 @@ def test_correlation_with_an_outside_column(tmp_path, runs):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("checkpoint,sft\nnobody,0.5\n", "names no checkpoint that there are results of: nobody"),
+        ("checkpoint,sft\nnobody,0.5\n", "names no checkpoint for which there are results: nobody"),
         ("checkpoint,sft\nstep-00100,0.5\n", "line 2: 'step-00100' fits several checkpoints"),
         ("checkpoint,sft\nexp1/step-00100,high\n", "line 2, column sft: 'high' is not a number"),
         ("checkpoint,sft\nexp1/step-00100,nan\n", "not a finite number"),
-        ("checkpoint,sft\nexp1/step-00100,1\nexp1/step-00100,2\n", "line 3: .* was there before"),
+        ("checkpoint,sft\nexp1/step-00100,1\nexp1/step-00100,2\n", "line 3: .* comes twice"),
         ("step,sft\n1,2\n", "a column `checkpoint` and one of numbers are needed"),
         ("", "a column `checkpoint`"),
     ],
@@ -115,7 +115,7 @@ def test_checkpoints_that_make_no_curve(tmp_path):
         training_runs(find_runs([tmp_path]))
     again.unlink()
     write_run(tmp_path / "more", "step-00300", records, checksums={"spatial": "0" * 64})
-    with pytest.raises(ResultsError, match="step-00100 and step-00300 make no curve: data of spatial"):
+    with pytest.raises(ResultsError, match="step-00100 and step-00300 cannot be on one curve: data of spatial"):
         training_runs(find_runs([tmp_path]))
 
 

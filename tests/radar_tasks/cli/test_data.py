@@ -381,7 +381,7 @@ def test_a_transfer_that_breaks_off_goes_on_where_it_stopped(archive, tmp_path):
 def test_another_call_goes_on_too(archive, tmp_path):
     target = tmp_path / "d" / "r.zip"
     with Server(send(archive, stop=1000), status(503)) as server:
-        with pytest.raises(DataError, match=r"503.*What has come is kept"):
+        with pytest.raises(DataError, match=r"503.*What was received is kept"):
             fetch(server, target)
         assert len(server.requests) == 1 + release_download.TRIES  # the first brought something
     with Server(send(archive)) as server:

@@ -105,7 +105,7 @@ def test_export_writes_every_format(curve, tmp_path, format, arguments):  # noqa
     [
         (["--format", "csv"], "needs --output"),
         (["--format", "eval_results", "--output", "x"], "needs --dataset-id"),
-        (["--format", "eval_results", "--output", "x.yaml", "--dataset-id", "a/b"], "3 runs and one file"),
+        (["--format", "eval_results", "--output", "x.yaml", "--dataset-id", "a/b"], "3 runs do not go into one file"),
         (["--format", "every_eval_ever", "--output", "x"], "needs --organisation"),
         (["--format", "every_eval_ever", "--output", "x", "--organisation", "y", "--model-id", "a/b"], "one by one"),
     ],
@@ -144,7 +144,7 @@ def test_compare_of_trainings_says_what_is_wrong(curve, tmp_path):
     for arguments, said in [
         ((curve, "vs"), "stands once, between the runs of one side and those of the other"),
         (("vs", curve), "stands once"),
-        ((curve, "vs", curve), "cannot stand on both sides"),
+        ((curve, "vs", curve), "cannot be on both sides"),
         ((curve, "vs", "published:Qwen2-VL-2B"), "is a row of the paper, not a training"),
     ]:
         with pytest.raises(RadarError, match=said):
@@ -174,7 +174,7 @@ def test_decide_writes_every_format(curve, tmp_path):
     with pytest.raises(RadarError, match="Did you mean perception"):
         call(decide, *folders, "--on", "perceptio", "--metric", "sds")
     (tmp_path / "half.csv").write_text("run,factor\nexp4,kind\n")
-    with pytest.raises(RadarError, match="row 1: `factor` and `level` stand together"):
+    with pytest.raises(RadarError, match="row 1: `factor` and `level` must be given together"):
         call(decide, *folders, "--runs", tmp_path / "half.csv")
 
 

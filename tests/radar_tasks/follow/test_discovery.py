@@ -104,7 +104,7 @@ def test_what_is_no_file_is_named_and_not_waited_for(tmp_path, kind, monkeypatch
         socket.socket(socket.AF_UNIX).bind(file.name)
     else:
         file.symlink_to("/dev/zero")
-    with pytest.raises(CheckpointError, match=r"model.safetensors is no file"):
+    with pytest.raises(CheckpointError, match=r"model.safetensors is not a file"):
         signature(tmp_path)
 
 

@@ -175,7 +175,7 @@ def test_what_cannot_be_measured_says_so_at_once():
     model, processor = make("qwen2_vl")
     with pytest.raises(DataError, match="no_such_source"):
         LiveEvaluator(model, processor, ["no_such_source"])
-    with pytest.raises(CheckpointError, match=r"a Linear is no model of transformers"):
+    with pytest.raises(CheckpointError, match=r"a Linear is not a model of transformers"):
         LiveEvaluator(nn.Linear(2, 2), processor, ["mini_colour"])
     with pytest.raises(CheckpointError, match="processor"):
         LiveEvaluator(model, processor.tokenizer, ["mini_colour"])

@@ -249,7 +249,7 @@ def test_one_that_cannot_be_read_fails_alone(copy, monkeypatch):
     failed = tracker(copy, said=said).once()
     assert list(failed) == ["step-00000", "step-00200", "step-00300"]
     assert failed["step-00200"] == "OSError: [Errno 5] Input/output error"
-    assert "is no file but a pipe" in failed["step-00300"]
+    assert "is not a file but a pipe" in failed["step-00300"]
     assert [line.split()[1] for line in said if line.startswith("[")] == [f"step-00{k}00:" for k in range(4)]
     assert "step-00100" in dates(copy)
 

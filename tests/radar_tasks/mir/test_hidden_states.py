@@ -87,7 +87,7 @@ def test_pairs_of_a_folder(tmp_path):
     (tmp_path / "1.txt").unlink()
     with pytest.raises(DataError, match=r"1.png needs its text beside it in 1.txt"):
         pairs_of_folder(tmp_path, 3)
-    with pytest.raises(DataError, match="is no folder"):
+    with pytest.raises(DataError, match="is not a folder"):
         pairs_of_folder(tmp_path / "no", 1)
 
 
@@ -95,5 +95,5 @@ def test_pairs_of_sources_are_spread_over_them():
     made = pairs_of_sources(["mini_colour", "mini_shape"], 10)
     assert [sum(pair.source == name for pair in made) for name in ("mini_colour", "mini_shape")] == [5, 5]
     assert [pair.q_id for pair in made] == [pair.q_id for pair in pairs_of_sources(["mini_colour", "mini_shape"], 10)]
-    with pytest.raises(DataError, match="pairs were asked for"):
+    with pytest.raises(DataError, match="pairs were requested"):
         pairs_of_sources(["mini_colour"], 10_000)

@@ -238,7 +238,7 @@ def test_a_changed_byte_anywhere_changes_no_number(small, tmp_path):
 
 def test_other_parquet_files(tmp_path):
     pq.write_table(pa.table({"q_id": ["a"]}), tmp_path / "data.parquet")
-    with pytest.raises(ResultsError, match="none that `radar results pack` wrote"):
+    with pytest.raises(ResultsError, match="was not written by `radar results pack`"):
         find_runs([tmp_path / "data.parquet"])
     (tmp_path / "text.parquet").write_text("hello")
     with pytest.raises(ResultsError, match="cannot be read as packed results"):

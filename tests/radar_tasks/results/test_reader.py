@@ -144,7 +144,7 @@ def test_a_line_with_nan_names_file_and_line(run_file, name):
         (lambda r: r["tokens"].append(1), "values of tokens for"),
         (lambda r: r["tokens"].__setitem__(0, 0), "greater than 0"),
         (lambda r: r.pop("logprob"), "neither logprob nor logprob_sum"),
-        (lambda r: r.update(q_id="q0001"), "line 3: question 'q0001' was there before"),
+        (lambda r: r.update(q_id="q0001"), "line 3: question 'q0001' comes twice"),
     ],
 )
 def test_a_line_that_breaks_a_rule(run_file, edit, message):

@@ -159,7 +159,7 @@ def test_pictures_that_cannot_be_used_are_left_out(server, tmp_path):
 def test_nothing_is_asked_twice_and_an_interrupted_run_goes_on(server, tmp_path, monkeypatch):
     monkeypatch.setattr(polite_client, "TRIES", 2)
     server.fail_after = 6
-    with pytest.raises(DataError, match=r"2 times in a row\. What has come is kept; run it again"):
+    with pytest.raises(DataError, match=r"2 times in a row\. What was received is kept; run it again"):
         list(source(server, tmp_path).read())
     server.fail_after = None
     server.requests, first = [], server.requests[:6]
@@ -217,7 +217,7 @@ def test_an_interface_that_has_changed_gives_no_questions_and_no_traceback(serve
     server.answer = lambda path: answer
     assert list(source(server, tmp_path).read()) == []
     server.answer = lambda path: b"[]"
-    with pytest.raises(DataError, match="something else than its interface says"):
+    with pytest.raises(DataError, match="gives an answer that its interface does not describe"):
         list(source(server, tmp_path / "other").read())
 
 

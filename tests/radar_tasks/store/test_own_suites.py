@@ -75,7 +75,7 @@ def test_a_suite_is_declared_anew_under_its_own_name(store):
 def test_a_spoilt_file_of_a_suite_is_told_with_its_place(store):
     file = write_suite(new_suite("mine", ["near"]))
     file.write_text('{"name": "mine", "perception": ["../../etc"]}')
-    with pytest.raises(DataError, match=r"mine\.json is no suite"):
+    with pytest.raises(DataError, match=r"mine\.json is not a suite"):
         suites()
 
 

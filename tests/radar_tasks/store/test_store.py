@@ -274,7 +274,7 @@ def test_the_writer_refuses_what_does_not_belong(tmp_path):
             writer.add(question(0))
         with pytest.raises(DataError, match="not of 'things'"):
             writer.add(question(1, source="others"))
-    with SourceWriter(tmp_path / "t.parquet") as writer, pytest.raises(DataError, match="not one sound question"):
+    with SourceWriter(tmp_path / "t.parquet") as writer, pytest.raises(DataError, match="there is no sound question"):
         writer.finish(ORIGIN)
     assert list(tmp_path.iterdir()) == []
 
@@ -385,7 +385,7 @@ def test_broken_questions_can_be_left_out_and_are_recorded():
 def test_a_source_without_one_sound_question_is_refused_even_then():
     with pytest.raises(DataError, match="it is bad"):
         prepare([Reader([BAD])], True, silent)
-    with pytest.raises(DataError, match="not one sound question"):
+    with pytest.raises(DataError, match="there is no sound question"):
         prepare([Reader([])], True, silent)
 
 

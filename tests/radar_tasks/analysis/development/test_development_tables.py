@@ -115,7 +115,9 @@ def test_one_checkpoint_gives_values_and_says_that_there_is_no_development(tmp_p
 def test_data_of_other_versions_make_no_curve(tmp_path):
     write_curve(tmp_path / "a", [100], {"spatial": [0.0]})
     write_curve(tmp_path / "b", [200], {"spatial": [0.0]}, checksums={"spatial": "0" * 64})
-    with pytest.raises(ResultsError, match=r"other versions of the data.*\n  spatial: .*000000000000 in step-00200"):
+    with pytest.raises(
+        ResultsError, match=r"different versions of the data.*\n  spatial: .*000000000000 in step-00200"
+    ):
         analysed([tmp_path])
 
 

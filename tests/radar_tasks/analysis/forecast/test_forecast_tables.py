@@ -173,7 +173,7 @@ def test_the_largest_size_needs_two_smaller_ones():
     ("larger", "sizes", "said"),
     [
         (Larger("sise", 8.0), {"run-1": 1.0, "run-2": 2.0}, "gives 'sise'.*Did you mean size"),
-        (Larger("size", 2.0), {"run-1": 1.0, "run-2": 2.0}, "size=2: the largest size that there is is 2"),
+        (Larger("size", 2.0), {"run-1": 1.0, "run-2": 2.0}, "size=2: the largest size of these runs is 2"),
         (Larger("size", 8.0), {"run-1": 1.0, "other": 2.0}, "two or more sizes.*gives 1 to the runs"),
         (Larger("size", 8.0), {"run-1": -1.0, "run-2": 2.0}, "above 0, there is -1"),
     ],

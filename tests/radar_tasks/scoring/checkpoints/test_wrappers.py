@@ -52,9 +52,9 @@ def test_a_foreign_module_says_what_to_pass():
             super().__init__()
             self.vlm = make("qwen2_vl")[0]
 
-    with pytest.raises(CheckpointError, match=r"a Policy is no model of transformers: pass the one in it, `\.vlm`"):
+    with pytest.raises(CheckpointError, match=r"a Policy is not a model of transformers: pass the one in it, `\.vlm`"):
         from_model(Policy(), None)
-    with pytest.raises(CheckpointError, match="a Linear is no model of transformers"):
+    with pytest.raises(CheckpointError, match="a Linear is not a model of transformers"):
         from_model(nn.Linear(1, 1), None)
-    with pytest.raises(CheckpointError, match="str is no model"):
+    with pytest.raises(CheckpointError, match="str is not a model"):
         from_model("Qwen/Qwen2-VL-2B", None)
