@@ -1,19 +1,23 @@
 """How many planted faults `radar items audit` finds, and how many sound questions it names: precision and recall.
 
-    python benchmarks/audit.py RESULTS... [--draws 5]
+    python benchmarks/audit.py RESULTS... [--draws 3] [--share 0.05] [--last N]
 
-takes results with `prior=blind`, of `radar demo` for one, and plants in every source, in 5 % of its questions each:
+takes training runs with `prior=blind`, audits each by itself (its last N checkpoints, or all), and plants in every
+source, in 5 % of its questions each, all at once:
 
-* `wrong_key`: another option is the key;
+* `wrong_key`: any other option is the key;
 * `blind_solvable`: without the picture the options score as they do with it at the last checkpoint;
 * `never_answered`: at every checkpoint the key has the question's lowest score, and of the others, shuffled, none
   stands out (a fifth of their differences is left);
-* `giveaways`: the answer's text is said at length;
-* `duplicates`: the question once more, a third of them with the picture as it is, a third as JPEG of quality 60, a
-  third at twice the size, and every second one with another key; only of sources that are in the store.
+* `giveaways`, length: the answer's text is said at length; form: it ends with a stop, as no other option does; prior:
+  it is one and the same text, which is offered nowhere else;
+* `duplicates`: the question once more with the picture as `COPIES` makes it, every second one with another key; only of
+  sources that are in the store.
 
-A fault counts as found where its list names it; a question that a fault was not planted in and that is named counts
-against precision, also where another kind was planted in it. "Sound" is what is named where nothing was planted.
+A fault counts as found where its list names it. Precision counts against a list whatever else it names; beside it
+stands the share of what it names that has no fault of any kind. Sources of which a list says that it cannot look at
+them are left out of its numbers; how many faults are in the others is the column "looked at". Intervals (95 %) are a
+bootstrap over runs and sources, crossed: questions of a source have much in common, and so have checkpoints of a run.
 """
 
 from __future__ import annotations
@@ -22,8 +26,8 @@ import argparse
 import io
 import os
 import tempfile
-from collections import defaultdict
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image
@@ -31,34 +35,100 @@ from PIL import Image
 from radar_metrics.ragged import Ragged
 from radar_tasks.analysis.audit.audited_source import AuditedSource, audited_sources
 from radar_tasks.analysis.audit.duplicates import duplicates
-from radar_tasks.analysis.audit.question_audit import KINDS, QuestionAudit, audit_questions
-from radar_tasks.questions import Question
+from radar_tasks.analysis.audit.question_audit import QuestionAudit, audit_questions
+from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.report.text_tables import markdown
-from radar_tasks.results import find_runs
-from radar_tasks.store import Origin, SourceWriter, open_source, source_path
+from radar_tasks.results import TrainingRun, find_runs
+from radar_tasks.store import Origin, QuestionTable, SourceWriter, open_source, source_path
 
-SHARE, FLAT = 0.05, 0.2
-Faults = dict[str, set[tuple[str, str]]]
+FLAT = 0.2
+RESAMPLES = 2000
+FAULTS = {
+    "wrong_key": "wrong_key",
+    "blind_solvable": "blind_solvable",
+    "never_answered": "never_answered",
+    "giveaways, length": "giveaways",
+    "giveaways, form": "giveaways",
+    "giveaways, prior": "giveaways",
+}
+"""What is planted, and the list that is to name it."""
+LISTS = ("wrong_key", "blind_solvable", "never_answered", "giveaways")
 
 
-def planted(source: AuditedSource, rng: np.random.Generator, faults: Faults) -> AuditedSource:
-    """The source with faults of the four kinds that results show."""
+@dataclass(frozen=True)
+class Planted:
+    """A source with faults, and the q_ids that have each."""
+
+    source: AuditedSource
+    faults: dict[str, set[str]]
+
+    def of_list(self, kind: str) -> set[str]:
+        """The questions that a list is to name."""
+        return set().union(*(self.faults[fault] for fault, name in FAULTS.items() if name == kind))
+
+    @property
+    def faulty(self) -> set[str]:
+        """The questions with any fault."""
+        return set().union(*self.faults.values())
+
+
+@dataclass
+class Counts:
+    """By run and source: of each fault how many were planted, looked at and found; of each list how many it named, of
+    which right, and with no fault at all."""
+
+    runs: int
+    sources: int
+    planted: dict[str, np.ndarray] = field(init=False)
+    looked: dict[str, np.ndarray] = field(init=False)
+    found: dict[str, np.ndarray] = field(init=False)
+    named: dict[str, np.ndarray] = field(init=False)
+    right: dict[str, np.ndarray] = field(init=False)
+    sound: dict[str, np.ndarray] = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("planted", "looked", "found"):
+            setattr(self, name, {fault: np.zeros((self.runs, self.sources)) for fault in FAULTS})
+        for name in ("named", "right", "sound"):
+            setattr(self, name, {kind: np.zeros((self.runs, self.sources)) for kind in LISTS})
+
+    def add(self, at: tuple[int, int], planted: Planted, made: QuestionAudit) -> None:
+        """Count what an audit says of a source."""
+        name = planted.source.name
+        silent = {row.kind for row in made.not_looked_at if row.source == name}
+        named = {kind: {row.q_id for row in getattr(made, kind) if row.source == name} for kind in LISTS}
+        for fault, kind in FAULTS.items():
+            true = planted.faults[fault]
+            self.planted[fault][at] += len(true)
+            if kind not in silent:
+                self.looked[fault][at] += len(true)
+                self.found[fault][at] += len(true & named[kind])
+        for kind in LISTS:
+            self.named[kind][at] += len(named[kind])
+            self.right[kind][at] += len(named[kind] & planted.of_list(kind))
+            self.sound[kind][at] += len(named[kind] - planted.faulty)
+
+
+def planted(source: AuditedSource, rng: np.random.Generator, share: float) -> Planted:
+    """The source with faults of the kinds that results show."""
     n = len(source)
-    part = int(SHARE * n)
-    kinds = ("wrong_key", "blind_solvable", "never_answered", "giveaways")
-    rows = dict(zip(kinds, rng.permutation(n)[: 4 * part].reshape(4, part), strict=True))
-    for kind, chosen in rows.items():
-        faults[kind] |= {(source.name, str(source.asked.q_id[i])) for i in chosen}
+    part = max(1, round(share * n))
+    rows = dict(zip(FAULTS, rng.permutation(n)[: len(FAULTS) * part].reshape(len(FAULTS), part), strict=True))
     answer = source.asked.answer.copy()
     for i in rows["wrong_key"]:
         answer[i] = (answer[i] + 1 + rng.integers(source.counts[i] - 1)) % source.counts[i]
     options = [list(of) for of in source.asked.options]
-    for i in rows["giveaways"]:
-        options[i][answer[i]] = f"{options[i][answer[i]]}, as one can see when one looks at the picture for a while"
+    for i in rows["giveaways, length"]:
+        options[i][answer[i]] += ", as one can see when one looks at the picture for a while"
+    for i in rows["giveaways, form"]:
+        options[i][answer[i]] += "."
+    for i in rows["giveaways, prior"]:
+        options[i][answer[i]] = "amber"
     seen = tuple(_key_last(scores, answer, rows["never_answered"], rng) for scores in source.seen)
     blind = tuple(_with_rows(scores, source.seen[-1], rows["blind_solvable"]) for scores in source.blind)
     asked = replace(source.asked, answer=answer, options=options)
-    return replace(source, asked=asked, seen=seen, blind=blind, checksum="")
+    faults = {name: {str(source.asked.q_id[i]) for i in chosen} for name, chosen in rows.items()}
+    return Planted(replace(source, asked=asked, seen=seen, blind=blind, checksum=""), faults)
 
 
 def _key_last(scores: Ragged, answer: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> Ragged:
@@ -78,24 +148,48 @@ def _with_rows(scores: Ragged, other: Ragged, rows: np.ndarray) -> Ragged:
     return scores.with_values(values)
 
 
-def with_duplicates(source: AuditedSource, rng: np.random.Generator, faults: Faults) -> AuditedSource:
-    """The source with some questions once more, in the store of the moment."""
-    table = open_source(source.name)
+def _saved(kind: str, scale: float = 1.0, **how: int) -> Callable[[Image.Image], bytes]:
+    def copy(picture: Image.Image) -> bytes:
+        into = io.BytesIO()
+        size = (round(scale * picture.width), round(scale * picture.height))
+        picture.resize(size, Image.Resampling.BICUBIC).save(into, kind, **how)
+        return into.getvalue()
+
+    return copy
+
+
+COPIES = {
+    "duplicates, as it is": None,
+    "duplicates, JPEG 60": _saved("JPEG", quality=60),
+    "duplicates, twice the size": _saved("PNG", scale=2.0),
+    "duplicates, WebP 50": _saved("WEBP", quality=50),
+    "duplicates, JPEG 30": _saved("JPEG", quality=30),
+    "duplicates, 0.7 of the size": _saved("PNG", scale=0.7),
+}
+"""How a picture comes to be there twice; thresholds were set on the first three."""
+
+
+def with_duplicates(source: AuditedSource, rng: np.random.Generator, share: float, table: QuestionTable) -> Planted:
+    """The source with some questions of its table once more, in the store of the moment."""
     name = f"twice_{source.name}"
     questions = [replace(table[i], source=name) for i in range(len(table))]
-    twins = []
-    for k, i in enumerate(rng.choice(len(questions), int(SHARE * len(questions)), replace=False)):
-        question = questions[i]
-        answer = (question.answer + 1) % len(question.options) if k % 2 else question.answer
-        images = tuple(_again(image, k % 3) for image in question.images)
-        twins.append(replace(question, q_id=f"twin-{k}", image_id=f"twin-{k}", images=images, answer=answer))
-        faults["duplicates"] |= {(name, question.q_id), (name, f"twin-{k}")}
+    part = max(1, round(share * len(questions)))
+    chosen = rng.permutation(len(questions))[: part * len(COPIES)].reshape(len(COPIES), part)
+    twins, faults = [], {}
+    for (fault, copy), rows in zip(COPIES.items(), chosen, strict=True):
+        faults[fault] = set()
+        for i in rows:
+            question, q_id = questions[i], f"twin-{len(twins)}"
+            answer = (question.answer + len(twins) % 2) % len(question.options)
+            images = tuple(_copied(image, copy) for image in question.images)
+            twins.append(replace(question, q_id=q_id, image_id=q_id, images=images, answer=answer))
+            faults[fault] |= {question.q_id, q_id}
     source_path(name).parent.mkdir(parents=True, exist_ok=True)
+    every = [*questions, *twins]
     with SourceWriter(source_path(name)) as writer:
-        for question in [*questions, *twins]:
+        for question in every:
             writer.add(question)
         checksum = writer.finish(Origin(kind="table", location=source.name)).checksum
-    every = [*questions, *twins]
     asked = replace(
         source.asked,
         q_id=np.array([q.q_id for q in every]),
@@ -103,71 +197,121 @@ def with_duplicates(source: AuditedSource, rng: np.random.Generator, faults: Fau
         category=np.array([""] * len(every)),
         answer=np.array([q.answer for q in every]),
         options=[list(q.options) for q in every],
-        prompts=[_text(q) for q in every],
+        prompts=["<image>".join(q.text) for q in every],
     )
-    return AuditedSource(name, checksum, asked, (), (), ())
+    return Planted(AuditedSource(name, checksum, asked, (), (), ()), faults)
 
 
-def _text(question: Question) -> str:
-    return "<image>".join(question.text)
-
-
-def _again(image: bytes, way: int) -> bytes:
-    if way == 0:
+def _copied(image: bytes, copy: Callable[[Image.Image], bytes] | None) -> bytes:
+    if copy is None:
         return image
-    into = io.BytesIO()
     with Image.open(io.BytesIO(image)) as opened:
-        picture = opened.convert("RGB")
-    if way == 1:
-        picture.save(into, "JPEG", quality=60)
-    else:
-        picture.resize((2 * picture.width, 2 * picture.height), Image.Resampling.BICUBIC).save(into, "PNG")
-    return into.getvalue()
+        return copy(opened.convert("RGB"))
 
 
-def named(made: QuestionAudit, kind: str) -> set[tuple[str, str]]:
-    """What a list names."""
-    return {(row.source, row.q_id) for row in getattr(made, kind)}
+def _crossed(runs: int, sources: int, rng: np.random.Generator) -> np.ndarray:
+    """(RESAMPLES, R, S) how often each cell is drawn."""
+    of_runs = rng.multinomial(runs, np.full(runs, 1 / runs), RESAMPLES)
+    of_sources = rng.multinomial(sources, np.full(sources, 1 / sources), RESAMPLES)
+    return of_runs[:, :, None] * of_sources[:, None, :]
+
+
+def _rate(hits: np.ndarray, of: np.ndarray, drawn: np.ndarray) -> str:
+    """A share of sums with its interval."""
+    if not of.sum():
+        return "–"
+    above, below = (np.einsum("brs,rs->b", drawn, part) for part in (hits, of))
+    low, high = np.quantile(above[below > 0] / below[below > 0], [0.025, 0.975])
+    return f"{hits.sum() / of.sum():.2f} [{low:.2f}, {high:.2f}]"
 
 
 def main() -> None:
     """Plant, audit, print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+")
-    parser.add_argument("--draws", type=int, default=5, help="times that faults are planted (default 5)")
+    parser.add_argument("--draws", type=int, default=3, help="times that faults are planted in a run (default 3)")
+    parser.add_argument("--share", type=float, default=0.05, help="of a source's questions, of each kind")
+    parser.add_argument("--last", type=int, help="checkpoints of a run, the last ones (default all)")
+    parser.add_argument("--seed", type=int, default=2026)
     chosen = parser.parse_args()
-    sources, _ = audited_sources(find_runs(chosen.results))
-    clean = audit_questions(sources)
-    most = max(len(source.seen) for source in sources)
-    print(f"{sum(map(len, sources))} questions of {len(sources)} sources, {most} checkpoints\n")
-    counts: dict[str, np.ndarray] = defaultdict(lambda: np.zeros(3, dtype=int))
-    silent = {(row.kind, row.source) for row in clean.not_looked_at}
-    for draw in range(chosen.draws):
-        rng = np.random.default_rng([draw, 5])
-        faults: Faults = defaultdict(set)
-        made = audit_questions([planted(source, rng, faults) for source in sources])
-        for kind in KINDS:
-            if kind != "duplicates":
-                looked = {fault for fault in faults[kind] if (kind, fault[0]) not in silent}
-                counts[kind] += _counted(named(made, kind), looked)
+    trainings, notes = training_runs(find_runs(chosen.results))
+    for note in notes:
+        print(note)
+    _print_results(trainings, chosen)
+    _print_duplicates(audited_sources(trainings[0].results)[0], chosen)
+
+
+def _print_results(trainings: Sequence[TrainingRun], chosen: argparse.Namespace) -> None:
+    """What results show."""
+    names = list(dict.fromkeys(source for training in trainings for source in training.sources))
+    counts = Counts(len(trainings), len(names))
+    clean = dict.fromkeys(LISTS, 0)
+    asked = 0
+    for r, training in enumerate(trainings):
+        results = training.results[-chosen.last :] if chosen.last else training.results
+        sources, _ = audited_sources(results)
+        asked += sum(map(len, sources))
+        made = audit_questions(sources)
+        for kind in LISTS:
+            clean[kind] += len(getattr(made, kind))
+        for draw in range(chosen.draws):
+            rng = np.random.default_rng([chosen.seed, draw, r])
+            faulty = [planted(source, rng, chosen.share) for source in sources]
+            made = audit_questions([part.source for part in faulty])
+            for part in faulty:
+                counts.add((r, names.index(part.source.name)), part, made)
+    drawn = _crossed(len(trainings), len(names), np.random.default_rng(chosen.seed))
+    print(
+        f"{len(trainings)} runs, {len(names)} sources, {chosen.draws} draws a run, {chosen.share:.0%} of each fault; "
+        f"of {asked:,} questions without a planted fault are named: "
+        + ", ".join(f"{kind} {many}" for kind, many in clean.items())
+        + "\n"
+    )
+    lines = []
+    for fault, kind in FAULTS.items():
+        lines.append(
+            [
+                fault,
+                f"{counts.planted[fault].sum():.0f}",
+                f"{counts.looked[fault].sum() / counts.planted[fault].sum():.0%}",
+                _rate(counts.right[kind], counts.named[kind], drawn),
+                _rate(counts.sound[kind], counts.named[kind], drawn),
+                _rate(counts.found[fault], counts.looked[fault], drawn),
+            ]
+        )
+    print(markdown(["fault", "planted", "looked at", "precision of the list", "of it sound", "recall"], lines))
+
+
+def _print_duplicates(sources: Sequence[AuditedSource], chosen: argparse.Namespace) -> None:
+    """Of sources that are in the store, once: no result has a part in it."""
+    missing = duplicates(sources)[1]
+    tables = [source for source in sources if source.name not in missing]
+    if not tables:
+        print("\nNo source is in the store: duplicates are left out.")
+        return
+    rng = np.random.default_rng([chosen.seed, 1])
+    clean = len(duplicates(tables)[0])
+    # The copies are written into a store of their own.
     with tempfile.TemporaryDirectory() as home:
-        tables = [source for source in sources if ("duplicates", source.name) not in silent]
+        known = {source.name: open_source(source.name) for source in tables}
         os.environ["RADAR_HOME"] = home
-        faults = defaultdict(set)
-        rng = np.random.default_rng(5)
-        twice = [with_duplicates(source, rng, faults) for source in tables]
-        found = {(row.source, row.q_id) for row in duplicates(twice)[0] if row.source == row.twin_source}
-        counts["duplicates"] += _counted(found, faults["duplicates"])
-    rows = [
-        [kind, str(true), f"{hit / max(1, many):.2f}", f"{hit / max(1, true):.2f}", str(len(named(clean, kind)))]
-        for kind in KINDS
-        for true, hit, many in [counts[kind]]
-    ]
-    print(markdown(["list", "planted", "precision", "recall", "sound ones named"], rows))
+        faulty = [with_duplicates(source, rng, chosen.share, known[source.name]) for source in tables]
+        found = {(row.source, row.q_id) for row in duplicates([part.source for part in faulty])[0]}
+    drawn = _crossed(1, len(tables), rng)
+    every = [set().union(*part.faults.values()) for part in faulty]
+    named = [{q_id for source, q_id in found if source == part.source.name} for part in faulty]
+    precision = _rate(_row(len(a & b) for a, b in zip(named, every, strict=True)), _row(map(len, named)), drawn)
+    lines = []
+    for fault in COPIES:
+        true = [part.faults[fault] for part in faulty]
+        recall = _rate(_row(len(a & b) for a, b in zip(named, true, strict=True)), _row(map(len, true)), drawn)
+        lines.append([fault, str(sum(map(len, true))), precision, recall])
+    print(f"\n{len(tables)} sources in the store; without a planted fault {clean} questions are named\n")
+    print(markdown(["fault", "planted", "precision of the list", "recall"], lines))
 
 
-def _counted(found: set[tuple[str, str]], true: set[tuple[str, str]]) -> np.ndarray:
-    return np.array([len(true), len(found & true), len(found)])
+def _row(values: Iterable[int]) -> np.ndarray:
+    return np.array([list(values)], dtype=float)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
     from radar_tasks.analysis.audit.question_audit import QuestionAudit
 
-app = typer.Typer(
-    help="Look at single questions: which are broken, and which are the most informative.", no_args_is_help=True
-)
+app = typer.Typer(help="Look at single questions: which are broken.", no_args_is_help=True)
 
 SHOWN = 8
 """Questions of a list that the terminal shows; page and JSON have them all."""
@@ -49,27 +46,6 @@ def audit(
     if output is not None:
         write_whole(output, question_audit_page(made, sources, count))
         print(output)
-
-
-@app.command("fit")
-def fit(
-    results: Annotated[list[str], typer.Argument(help="Results of finished training runs on the same questions.")],
-    *,
-    output: Annotated[Path, typer.Option(help="The bank to write, a parquet file with one row per question.")],
-) -> None:
-    """Fit an item bank: each question's mean, spread and discrimination, and how far its text alone answers it."""
-    from radar_tasks.analysis.item_bank import item_bank
-    from radar_tasks.analysis.training_runs import training_runs
-    from radar_tasks.export.item_table import require_parquet, write_item_table
-
-    require_parquet(output)  # before results are read, which may take a while
-    trainings, notes = training_runs([run for run in runs_of(results) if not run.withheld])
-    items = item_bank(trainings)
-    write_item_table(items, output)
-    for note in notes:
-        print(note, file=sys.stderr)
-    checkpoints = sum(len(training.results) for training in trainings)
-    print(f"{output}: {len(items):,} questions over {checkpoints} checkpoints of {len(trainings)} training run(s)")
 
 
 def show(made: QuestionAudit, screen: Console) -> None:

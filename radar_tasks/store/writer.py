@@ -92,8 +92,10 @@ class SourceWriter:
     def add(self, question: Question) -> None:
         """Add one question; all must be of one source, ability and task, and no q_id may come twice."""
         first = self._first = self._first or question
-        if (question.source, question.ability, question.task) != (first.source, first.ability, first.task):
-            raise DataError(f"question {question.q_id!r} is of {question.source!r}, not of {first.source!r}")
+        for name in ("source", "ability", "task"):
+            here, there = getattr(question, name), getattr(first, name)
+            if here != there:
+                raise DataError(f"question {question.q_id!r} is of {name} {here!r}, not of {there!r}")
         if question.q_id in self._seen:
             raise DataError(f"the q_id {question.q_id!r} comes twice in {question.source!r}")
         self._seen.add(question.q_id)

@@ -274,6 +274,8 @@ def test_the_writer_refuses_what_does_not_belong(tmp_path):
             writer.add(question(0))
         with pytest.raises(DataError, match="not of 'things'"):
             writer.add(question(1, source="others"))
+        with pytest.raises(DataError, match="of ability 'reasoning', not of 'perception'"):
+            writer.add(question(1, ability="reasoning"))
     with SourceWriter(tmp_path / "t.parquet") as writer, pytest.raises(DataError, match="there is no sound question"):
         writer.finish(ORIGIN)
     assert list(tmp_path.iterdir()) == []
