@@ -176,6 +176,8 @@ class LiveEvaluator:
                 logger.warning("%s: %d questions are left out, the first because: %s", source, len(reasons), reasons[0])
         by_category = [source for source in self._documents if headline_by_category(f"radar_{source}")]
         self._until = None if until is None else Until(until, self._documents, self._asked.places, by_category)
+        if self._until is not None and self._lockstep.is_first and (reason := self._until.saves_nothing):
+            logger.warning(reason)
         self._earlier: Earlier | None = None
         self.changes: tuple[AbilityChange, ...] = ()
         self._guarding = None if guard is None else Guarding(guard, self._output, self._is_alike)
@@ -298,7 +300,9 @@ class LiveEvaluator:
     def _last_before(self, step: int) -> Earlier | None:
         """The last measurement; where this process has made none, that of an earlier one, read by the first rank."""
         if self._earlier is None and self._output is not None:
-            read = last_measurement(self._output, step, self._is_alike) if self._lockstep.is_first else None
+            read = None
+            if self._lockstep.is_first:
+                read = last_measurement(self._output, step, self._limit, self._is_alike)
             self._earlier = self._lockstep.gathered(read)[0]
         return self._earlier
 

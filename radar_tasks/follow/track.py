@@ -103,6 +103,8 @@ class Tracker:
             self._harness = Harness(self.tasks)
             self._data = self._harness.data()
             self._until = None if self.until is None else self._order(self.until)
+            if self._until is not None and ranks().is_main_process and (reason := self._until.saves_nothing):
+                self.say(reason)
         self._failed: dict[str, str] = {}
         self.left_out: dict[str, int] = {}
         self._judged: dict[str, Signature] = {}
@@ -238,7 +240,9 @@ class Tracker:
             now = recognise(options_of({"pretrained": str(checkpoint.folder), **self.model_args})[0]).describe()
         except Exception as error:  # the other ranks wait for an answer, whatever is wrong with the checkpoint
             raise CheckpointError(_in_words(error)) from error
-        return last_measurement(self.output, checkpoint.step, lambda result: asked_alike(result, now, self._data))
+        return last_measurement(
+            self.output, checkpoint.step, self.limit, lambda result: asked_alike(result, now, self._data)
+        )
 
     def _score_one(self, checkpoint: TrackedCheckpoint, on_scored: Callable[[], None]) -> str:
         """Why it failed, "" if it did not."""

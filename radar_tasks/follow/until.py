@@ -23,11 +23,20 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from numbers import Real
 from pathlib import Path
 
 import numpy as np
 
-from radar_metrics.anytime import MEASUREMENTS, Decision, anytime_interval, decide_change, draw_order, shared_level
+from radar_metrics.anytime import (
+    MEASUREMENTS,
+    Decision,
+    Strata,
+    anytime_interval,
+    decide_change,
+    draw_order,
+    shared_level,
+)
 from radar_metrics.ragged import FloatArray
 from radar_metrics.uncertainty import Interval
 from radar_tasks.errors import RadarError, ResultsError
@@ -36,6 +45,7 @@ from radar_tasks.questions import ABILITIES, Ability
 from radar_tasks.results import CheckpointResult, SourceSamples, load_run, step_of
 from radar_tasks.results.metrics import per_question
 from radar_tasks.results.until_record import AbilityChange, Band, UntilRecord
+from radar_tasks.run_arguments import limit_of
 
 logger = logging.getLogger("radar")
 
@@ -90,7 +100,9 @@ class Earlier:
         return cls(name, found)
 
 
-def last_measurement(output: Path, step: int, is_alike: Callable[[CheckpointResult], bool]) -> Earlier | None:
+def last_measurement(
+    output: Path, step: int, limit: int | None, is_alike: Callable[[CheckpointResult], bool]
+) -> Earlier | None:
     """The measurement of the last step before this one in a folder of results, None where none can be compared with.
 
     One that cannot be read or was made otherwise is told, and the next measurement asks everything.
@@ -98,7 +110,8 @@ def last_measurement(output: Path, step: int, is_alike: Callable[[CheckpointResu
     Args:
         output: holds a results folder a step, such as `step-000500`.
         step: the step to be measured now.
-        is_alike: whether a result was asked the same questions in the same way.
+        limit: questions a source that may be asked now, None for all.
+        is_alike: whether a result was asked the same sources in the same way.
     """
     folders = [folder for folder in output.glob("*") if folder.is_dir() and not folder.name.startswith(".")]
     steps = {folder: number for folder in folders if (number := step_of(folder.name)) is not None}
@@ -111,6 +124,12 @@ def last_measurement(output: Path, step: int, is_alike: Callable[[CheckpointResu
     except ResultsError as error:
         logger.warning("step %d is compared with no earlier one: %s", step, error)
         return None
+    if (before_limit := limit_of(result.config)) != limit:  # what was drawn of others is no random part of these
+        logger.warning(
+            "step %d is compared with no earlier one: %s was asked of %s questions a source, not of %s",
+            step, folder, before_limit or "all", limit or "all",
+        )  # fmt: skip
+        return None
     if not is_alike(result):
         logger.warning("step %d is compared with no earlier one: %s was asked otherwise", step, folder)
         return None
@@ -119,7 +138,7 @@ def last_measurement(output: Path, step: int, is_alike: Callable[[CheckpointResu
 
 def check_until(until: float) -> float:
     """The delta; RadarError where it is none."""
-    if isinstance(until, bool) or not isinstance(until, (int, float)) or not 0 < until < 1:
+    if isinstance(until, bool) or not isinstance(until, Real) or not 0 < until < 1:
         raise RadarError(
             f"until={until!r}: give the smallest change of SDS that counts, above 0 and below 1, such as 0.02."
         )
@@ -158,8 +177,24 @@ class Until:
 
     @property
     def level(self) -> float:
-        """At which each ability's interval of a change holds."""
+        """At which each verdict, and each end of the interval of an ability's change, holds."""
         return shared_level(LEVEL, MEASUREMENTS * len(self._order))
+
+    @property
+    def saves_nothing(self) -> str:
+        """Of which abilities all questions are asked wherever they rest, since there are too few; "" where of none."""
+        said = []
+        for ability, pictures in self._order.items():
+            # No change is told soonest where every difference is 0.
+            least = decide_change(np.zeros(len(pictures)), _shares(pictures), self.delta, level=self.level).draws
+            if (1 + RESERVE) * least >= len(pictures):
+                said.append(f"{ability} {_questions(pictures)}, of which {_questions(pictures[:least])} at least")
+        if not said:
+            return ""
+        return (
+            f"until={self.delta:g} asks everything where nothing changed, for it has too few questions "
+            f"({'; '.join(said)} are asked before that can be told). Ask more a source, or take a larger change."
+        )
 
     def measurement(self, earlier: Earlier | None) -> UntilMeasurement:
         """A new one, to be compared with an earlier one."""
@@ -193,33 +228,51 @@ class UntilMeasurement:
         """What came out: the probability of the right answer of each question that could be asked."""
         self._now |= probabilities
         for asking in self._abilities.values():
-            n = min(asking.asked, asking.compared)
-            if asking.decision is None and n:
-                pictures = asking.pictures[:n]
+            pictures = asking.in_both
+            if asking.decision is None and pictures:
                 decision = decide_change(
-                    self._differences(pictures), _shares(pictures), self._until.delta, level=self._until.level
+                    self._differences(pictures),
+                    _shares(pictures),
+                    self._until.delta,
+                    strata=asking.strata(pictures),
+                    level=self._until.level,
                 )
                 asking.decision = decision if decision.verdict != "undecided" else None
 
     def record(self) -> UntilRecord:
         """What was decided, and the intervals of everything, for the results."""
+        abilities, sources = self._abilities, self._asked_by_source()
+        compared = self._asked_by_source(compared=True)
         return UntilRecord(
             delta=self._until.delta,
-            changes=[change for ability in self._abilities if (change := self._change(ability)) is not None],
-            sds={name: Band.of(self._sds(drawn)) for name, drawn in self._asked_by_name().items()},
+            changes=[change for ability in abilities if (change := self._change(ability)) is not None],
+            sds={
+                name: Band.of(sds)
+                for name, sds in [
+                    *((ability, self._sds(asking.so_far, asking)) for ability, asking in abilities.items()),
+                    *((source, self._sds(drawn)) for source, drawn in sources.items()),
+                ]
+                if sds is not None
+            },
             source_changes={
-                name: Band.of(anytime_interval(self._differences(drawn), _shares(drawn), level=LEVEL))
-                for name, drawn in self._asked_by_name(compared=True).items()
-                if drawn and name not in self._abilities
+                source: Band.of(anytime_interval(self._differences(drawn), _shares(drawn), level=LEVEL))
+                for source, drawn in compared.items()
+                if drawn
             },
         )
 
     def _change(self, ability: Ability) -> AbilityChange | None:
         asking = self._abilities[ability]
-        compared = asking.pictures[: min(asking.asked, asking.compared)]
+        compared = asking.in_both
         if self._earlier is None or not compared:
             return None
-        interval = anytime_interval(self._differences(compared), _shares(compared), level=self._until.level)
+        # Each end at the verdicts' level, so that `no change` lies within +-delta: both together err twice as often.
+        interval = anytime_interval(
+            self._differences(compared),
+            _shares(compared),
+            strata=asking.strata(compared),
+            level=1 - 2 * (1 - self._until.level),
+        )
         decision = asking.decision or Decision("undecided", len(compared))
         return AbilityChange(
             ability=ability,
@@ -228,23 +281,25 @@ class UntilMeasurement:
             change=Band.of(interval),
             decided_after=_questions(compared[: decision.draws]),
             compared=_questions(compared),
-            asked=_questions(asking.pictures[: asking.asked]),
+            asked=_questions(asking.so_far),
             questions=_questions(asking.pictures),
         )
 
-    def _sds(self, drawn: Sequence[Picture]) -> Interval:
-        """Of the pictures that could be asked; the others are as if they had not been drawn yet."""
+    def _sds(self, drawn: Sequence[Picture], of: _Asking | None = None) -> Interval | None:
+        """Of the pictures that could be asked; the others are as if they had not been drawn yet. None without any."""
         means = {k: mean for k, picture in enumerate(drawn) if (mean := self._mean(picture)) is not None}
-        return anytime_interval(list(means.values()), _shares(drawn)[list(means)], low=0.0, high=1.0, level=LEVEL)
+        if not means:
+            return None
+        answered = [drawn[k] for k in means]
+        strata = None if of is None else of.strata(answered)
+        return anytime_interval(list(means.values()), _shares(answered), strata=strata, low=0.0, high=1.0, level=LEVEL)
 
-    def _asked_by_name(self, *, compared: bool = False) -> dict[str, list[Picture]]:
-        """The pictures asked by ability and by source, with their shares of it."""
+    def _asked_by_source(self, *, compared: bool = False) -> dict[str, list[Picture]]:
+        """The pictures asked by source, with their shares of it; those that can be compared, where so said."""
         found: dict[str, list[Picture]] = {}
-        for ability, asking in self._abilities.items():
-            asked = asking.pictures[: min(asking.asked, asking.compared) if compared else asking.asked]
-            found[ability] = list(asked)
-            for source in dict.fromkeys(picture.source for picture in asking.pictures):
-                whole = sum(picture.share for picture in asking.pictures if picture.source == source)
+        for asking in self._abilities.values():
+            asked = asking.in_both if compared else asking.so_far
+            for source, whole in asking.sources.items():
                 found[source] = [
                     replace(picture, share=picture.share / whole) for picture in asked if picture.source == source
                 ]
@@ -283,14 +338,34 @@ class _Asking:
         compared: of how many the earlier measurement has answers.
         asked: how many were asked so far.
         decision: what was decided, None as long as nothing is.
+        sources: each with its share of the ability.
     """
 
     def __init__(self, pictures: Sequence[Picture], compared: int) -> None:
         self.pictures, self.compared = pictures, compared
         self.asked = 0
+        self.sources: dict[str, float] = defaultdict(float)
+        for picture in pictures:
+            self.sources[picture.source] += picture.share
         self.decision: Decision | None = None
         self._ends = list(accumulate(len(picture.places) for picture in pictures))
         self._last = False
+
+    @property
+    def so_far(self) -> Sequence[Picture]:
+        """The pictures asked."""
+        return self.pictures[: self.asked]
+
+    @property
+    def in_both(self) -> Sequence[Picture]:
+        """Those of them that were asked in the earlier measurement, too."""
+        return self.pictures[: min(self.asked, self.compared)]
+
+    def strata(self, pictures: Sequence[Picture]) -> Strata:
+        """The sources of some of the pictures."""
+        numbers = {source: number for number, source in enumerate(self.sources)}
+        of = np.array([numbers[picture.source] for picture in pictures], dtype=np.int64)
+        return Strata(of, np.array(list(self.sources.values())))
 
     def next(self) -> list[Place]:
         """The questions to ask now; none when the ability is done."""

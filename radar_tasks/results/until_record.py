@@ -52,7 +52,8 @@ class AbilityChange(_Frozen):
         ability: perception or reasoning.
         verdict: `rose`, `fell`, `no change` (by more than the delta), `undecided`.
         since: the name of the earlier measurement, such as `step-000500`.
-        change: with an interval that holds for all abilities of 100 measurements at once, however often one looked.
+        change: with an interval of which each end holds as the verdicts do: for all abilities of 100 measurements at
+            once with a chance of 95 %, however often one looked.
         decided_after: questions after which the verdict stood; all that both asked where it is `undecided`.
         compared: questions that both asked.
         asked: questions asked of the ability.

@@ -175,6 +175,41 @@ def test_the_headline_over_categories_weighs_them_alike():
     assert 70 < first.count("a") < 130
 
 
+def test_sources_that_change_by_different_amounts_do_not_hide_that_the_ability_rests(asked):
+    until = Until(0.05, asked, places_of(asked))
+    before, everything = chances(asked, {}, 0), places_of(asked)
+    now = chances(asked, {"colour": 0.2, "shape": -0.2}, 1)
+    change = measured(until, earlier_of("step-0", asked, before, everything), now)[0].changes[0]
+    assert change.verdict == "no change"
+    assert change.decided_after < 550  # of 1800; it takes 640 if sources are not told apart
+    assert change.change.low < change.change.estimate < change.change.high
+    assert change.change.estimate == pytest.approx(0.0, abs=0.01)
+
+
+def test_too_few_questions_to_save_any_are_told(asked):
+    assert Until(0.05, asked, places_of(asked)).saves_nothing == ""
+    few = {"sum": documents("sum", 200)}
+    said = Until(0.02, few, places_of(few)).saves_nothing
+    assert "too few questions (reasoning 200, of which 1" in said
+    answers = chances(few, {}, 0)
+    earlier = earlier_of("step-0", few, answers, places_of(few))
+    _, order = measured(Until(0.02, few, places_of(few)), earlier, answers)
+    assert len(order) == 200
+
+
+def test_a_source_of_which_nothing_could_be_asked_has_no_interval(asked):
+    until = Until(0.02, asked, places_of(asked))
+    answers = chances(asked, {}, 0)
+    measurement = until.measurement(None)
+    while places := measurement.next():
+        measurement.tell({place: answers[place] for place in places if place[0] == "colour"})
+    assert set(measurement.record().sds) == {"perception", "colour"}
+
+
+def test_any_real_number_can_be_a_delta(asked):
+    assert Until(np.float32(0.02), asked, places_of(asked)).delta == pytest.approx(0.02)
+
+
 @pytest.mark.parametrize("wrong", [0, -0.02, 1, 1.5, math.nan, "0.02", True])
 def test_what_is_no_delta_is_refused(asked, wrong):
     with pytest.raises(RadarError, match=r"until=.*above 0 and below 1"):
