@@ -10,7 +10,6 @@ S_c sums the values of cluster c and n_c counts its questions. In a resample bot
 that clusters of very unequal size give a ratio of sums, not a mean of cluster means.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -100,19 +99,6 @@ def bootstrap_means(strata: Sequence[Stratum], rng: np.random.Generator, n_resam
             size = counts @ stratum.sizes
             means[rows] += stratum.weight * (counts @ stratum.sums.T) / size[:, None]
     return means
-
-
-def nested_weights(group_of: Mapping[str, str]) -> dict[str, float]:
-    """Weights of strata that make the mean over all an unweighted mean of unweighted means.
-
-    An ability is the mean of its sources, and MMBench and MMMU-Pro are means of their categories: stratum s of group g
-    weighs 1 / (number of groups * number of strata in g).
-
-    Args:
-        group_of: the group (source) of each stratum (category; a source without categories is its own stratum).
-    """
-    sizes = Counter(group_of.values())
-    return {stratum: 1.0 / (len(sizes) * sizes[name]) for stratum, name in group_of.items()}
 
 
 def chunks(n_resamples: int, width: int) -> Iterator[slice]:

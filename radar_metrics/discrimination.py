@@ -91,18 +91,3 @@ def summed(mean_scores: Scores, tokens: Scores, q_ids: Names | None = None) -> R
     counts = option_counts(mean_scores, q_ids)
     means = mean_scores if isinstance(mean_scores, Ragged) else Ragged.of(mean_scores, q_ids)
     return means.with_values(means.values * positive_counts(tokens, counts, "token", q_ids))
-
-
-def per_unit(mean_scores: Scores, tokens: Scores, units: Scores, q_ids: Names | None = None) -> Ragged:
-    """Scores a unit of text instead of a token: mean * tokens / units, for each option.
-
-    With UTF-8 bytes as units these are the scores of `sds_bytes`, which do not depend on the tokenizer.
-
-    Args:
-        mean_scores: one number an option, means over tokens.
-        tokens: one number an option, number of tokens.
-        units: one number an option, number of units.
-        q_ids: (N,) names for error messages.
-    """
-    totals = summed(mean_scores, tokens, q_ids)
-    return totals.with_values(totals.values / positive_counts(units, totals.counts, "unit", q_ids))

@@ -128,6 +128,17 @@ SAME_SUBJECT = {
 
 
 def test_the_command_line_starts_without_anything_heavy():
-    heavy = ["torch", "transformers", "lmms_eval", "lm_eval", "datasets", "pyarrow", "altair", "scipy", "pandas"]
+    heavy = [
+        "torch",
+        "transformers",
+        "lmms_eval",
+        "lm_eval",
+        "datasets",
+        "pyarrow",
+        "altair",
+        "scipy",
+        "pandas",
+        "numpy",
+    ]
     code = f"import sys, radar_tasks.cli; print([m for m in {heavy} if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from radar_metrics.errors import MetricError
 from radar_tasks.cli import (
     agreement,
     analyze,
@@ -90,6 +89,10 @@ def main() -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
-    except (RadarError, MetricError) as error:
+    except Exception as error:
+        from radar_metrics.errors import MetricError  # with its package comes numpy, a third of the start of `radar -h`
+
+        if not isinstance(error, RadarError | MetricError):
+            raise
         print(f"radar: {error}", file=sys.stderr)
         raise SystemExit(1) from None

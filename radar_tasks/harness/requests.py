@@ -85,10 +85,6 @@ class QuestionRequests(Sequence[AskedQuestion]):
             f"{task}/{doc_id if document is None else document.image_id}" for (task, doc_id, _), document in documents
         ]
 
-    def task_of(self, index: int) -> str:
-        """The task that a question belongs to."""
-        return self._groups[index][0][0]
-
     @property
     def places(self) -> list[tuple[str, int]]:
         """Task and number of the document of each question."""

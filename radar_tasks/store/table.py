@@ -50,11 +50,6 @@ class QuestionTable:
         self.path = Path(path)
         self._open(checksum)
 
-    @classmethod
-    def from_parquet(cls, path: Path | str) -> QuestionTable:
-        """Open one file, wherever it lies."""
-        return cls(Path(path))
-
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.path, self.checksum))
 

@@ -13,7 +13,6 @@ from radar_metrics.discrimination import (
     chance_centred,
     expected_calibration_error,
     margin,
-    per_unit,
     quadratic_loss,
     rank_credit,
     summed,
@@ -100,10 +99,9 @@ def test_chance_centred():
         chance_centred(0.5, 1.0)
 
 
-def test_other_units_of_the_same_scores():
-    mean, tokens, n_bytes = [[-1.0, -2.0], [-3.0, -1.0, -1.0]], [[2, 1], [1, 4, 2]], [[4, 8], [3, 2, 1]]
+def test_sums_over_an_options_tokens():
+    mean, tokens = [[-1.0, -2.0], [-3.0, -1.0, -1.0]], [[2, 1], [1, 4, 2]]
     assert_allclose(np.concatenate(summed(mean, tokens)), [-2, -2, -3, -4, -2])
-    assert_allclose(np.concatenate(per_unit(mean, tokens, n_bytes)), [-0.5, -0.25, -1, -2, -2])
 
 
 @pytest.mark.parametrize(

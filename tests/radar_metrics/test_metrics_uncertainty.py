@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose
 from scipy import stats
 
-from radar_metrics.clusters import bootstrap_means, group, nested_weights, stratified_mean
+from radar_metrics.clusters import bootstrap_means, group, stratified_mean
 from radar_metrics.errors import MetricError
 from radar_metrics.uncertainty import (
     clustered_standard_error,
@@ -123,12 +123,6 @@ def test_strata_are_averaged_unweighted_or_by_weight():
     assert stratified_mean(group(values, clusters, strata, {"a": 3, "b": 1}))[0] == 0.75
     interval = mean_interval(values, clusters, np.random.default_rng(0), n_resamples=100, strata=strata)
     assert (interval.low, interval.estimate, interval.high) == (0.5, 0.5, 0.5)
-
-
-def test_nested_weights_average_categories_within_sources():
-    weights = nested_weights({"mmbench/ocr": "mmbench", "mmbench/scene": "mmbench", "animal": "animal"})
-    values, strata = [1.0, 1.0, 0.0, 0.0, 0.1, 0.1], np.repeat(["mmbench/ocr", "mmbench/scene", "animal"], 2)
-    assert stratified_mean(group(values, np.arange(6), strata, weights))[0] == pytest.approx((0.5 + 0.1) / 2)
 
 
 def test_standard_error_of_strata_adds_in_squares():

@@ -227,7 +227,9 @@ def test_further_runs_are_compared_with_the_first_where_that_can_be(tmp_path, cu
     (one,) = made.comparisons
     assert (one.first, one.second, one.amounts) == ("exp1", "other", (100, 200, 300, 400, 500))
     assert [(s.start, s.end) for s in one.rows[0].stretches] == [(300, 500)]
-    assert any(note.startswith("late is not compared with exp1: nowhere") for note in made.notes)
+    assert any(
+        note.startswith("late is not compared with exp1: these runs have no step in common") for note in made.notes
+    )
     json.dumps(asdict(made), allow_nan=False)
 
 
