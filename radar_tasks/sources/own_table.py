@@ -16,7 +16,7 @@ from radar_tasks.errors import DataError
 from radar_tasks.questions import Ability, Question
 from radar_tasks.sources.distractors import spelling
 from radar_tasks.sources.drafts import Builder, Draft, candidates
-from radar_tasks.sources.pictures import picture_bytes, picture_key
+from radar_tasks.sources.pictures import is_path, picture_bytes, picture_key
 from radar_tasks.sources.record_files import Record, open_records, shortened
 from radar_tasks.sources.source_reader import Rejected, stable_choice
 
@@ -109,7 +109,7 @@ class TableSource:
         for record in self._records.records(IDENTIFICATION if self._identifies else RELATION):
             self._count += 1
             image = record.values.get("image")
-            if isinstance(image, str) and picture_key(image) == image:
+            if is_path(image):
                 digest.update(_stamp(self._table.parent / image))
             if self._identifies and not record.problems:
                 with contextlib.suppress(ValueError):
@@ -155,7 +155,7 @@ class TableSource:
             q_id=q_id,
             file=record.where,
             text=(text,),
-            pictures=("image",),
+            pictures=(picture_key(image),),
             options=options,
             answer=place,
             category=category,

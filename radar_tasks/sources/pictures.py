@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import io
+import os
 import re
 import warnings
 from collections.abc import Mapping
@@ -105,14 +106,30 @@ def picture_bytes(value: Any, folder: Path) -> bytes:
     return _file_bytes(folder / value)
 
 
+def is_path(value: Any) -> bool:
+    """Whether a table's field gives a picture by the path of a file, rather than holding it."""
+    return isinstance(value, str) and not _BASE64.fullmatch(value) and not value.startswith("data:")
+
+
 def picture_key(value: Any) -> str:
-    """What stands for a picture in `Question.image_id`: its path if it has one, else a digest of what is given."""
-    if isinstance(value, str) and not _BASE64.fullmatch(value) and not value.startswith("data:"):
-        return value
+    """What stands for a picture in `Question.image_id`: its path if it has one, else a digest of what is given.
+
+    However a path is written (`./a.png`, `x/../a.png`), it is one picture. Of one that names a place of this machine
+    the last part is kept, with a digest: results hold these names and are published.
+    """
+    if is_path(value):
+        path = Path(os.path.normpath(value))
+        return (
+            f"{path.name} ({_digest(str(path).encode('utf-8', 'surrogatepass'))})" if path.is_absolute() else str(path)
+        )
     if isinstance(value, Mapping):
         value = value.get("bytes") or value.get("path") or b""
     given = value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
-    return f"sha256:{hashlib.sha256(given).hexdigest()[:16]}"
+    return f"sha256:{_digest(given)}"
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def _decoded(text: str) -> bytes:
@@ -131,9 +148,16 @@ def _is_file(path: Path) -> bool:
         return False
 
 
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def _file_bytes(path: Path) -> bytes:
     if not _is_file(path):
-        raise DataError(f"image {_shown(path)} is missing")
+        raise DataError(f"image {_shown(path)} is {'a folder' if _is_folder(path) else 'missing'}")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)

@@ -236,3 +236,22 @@ def test_the_fingerprint_follows_table_images_and_ability(folder):
     prints.add(TableSource("mine", table(folder, TITLES[1:])).fingerprint())
     assert len(prints) == 4
     assert TableSource("mine", path).fingerprint() in prints
+
+
+def test_one_picture_is_one_however_its_path_is_written(folder):
+    (folder / "x").mkdir()
+    paths = ["p.png", "./p.png", "x/../p.png", str(folder / "p.png"), f"{folder}/./p.png"]
+    rows = [{"image": image, "title": f"title {k}", "category": "c"} for k, image in enumerate(paths)]
+    names = [question.image_id for question in read(table(folder, rows))]
+    assert names[:3] == ["p.png"] * 3
+    assert len(set(names[3:])) == 1
+    assert re.fullmatch(r"p\.png \([0-9a-f]{16}\)", names[3])  # no place of this machine
+
+
+def test_a_bad_picture_is_named(folder):
+    (folder / "cut.png").write_bytes((folder / "p.png").read_bytes()[:40])
+    (folder / "d").mkdir()
+    rows = [{"image": image, "title": f"title {k}", "category": "c"} for k, image in enumerate(["cut.png", "d"])]
+    reasons = [rejected.reasons[0] for rejected in read(table(folder, rows))]
+    assert reasons[0].startswith("image cut.png: not a picture")
+    assert f"image {folder / 'd'} is a folder" in reasons[1]
