@@ -7,6 +7,12 @@ from typing import Annotated
 
 import typer
 
+
+def each_once(names: list[str] | None) -> list[str] | None:
+    """A callback of options that may be repeated: what is named twice is meant once."""
+    return list(dict.fromkeys(names)) if names else names
+
+
 Results = Annotated[list[str], typer.Argument(help="Results folders or files of one or more runs; packed files, too.")]
 Descriptions = Annotated[
     Path | None,

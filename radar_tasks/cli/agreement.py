@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radar_tasks.cli._json import to_json
-from radar_tasks.cli._options import Results, Seed
+from radar_tasks.cli._options import Results, Seed, each_once
 from radar_tasks.cli._runs import console, runs_of
 from radar_tasks.cli._tables import Format, terminal_table
 
@@ -37,8 +37,12 @@ def command(
         Path | None,
         typer.Option(help="CSV with `checkpoint` and its losses (lower is better); they are judged as well."),
     ] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="A metric (default: all); may be repeated.")] = None,
-    on: Annotated[list[str] | None, typer.Option(help="A source or average (default: all); may be repeated.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(callback=each_once, help="A metric (default: all); may be repeated.")
+    ] = None,
+    on: Annotated[
+        list[str] | None, typer.Option(callback=each_once, help="A source or average (default: all); may be repeated.")
+    ] = None,
     format: Annotated[Format, typer.Option(help="Output format of the tables.")] = Format.terminal,  # noqa: A002
     seed: Seed = 0,
 ) -> None:

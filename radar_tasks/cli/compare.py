@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from radar_tasks.cli._json import to_json
-from radar_tasks.cli._options import Descriptions, Seed, TrainingAxis
+from radar_tasks.cli._options import Descriptions, Seed, TrainingAxis, each_once
 from radar_tasks.cli._runs import console, sides_of
 from radar_tasks.cli._tables import Format
 
@@ -37,7 +37,8 @@ def command(
     ],
     *,
     metric: Annotated[
-        list[str] | None, typer.Option(help="A metric to compare (default: sds and acc); may be repeated.")
+        list[str] | None,
+        typer.Option(callback=each_once, help="A metric to compare (default: sds and acc); may be repeated."),
     ] = None,
     allow_different: Annotated[
         bool,
@@ -58,6 +59,7 @@ def command(
     import numpy as np
 
     from radar_tasks.analysis.compare_trainings import holds_training
+    from radar_tasks.errors import RadarError
 
     rng = np.random.default_rng(seed)
     sides = sides_of([name for name in results if name != AGAINST])
@@ -78,6 +80,8 @@ def command(
         )
         _write_trainings(made, format)
     else:
+        if descriptions is not None or x != "step":
+            raise RadarError("--runs and --x say where whole trainings are matched; these are single checkpoints.")
         compared = _of_checkpoints(sides, metric or (), rng, allow_different=allow_different, resamples=resamples)
         _write(compared, format)
 

@@ -12,7 +12,7 @@ import typer
 
 from radar_tasks.cli._development import described
 from radar_tasks.cli._json import to_json
-from radar_tasks.cli._options import Descriptions, Results, Seed, TrainingAxis
+from radar_tasks.cli._options import Descriptions, Results, Seed, TrainingAxis, each_once
 from radar_tasks.cli._runs import console, runs_of
 from radar_tasks.cli._tables import Format, terminal_table
 
@@ -32,9 +32,12 @@ def command(
             help="CSV with `checkpoint` (and `source`) and target numbers, such as accuracy after fine-tuning."
         ),
     ] = None,
-    metric: Annotated[list[str] | None, typer.Option(help="A metric (default: several); may be repeated.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(callback=each_once, help="A metric (default: several); may be repeated.")
+    ] = None,
     on: Annotated[
-        list[str] | None, typer.Option(help="A source or ability (default: the abilities); may be repeated.")
+        list[str] | None,
+        typer.Option(callback=each_once, help="A source or ability (default: the abilities); may be repeated."),
     ] = None,
     at: Annotated[
         float | None, typer.Option(help="Step at which fewer questions are tried (default: half-way).")

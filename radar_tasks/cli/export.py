@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from radar_tasks.cli._options import Project, Results
+from radar_tasks.cli._options import Project, Results, each_once
 from radar_tasks.cli._runs import runs_of
 from radar_tasks.errors import RadarError
 
@@ -56,7 +56,10 @@ def command(
     ] = None,
     metric: Annotated[
         list[str] | None,
-        typer.Option(help="A metric of the markdown or latex table (default: sds, sds_logit); may be repeated."),
+        typer.Option(
+            callback=each_once,
+            help="A metric of the markdown or latex table (default: sds, sds_logit); may be repeated.",
+        ),
     ] = None,
     dataset_id: Annotated[
         str, typer.Option(help="eval_results: the benchmark's data set on the Hub, OWNER/NAME.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from radar_tasks.cli._options import ModelArgs
+from radar_tasks.cli._options import ModelArgs, each_once
 
 if TYPE_CHECKING:
     from radar_tasks.questions import Question
@@ -19,7 +19,9 @@ def command(
     *,
     source: Annotated[
         list[str] | None,
-        typer.Option(help="Take pairs from this source (default: the embedded sample); may be repeated."),
+        typer.Option(
+            callback=each_once, help="Take pairs from this source (default: the embedded sample); may be repeated."
+        ),
     ] = None,
     images: Annotated[
         Path | None, typer.Option(help="Take pairs from this folder: pictures, each with a .txt of the same name.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from radar_tasks.cli._options import each_once
 from radar_tasks.cli._runs import runs_of
 
 
@@ -16,7 +17,9 @@ def command(
     *,
     output: Annotated[Path, typer.Option(help="The page to write, one HTML file.")] = Path("samples.html"),
     count: Annotated[int, typer.Option(min=1, help="Number of questions.")] = 60,
-    source: Annotated[list[str] | None, typer.Option(help="Only this source (default: all); may be repeated.")] = None,
+    source: Annotated[
+        list[str] | None, typer.Option(callback=each_once, help="Only this source (default: all); may be repeated.")
+    ] = None,
 ) -> None:
     """Write a page with the questions whose right answer gained or lost most between two runs, with their pictures."""
     from radar_tasks.analysis.movers import movers

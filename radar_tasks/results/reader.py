@@ -72,7 +72,10 @@ def find_runs(paths: Iterable[Path | str], progress: Progress | None = None) -> 
     """
     packed: list[CheckpointResult] = []
     places: list[list[_Attempt]] = []
-    for path in map(Path, paths):
+    for given in paths:
+        if not str(given).strip():  # Path("") is the current folder
+            raise ResultsError("the name of some results is empty: is a variable of the shell not set?")
+        path = Path(given)
         if path.is_file() and path.suffix == ".parquet":
             packed += read_packed(path)
         else:

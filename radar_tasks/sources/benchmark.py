@@ -30,7 +30,7 @@ from radar_tasks.sources.option_lists import (
     options_in_columns,
     options_in_list,
 )
-from radar_tasks.sources.pictures import picture_bytes
+from radar_tasks.sources.pictures import is_path, picture_bytes
 from radar_tasks.sources.record_files import Record, shortened
 from radar_tasks.sources.source_reader import Rejected
 
@@ -280,12 +280,16 @@ class BenchmarkSource:
             raise _NotAQuestionError("there is no image")
         prompt = marked_prompt(text, options, sorted(given), columns.marks)
         # Names are only for messages: of the row, or of the option that is a picture.
-        values: dict[str, Any] = {f"image {number}": value for number, value in given.items()}
+        named: dict[int | None, str] = {number: _picture_name(str(number), value) for number, value in given.items()}
+        values: dict[str, Any] = {named[number]: value for number, value in given.items()}
         names = tuple(values)
         if prompt is not None:
-            values |= {f"option {k}": option for k, option in enumerate(options) if is_picture(option)}
+            of_option = {
+                k: _picture_name(f"of option {k}", option) for k, option in enumerate(options) if is_picture(option)
+            }
+            values |= {of_option[k]: options[k] for k in of_option}
             names = tuple(
-                f"image {place.number}" if place.option is None else f"option {place.option}" for place in prompt.places
+                named[place.number] if place.option is None else of_option[place.option] for place in prompt.places
             )
         pictures, problems = {}, []
         for name in dict.fromkeys(names[: MAX_IMAGES + 1]):
@@ -368,6 +372,10 @@ class _SharedPictures:
         place, size = self._places[value]
         self._file.seek(place)
         return self._file.read(size)
+
+
+def _picture_name(what: str, value: Any) -> str:
+    return f"{what} ({shortened(value)})" if is_path(value) else what
 
 
 def _optional(record: Record, column: str) -> str:

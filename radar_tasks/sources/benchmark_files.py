@@ -23,15 +23,20 @@ def open_benchmark(location: str, configs: Sequence[str] = (), split: str = "") 
     Args:
         location: a file, a folder, or the name of a data set on the Hub.
         configs: the configurations to take, one after the other; empty for the default one.
-        split: the split to take; of a file it is not asked.
+        split: the split to take.
 
     Raises:
         DataError: there is no such thing, or not that configuration or split of it.
     """
     path = Path(location).expanduser()
+    saved = (path / "dataset_dict.json").is_file() or (path / "state.json").is_file()
+    if configs and (saved or path.is_file()):
+        raise DataError(f"{location} has no configurations: leave --config {' '.join(configs)} out")
+    if split and path.is_file():
+        raise DataError(f"{location} is one file and has no splits: leave --split {split} out")
     if path.is_file():
         return open_records(path)
-    if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
+    if saved:
         return SavedDataset(path, split)
     if path.is_dir():
         return BenchmarkFolder(path, configs, split)

@@ -11,7 +11,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from PIL import Image, UnidentifiedImageError
 
@@ -106,7 +106,7 @@ def picture_bytes(value: Any, folder: Path) -> bytes:
     return _file_bytes(folder / value)
 
 
-def is_path(value: Any) -> bool:
+def is_path(value: Any) -> TypeGuard[str]:
     """Whether a table's field gives a picture by the path of a file, rather than holding it."""
     return isinstance(value, str) and not _BASE64.fullmatch(value) and not value.startswith("data:")
 

@@ -239,6 +239,8 @@ def test_import_by_recipe_and_its_errors(tmp_path):
         (["import", "mmbench", "--from", table], "a task of the benchmark already"),
         (["import", "x", "--from", table, "--map", "answer=gold"], "no column 'gold'"),
         (["import", "x", "--from", table, "--category", "kind"], "no column 'kind'"),
+        (["import", "x", "--from", table, "--split", "test"], "one file and has no splits"),
+        (["import", "x", "--from", table, "--config", "a"], "no configurations"),
         (["export", "nothing"], "not in"),
     ):
         with pytest.raises(DataError, match=told):

@@ -236,3 +236,22 @@ def test_a_seed_that_cannot_be_is_no_traceback(curve, module):
     result = call(module, curve, curve, "--seed", "-1")
     assert result.exit_code == 2
     assert "--seed" in result.stderr
+
+
+def test_what_is_named_twice_is_written_once(curve, tmp_path):
+    for module in (agreement, compare):
+        once, twice = (call(module, curve, "--format", "csv", *["--metric", "acc"] * k).stdout for k in (1, 2))
+        assert once == twice
+    call(export, curve, "--format", "markdown", "--output", tmp_path / "t.md", *["--metric", "sds"] * 2)
+    assert (tmp_path / "t.md").read_text().count("**sds**") == 1
+
+
+def test_options_and_names_that_say_nothing_are_refused(curve):
+    first, second = sorted(curve.iterdir())[:2]
+    for arguments, said in [
+        ((first, second, "--x", "images=512"), "whole trainings are matched; these are single checkpoints"),
+        ((first, second, "--runs", "nowhere.csv"), "these are single checkpoints"),
+        (("", second), "name of some results is empty"),
+    ]:
+        with pytest.raises(RadarError, match=said):
+            call(compare, *arguments)

@@ -636,3 +636,14 @@ def test_the_text_of_a_list_runs_nothing_and_ends(text):
         options_in_list(text, "options")
     except ValueError:
         return
+
+
+def test_a_bad_picture_is_named_by_its_file(folder):
+    (folder / "notes.png").write_text("no picture")
+    rows = [
+        ROW | {"id": "a", "image": "notes.png"},
+        ROW | {"id": "b", "question": "See <image 2>", "image": ["p.png", "notes.png"]},
+    ]
+    reasons = [found.reasons[0] for found in read(jsonl(folder, rows, "named.jsonl"))]
+    assert reasons[0].startswith("image 1 ('notes.png'): not a picture")
+    assert reasons[1].startswith("image 2 ('notes.png'): not a picture")
