@@ -177,16 +177,15 @@ def compare_trainings(
 
 
 def each_against_first(
-    runs: Sequence[TrainingRun], rng: np.random.Generator, metric: str = "sds", resamples: int = RESAMPLES
+    sides: Sequence[TrainingSide], rng: np.random.Generator, metric: str = "sds", resamples: int = RESAMPLES
 ) -> tuple[list[TrainingComparison], list[str]]:
-    """Every further run against the first, step by step, and why some could not be compared, in words."""
+    """Every further side against the first, step by step, and why some could not be compared, in words."""
     made, notes = [], []
-    for run in runs[1:]:
-        first, second = (TrainingSide(side.name, (side,)) for side in (runs[0], run))
+    for side in sides[1:]:
         try:
-            made.append(compare_trainings(first, second, rng, metric=metric, resamples=resamples))
+            made.append(compare_trainings(sides[0], side, rng, metric=metric, resamples=resamples))
         except ResultsError as problem:
-            notes.append(f"{run.name} is not compared with {runs[0].name}: {problem}")
+            notes.append(f"{side.name} is not compared with {sides[0].name}: {problem}")
     return made, notes
 
 

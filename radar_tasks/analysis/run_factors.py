@@ -70,19 +70,45 @@ def _in_order(factor: Factor) -> Factor:
     return replace(factor, levels=tuple(sorted(factor.levels, key=lambda level: level.amount or 0.0)))
 
 
+@dataclass(frozen=True)
+class Configuration:
+    """What a user chooses between: one training run, or several that differ in their seed alone.
+
+    Attributes:
+        name: of the configuration.
+        runs: names of its training runs.
+        varies: the factors in which it is at another level than the first configuration, comma-separated; "" for the
+            first itself, and for one of which the file of descriptions says nothing.
+    """
+
+    name: str
+    runs: tuple[str, ...]
+    varies: str
+
+
+def configurations(runs: Sequence[TrainingRun], descriptions: Sequence[RunDescription]) -> list[Configuration]:
+    """The configurations among these runs: the first, which the others are compared with, then by what they vary.
+
+    Factors stand in the order of the file, and runs of which it says nothing last.
+    """
+    names = configurations_of(runs, descriptions)
+    factors = {row.factor: k for k, row in reversed(list(enumerate(descriptions))) if row.factor is not None}
+    base = set(_levels_of(runs[0], descriptions)) if runs else set()
+    made = []
+    for name in dict.fromkeys(names):
+        members = [run for run, of in zip(runs, names, strict=True) if of == name]
+        other = [factor for factor, level in _levels_of(members[0], descriptions) if (factor, level) not in base]
+        made.append(Configuration(name, tuple(run.name for run in members), ", ".join(dict.fromkeys(other))))
+    place = {of.name: factors.get(of.varies.split(", ")[0], len(descriptions)) for of in made}
+    return made[:1] + sorted(made[1:], key=lambda of: place[of.name])
+
+
 def configurations_of(runs: Sequence[TrainingRun], descriptions: Sequence[RunDescription]) -> list[str]:
     """(R,) name of each run's configuration: runs at the same levels of the same factors are seeds of one.
 
     A run of which no row gives a level is a configuration of its own.
     """
-    levels = [
-        frozenset(
-            (row.factor, row.level)
-            for row in descriptions
-            if row.factor is not None and row.is_about_training(run.results[0])
-        )
-        for run in runs
-    ]
+    levels = [frozenset(_levels_of(run, descriptions)) for run in runs]
     names = {}
     for run, of in zip(runs, levels, strict=True):
         alike = [other.name for other, same in zip(runs, levels, strict=True) if same == of] if of else [run.name]
@@ -100,3 +126,12 @@ def shared_name(runs: Sequence[str]) -> str:
         shared = shared.rstrip("0123456789")  # not the first digits of numbers that go on otherwise
     shared = shared.rstrip("-_./ ")
     return f"{shared} ({len(runs)} runs)" if len(shared) > 1 else " + ".join(runs)
+
+
+def _levels_of(run: TrainingRun, descriptions: Sequence[RunDescription]) -> list[tuple[str, str]]:
+    """Factors and levels of a run, in the order of the file."""
+    return [
+        (row.factor, row.level)
+        for row in descriptions
+        if row.factor is not None and row.level is not None and row.is_about_training(run.results[0])
+    ]

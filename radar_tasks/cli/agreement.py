@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from radar_tasks.cli._json import to_json
-from radar_tasks.cli._options import Results, Seed, each_once
+from radar_tasks.cli._options import Dark, Results, Seed, each_once
 from radar_tasks.cli._runs import console, runs_of
 from radar_tasks.cli._tables import Format, terminal_table
 
@@ -43,6 +43,10 @@ def command(
     on: Annotated[
         list[str] | None, typer.Option(callback=each_once, help="A source or average (default: all); may be repeated.")
     ] = None,
+    chart: Annotated[
+        Path | None, typer.Option(help="Draw the correlations with --outside here; .png, .svg or .pdf.")
+    ] = None,
+    dark: Dark = False,
     format: Annotated[Format, typer.Option(help="Output format of the tables.")] = Format.terminal,  # noqa: A002
     seed: Seed = 0,
 ) -> None:
@@ -56,7 +60,13 @@ def command(
     from radar_tasks.analysis.outside_column import read_outside
     from radar_tasks.analysis.outside_correlations import outside_correlations
     from radar_tasks.analysis.training_runs import training_runs
+    from radar_tasks.errors import ResultsError
+    from radar_tasks.report.chart_files import require_ending, save
 
+    if chart is not None:  # before results are read, which may take a while
+        require_ending(chart)
+        if outside is None:
+            raise ResultsError("--chart draws correlations with numbers from outside: it needs --outside FILE.")
     found = runs_of(results)
     series, notes = training_runs(found)
     notes += [note for part in series for note in part.notes]
@@ -70,6 +80,13 @@ def command(
     for note in notes:
         print(note, file=sys.stderr)
     chosen = _chosen(judged, on or ())
+    if chart is not None:
+        from radar_tasks.report.charts.correlations import correlation_chart
+
+        if not correlations:
+            raise ResultsError("there is no correlation to draw: too few checkpoints have a number from outside.")
+        save(correlation_chart(correlations), chart, "dark" if dark else "light")
+        print(chart, file=sys.stderr)
     if format is Format.json:
         print(to_json(MetricAgreement(tuple(chosen), tuple(correlations))), end="")
         return

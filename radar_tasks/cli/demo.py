@@ -58,4 +58,9 @@ def _study(output: Path) -> None:
             "studies/tiny/results: run `radar demo --study` there, or `radar report studies/tiny/results/*.parquet`."
         )
     print(f"Reading {len(results)} training runs …", flush=True)
-    report.command([str(file) for file in results], output / "study.html", title="A small development study")
+    report.command(
+        [str(file) for file in results],
+        output / "study.html",
+        title="A small development study",
+        runs=paths.study() / "runs.csv",
+    )

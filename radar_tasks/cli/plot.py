@@ -12,8 +12,8 @@ from radar_tasks.cli._development import develop
 from radar_tasks.cli._options import CurveMetric, Dark, Descriptions, Parting, Results, Seed, TrainingAxis
 
 CHARTS = (
-    "abilities, prior, sources, comparison, asymmetry, bottleneck, metrics, stability, scaling, "
-    "intervention, leaderboard"
+    "abilities, factors, decisions, prior, sources, comparison, asymmetry, phase, bottleneck, metrics, stability, "
+    "scaling, intervention, leaderboard"
 )
 
 

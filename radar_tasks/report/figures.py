@@ -10,10 +10,13 @@ from radar_tasks.report.charts.abilities import abilities_over_steps, sources_ov
 from radar_tasks.report.charts.asymmetry import asymmetry
 from radar_tasks.report.charts.bottleneck import bottleneck
 from radar_tasks.report.charts.comparison import comparison
+from radar_tasks.report.charts.decision_accuracy import decision_chart
+from radar_tasks.report.charts.factors import factor_curves
 from radar_tasks.report.charts.figure import Figure
 from radar_tasks.report.charts.intervention import intervention
 from radar_tasks.report.charts.leaderboard import leaderboard
 from radar_tasks.report.charts.metric_quality import metric_comparison
+from radar_tasks.report.charts.phase import phase_plane
 from radar_tasks.report.charts.prior_split import prior_split
 from radar_tasks.report.charts.scaling import scaling
 from radar_tasks.report.charts.stability import stability
@@ -46,27 +49,41 @@ def require_chart(name: str) -> None:
 
 
 def _abilities(made: Development, axis: TrainingAxis) -> Figure | None:
-    return abilities_over_steps(made.abilities, made.metric, axis) if made.abilities else None
+    return abilities_over_steps(made.abilities, made.metric, axis, made.configurations) if made.abilities else None
+
+
+def _phase(made: Development, _: TrainingAxis) -> Figure | None:
+    return phase_plane(made.abilities, made.configurations) if made.asymmetry else None
+
+
+def _factors(made: Development, axis: TrainingAxis) -> Figure | None:
+    if not made.factor_levels:
+        return None
+    return factor_curves(made.abilities, made.factor_levels, made.metric, axis)
+
+
+def _decisions(made: Development, axis: TrainingAxis) -> Figure | None:
+    return decision_chart(made.decisions, TrainingAxis(log=axis.log)) if made.decisions else None
 
 
 def _prior(made: Development, axis: TrainingAxis) -> Figure | None:
-    return prior_split(made.prior, axis) if made.prior else None
+    return prior_split(made.prior, axis, made.configurations) if made.prior else None
 
 
 def _sources(made: Development, axis: TrainingAxis) -> Figure | None:
-    return sources_over_steps(made.sources, made.metric, axis) if made.sources else None
+    return sources_over_steps(made.sources, made.metric, axis, made.configurations) if made.sources else None
 
 
 def _asymmetry(made: Development, axis: TrainingAxis) -> Figure | None:
-    return asymmetry(made.asymmetry, axis) if made.asymmetry else None
+    return asymmetry(made.asymmetry, axis, made.configurations) if made.asymmetry else None
 
 
 def _bottleneck(made: Development, _: TrainingAxis) -> Figure | None:
-    return bottleneck(made.bottleneck) if made.bottleneck else None
+    return bottleneck(made.bottleneck, made.configurations) if made.bottleneck else None
 
 
 def _comparison(made: Development, axis: TrainingAxis) -> Figure | None:
-    return comparison(made.comparisons, axis.log) if made.comparisons else None
+    return comparison(made.comparisons, axis.log, made.configurations) if made.comparisons else None
 
 
 def _metrics(made: Development, _: TrainingAxis) -> Figure | None:
@@ -97,10 +114,13 @@ def _leaderboard(made: Development, _: TrainingAxis) -> Figure | None:
 
 CHARTS: dict[str, Callable[[Development, TrainingAxis], Figure | None]] = {
     "abilities": _abilities,
+    "factors": _factors,
+    "decisions": _decisions,
     "prior": _prior,
     "sources": _sources,
     "comparison": _comparison,
     "asymmetry": _asymmetry,
+    "phase": _phase,
     "bottleneck": _bottleneck,
     "metrics": _metrics,
     "stability": _stability,
@@ -111,10 +131,13 @@ CHARTS: dict[str, Callable[[Development, TrainingAxis], Figure | None]] = {
 
 NEEDS = {
     "abilities": "it needs a run with steps",
+    "factors": "it needs --runs FILE with levels of a factor",
+    "decisions": "it needs three or more configurations with the checkpoints of the first",
     "prior": "it needs results that were made with --model_args prior=blind",
     "sources": "it needs a run with steps",
     "comparison": "it needs two or more training runs with steps in common",
     "asymmetry": "it needs both abilities at two or more checkpoints",
+    "phase": "it needs both abilities at two or more checkpoints, and a metric with a chance level",
     "bottleneck": "it needs two or more sources of an ability",
     "metrics": "it needs three or more checkpoints",
     "stability": "it needs two or more checkpoints and a hundred or more questions",

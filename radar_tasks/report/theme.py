@@ -35,6 +35,9 @@ INK: dict[Mode, dict[str, str]] = {
     "dark": {"text": "#e8edf2", "muted": "#a9b4bf", "grid": "#2b343e", "axis": "#66717d", "chance": "#97a2ad"},
 }
 
+GROUND_TEXT: dict[Mode, str] = {"light": "#ffffff", "dark": "#0f1317"}
+"""Text on the first colour."""
+
 BACKGROUND: dict[Mode, str] = {"light": "#ffffff", "dark": "#161b21"}
 
 
@@ -45,7 +48,7 @@ def config(mode: Mode, background: str | None = None) -> dict[str, Any]:
         "background": background or "transparent",
         "font": FONT,
         "view": {"stroke": None},
-        "range": {"category": CATEGORY[mode]},
+        "range": {"category": CATEGORY[mode], "heatmap": [BACKGROUND[mode], CATEGORY[mode][0]]},
         "title": {
             "anchor": "start",
             "frame": "group",
@@ -92,6 +95,19 @@ def config(mode: Mode, background: str | None = None) -> dict[str, Any]:
             "chance": {"strokeDash": [5, 4], "strokeWidth": 1.5},
             "chance-label": {"fontSize": 12.5, "fontStyle": "italic", "align": "left", "baseline": "middle", "dx": 14},
             "faint-line": {"strokeWidth": 1, "opacity": 0.5, "color": ink["chance"]},
+            "crowd-line": {"strokeWidth": 1.6},
+            "crowd-point": {"size": 16},
+            "phase-point": {"size": 30},
+            "crowd-label": {
+                "fontSize": 10.5,
+                "fontWeight": 600,
+                "align": "left",
+                "baseline": "middle",
+                "dx": 7,
+                "limit": 130,
+            },
+            "cell-label": {"fontSize": 10.5, "color": ink["text"]},
+            "cell-label-full": {"fontSize": 10.5, "color": GROUND_TEXT[mode]},
             "whisker": {"strokeWidth": 2.25, "strokeCap": "round"},
         },
     }

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from radar_tasks.analysis.compare_trainings import TrainingComparison, each_against_first
+from radar_tasks.analysis.compare_trainings import TrainingComparison, TrainingSide, each_against_first
+from radar_tasks.analysis.decisions import DecisionStudy, decisions
 from radar_tasks.analysis.development.asymmetry import Lead, LeadPoint, asymmetry_of, lead_of, lead_points
 from radar_tasks.analysis.development.bottleneck import Bottleneck, bottlenecks
 from radar_tasks.analysis.development.curve_points import CurvePoint, curve_points
@@ -38,9 +39,16 @@ from radar_tasks.analysis.development.stability import (
 from radar_tasks.analysis.leaderboard import AbilityAverage, ability_averages, last_of_each
 from radar_tasks.analysis.metric_quality import MetricQuality, quality_of_curve
 from radar_tasks.analysis.run_descriptions import RunDescription
+from radar_tasks.analysis.run_factors import Configuration, configurations
+from radar_tasks.errors import ResultsError
 from radar_tasks.results import CheckpointResult, TrainingRun
+from radar_tasks.results.metrics import available
 
 COMPARED_METRICS = ("sds", "sds_logit", "acc", "acc_logit", "margin", "brier", "nll")
+DECIDING_METRICS = ("sds", "sds_pmi", "acc", "margin", "nll")
+"""A kind each: discrimination, the same without the text's prior, what a user sees, and two that see less and more."""
+_DECIDED_BETWEEN = 3
+"""Configurations: of two there is one pair, and a share of one pair says nothing."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +57,15 @@ class Development:
 
     Attributes:
         metric: what the curves show.
+        configurations: which training runs differ in their seed alone, as the descriptions say.
         abilities, sources: points of the curves.
         growth: abilities first, then sources, of each training run.
         prior: what the text alone gives and what looking adds, at each checkpoint; needs results with `prior=…`.
         falls: why SDS fell on the way, where that can be told.
         asymmetry, asymmetry_summary: the lead at each checkpoint, and of each training run.
         bottleneck: sources at the last checkpoint, the worst first.
-        comparisons: each further training run against the first, at the steps that both have.
+        comparisons: each further configuration against the first, at the steps that their runs share.
+        decisions: how early metrics order the configurations as the end does; None with fewer than three.
         metrics: how well each metric tells the checkpoints of a training run apart, by ability.
         stability, stability_summary: random subsets of the questions, as curves and by size.
         scaling, scaling_lines, scaling_tests: against amounts that describe the runs.
@@ -69,6 +79,7 @@ class Development:
     """
 
     metric: str
+    configurations: list[Configuration] = field(default_factory=list)
     abilities: list[CurvePoint] = field(default_factory=list)
     sources: list[CurvePoint] = field(default_factory=list)
     growth: list[Growth] = field(default_factory=list)
@@ -78,6 +89,7 @@ class Development:
     asymmetry_summary: list[Lead] = field(default_factory=list)
     bottleneck: list[Bottleneck] = field(default_factory=list)
     comparisons: list[TrainingComparison] = field(default_factory=list)
+    decisions: DecisionStudy | None = None
     metrics: list[MetricQuality] = field(default_factory=list)
     stability: list[SubsetPoint] = field(default_factory=list)
     stability_summary: list[SubsetAgreement] = field(default_factory=list)
@@ -120,7 +132,9 @@ def development(
     subsets = [(t, ability, subsets_of(t, ability, rng)) for t in trainings for ability in t.abilities]
     scaling = scaling_of(trainings, descriptions)
     changes = interventions(trainings, parting, rng) if parting is not None else ([], [])
-    compared, not_compared = _against_first(trainings, rng)
+    configured = configurations(_runs(trainings), descriptions)
+    compared, not_compared = _against_first(trainings, configured, rng)
+    decided, not_decided = _decisions(trainings, descriptions, rng)
     levels, effects, no_effects = _factors(trainings, descriptions, rng)
     splits, shifts = _causes(trainings, parting, rng)
     alone = [training.name for training in trainings if len(training.steps) == 1]
@@ -129,6 +143,7 @@ def development(
     of_sds = metric == "sds" and bool(trainings)  # the split and the causes are about SDS
     return Development(
         metric=metric,
+        configurations=configured,
         abilities=[point for t in trainings for point in curve_points(t, t.abilities.values())],
         sources=[point for t in trainings for point in curve_points(t, t.sources.values())],
         growth=growth,
@@ -138,6 +153,7 @@ def development(
         asymmetry_summary=[lead_of(name, lead) for name, lead in leads.items()],
         bottleneck=[row for t in trainings for row in bottlenecks(t)],
         comparisons=compared,
+        decisions=decided,
         metrics=[row for t in trainings for row in _metrics(t)],
         stability=[point for t, ability, of in subsets for point in subset_points(t, ability, of)],
         stability_summary=[row for t, ability, of in subsets for row in subset_agreements(t.name, ability, of)],
@@ -157,17 +173,43 @@ def development(
             *(f"{name}: one checkpoint only, nothing can be said about its development." for name in alone),
             *scaling.notes,
             *not_compared,
+            *not_decided,
             *no_effects,
         ],
     )
 
 
 def _against_first(
-    trainings: Sequence[TrainingCurves], rng: np.random.Generator
+    trainings: Sequence[TrainingCurves], configured: Sequence[Configuration], rng: np.random.Generator
 ) -> tuple[list[TrainingComparison], list[str]]:
     if not trainings:
         return [], []
-    return each_against_first(_runs(trainings), rng, trainings[0].metric, _resamples(trainings))
+    named = {run.name: run for run in _runs(trainings)}
+    sides = [TrainingSide(of.name, tuple(named[run] for run in of.runs)) for of in configured]
+    return each_against_first(sides, rng, trainings[0].metric, _resamples(trainings))
+
+
+def _decisions(
+    trainings: Sequence[TrainingCurves], descriptions: Sequence[RunDescription], rng: np.random.Generator
+) -> tuple[DecisionStudy | None, list[str]]:
+    """Of the runs with all the checkpoints of the first: with the others too few steps would be left to decide at."""
+    steps = set(trainings[0].steps) if trainings else set()
+    whole = [run for run in _runs(trainings) if steps <= {result.step or 0 for result in run.results}]
+    if len(configurations(whole, descriptions)) < _DECIDED_BETWEEN:
+        return None, []
+    try:
+        made = decisions(whole, rng, descriptions=descriptions, metrics=_held(whole))
+    except ResultsError as problem:
+        return None, [f"no decisions between runs: {problem}"]
+    missing = [training.name for training in trainings if training.name not in {run.name for run in whole}]
+    other = [f"decisions are without {', '.join(missing)}: other checkpoints than {trainings[0].name}"]
+    return made, (other if missing else []) + list(made.notes)
+
+
+def _held(runs: Sequence[TrainingRun]) -> list[str]:
+    """The deciding metrics whose scores all runs hold."""
+    parts = [result.sources[source] for run in runs for result in run.results for source in run.sources]
+    return [metric for metric in DECIDING_METRICS if all(available(samples, metric) for samples in parts)]
 
 
 def _factors(

@@ -7,7 +7,8 @@ from dataclasses import asdict, fields
 from typing import Any
 
 from radar_tasks.analysis.development.curve_points import CurvePoint
-from radar_tasks.report.charts.curve_panel import CurveStyle, curve_panel, domain_of, fit_as_labels
+from radar_tasks.analysis.run_factors import Configuration
+from radar_tasks.report.charts.curve_panel import CurveStyle, curve_panel, domain_of
 from radar_tasks.report.charts.figure import (
     ABILITY_NAMES,
     SMALL_HEIGHT,
@@ -15,11 +16,15 @@ from radar_tasks.report.charts.figure import (
     Figure,
     metric_title,
 )
+from radar_tasks.report.charts.run_curves import run_panels
 from radar_tasks.report.charts.training_axis import STEPS, TrainingAxis
 
 
 def abilities_over_steps(
-    rows: Iterable[CurvePoint | Mapping[str, Any]], metric: str = "sds", axis: TrainingAxis = STEPS
+    rows: Iterable[CurvePoint | Mapping[str, Any]],
+    metric: str = "sds",
+    axis: TrainingAxis = STEPS,
+    configurations: Sequence[Configuration] = (),
 ) -> Figure:
     """Perception and reasoning over training steps with their intervals and chance.
 
@@ -28,34 +33,38 @@ def abilities_over_steps(
             `high` and `chance`. One run: both abilities in one panel; several: a panel an ability, a colour a run.
         metric: what `value` is.
         axis: steps, or what else training is measured by.
+        configurations: which runs are seeds of one; each run stands for itself without them.
     """
     points = [_point(row) for row in rows]
     runs = list(dict.fromkeys(point.run for point in points))
     if len(runs) == 1:
         panels = [curve_panel("", _by_ability(points), ABILITY_NAMES, CurveStyle(metric_title(metric)), axis)]
         return Figure("abilities", f"Abilities of {runs[0]} {_when(points)}", how_to_read(points, axis), panels)
-    named = fit_as_labels(runs)
-    style = CurveStyle(metric_title(metric), named=named)
     abilities = dict.fromkeys(point.ability for point in points)
-    panels = [
-        curve_panel(ability.capitalize(), _by_run([p for p in points if p.ability == ability]), runs, style, axis)
-        for ability in abilities
-    ]
-    title = f"Abilities {_when(points)}"
-    return Figure("abilities", title, how_to_read(points, axis), panels, len(panels), () if named else tuple(runs))
+    data = {of.capitalize(): [asdict(point) for point in points if point.ability == of] for of in abilities}
+    made = run_panels(data, CurveStyle(metric_title(metric)), axis, configurations)
+    reading = how_to_read(points, axis) + made.reading
+    return Figure("abilities", f"Abilities {_when(points)}", reading, made.panels, len(made.panels), made.legend)
 
 
-def sources_over_steps(points: Sequence[CurvePoint], metric: str = "sds", axis: TrainingAxis = STEPS) -> Figure:
+def sources_over_steps(
+    points: Sequence[CurvePoint],
+    metric: str = "sds",
+    axis: TrainingAxis = STEPS,
+    configurations: Sequence[Configuration] = (),
+) -> Figure:
     """One small panel a source, on common axes; colours are abilities, or runs where there are several."""
-    runs = list(dict.fromkeys(point.run for point in points))
-    single = len(runs) == 1
-    series = ABILITY_NAMES if single else runs
-    style = CurveStyle(metric.upper(), domain_of(_by_run(points)), SMALL_HEIGHT, named=False)
-    panels = []
-    for source in dict.fromkeys(point.source for point in points):
-        members = [point for point in points if point.source == source]
-        panels.append(curve_panel(source, _by_ability(members) if single else _by_run(members), series, style, axis))
-    return Figure("sources", f"Every source {_when(points)}", how_to_read(points, axis), panels, 3, tuple(series))
+    style = CurveStyle(metric.upper(), domain_of([asdict(point) for point in points]), SMALL_HEIGHT, named=False)
+    title, reading = f"Every source {_when(points)}", how_to_read(points, axis)
+    by_source = {name: [p for p in points if p.source == name] for name in dict.fromkeys(p.source for p in points)}
+    if len({point.run for point in points}) == 1:
+        panels = [
+            curve_panel(name, _by_ability(members), ABILITY_NAMES, style, axis) for name, members in by_source.items()
+        ]
+        return Figure("sources", title, reading, panels, 3, tuple(ABILITY_NAMES))
+    data = {name: [asdict(point) for point in members] for name, members in by_source.items()}
+    made = run_panels(data, style, axis, configurations)
+    return Figure("sources", title, reading + made.reading, made.panels, 3, made.legend)
 
 
 def how_to_read(points: Sequence[CurvePoint], axis: TrainingAxis = STEPS) -> str:
@@ -83,7 +92,3 @@ def _point(row: CurvePoint | Mapping[str, Any]) -> CurvePoint:
 
 def _by_ability(points: Sequence[CurvePoint]) -> list[Datum]:
     return [{**asdict(point), "series": point.ability.capitalize()} for point in points]
-
-
-def _by_run(points: Sequence[CurvePoint]) -> list[Datum]:
-    return [{**asdict(point), "series": point.run} for point in points]

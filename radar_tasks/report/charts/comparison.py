@@ -1,30 +1,32 @@
-"""Training against training: how far runs are ahead of the first one, over the steps that both have."""
+"""Training against training: how far others are ahead of the first one, over the steps that both have."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from radar_tasks.analysis.compare_trainings import TrainingComparison
-from radar_tasks.report.charts.curve_panel import CurveStyle, curve_panel, fit_as_labels
+from radar_tasks.analysis.run_factors import Configuration
+from radar_tasks.report.charts.curve_panel import CurveStyle
 from radar_tasks.report.charts.figure import Datum, Figure
+from radar_tasks.report.charts.run_curves import CROWD, run_panels
 from radar_tasks.report.charts.training_axis import TrainingAxis
-from radar_tasks.report.theme import CATEGORY
-
-_DRAWN = len(CATEGORY["light"])
-"""How many runs are drawn: as many as there are colours. All of them stand in the table."""
 
 
-def comparison(made: Sequence[TrainingComparison], log: bool = False) -> Figure:
-    """Differences of the abilities from the first run, a panel an ability, a colour a run; matched by step."""
-    drawn = list(made[:_DRAWN])
-    names = [one.second for one in drawn]
-    named = fit_as_labels(names)
-    style = CurveStyle(f"Difference in {made[0].metric}", reference="equal", signed=True, named=named)
+def comparison(
+    made: Sequence[TrainingComparison], log: bool = False, configurations: Sequence[Configuration] = ()
+) -> Figure:
+    """Differences of the abilities from the first configuration, a panel an ability, a curve a configuration.
+
+    Args:
+        made: matched by step.
+        log: whether steps stand on a logarithmic axis.
+        configurations: what varies in each, where they are too many for a colour each.
+    """
     data: dict[str, list[Datum]] = {}
-    for one in drawn:
+    for one in made:
         for row in one.rows:
             if row.of_ability:
-                data.setdefault(row.ability, []).extend(
+                data.setdefault(row.ability.capitalize(), []).extend(
                     {
                         "run": one.second,
                         "ability": row.ability,
@@ -32,16 +34,21 @@ def comparison(made: Sequence[TrainingComparison], log: bool = False) -> Figure:
                         "value": point.value,
                         "low": point.low,
                         "high": point.high,
-                        "series": one.second,
                         "chance": 0.0,
                     }
                     for point in row.points
                 )
-    axis = TrainingAxis(log=log)
-    panels = [curve_panel(ability.capitalize(), points, names, style, axis) for ability, points in data.items()]
+    # What is compared are configurations already: a name each, and nothing to put together.
+    named = [Configuration(of.name, (of.name,), of.varies) for of in configurations]
+    style = CurveStyle(f"Difference in {made[0].metric}", reference="equal", signed=True)
+    drawn = run_panels(data, style, TrainingAxis(log=log), named)
+    alone = sum(not one.over_seeds for one in made)
     seeds = "Runs of one seed each: bands know the questions' luck, not the seed's."
-    subtitle = "Bands hold the whole curve at 95 %: where one leaves 0, these two runs differ."
-    more = f" Drawn are the first {len(drawn)} of {len(made)}." if len(made) > len(drawn) else ""
-    title = f"Training against training: each run minus {made[0].first}"
-    legend = () if named else tuple(names)
-    return Figure("comparison", title, f"{subtitle} {seeds}{more}", panels, columns=2, legend=legend)
+    if not alone:
+        seeds = "The spread between seeds is in the bands."
+    elif alone < len(made):
+        seeds = "The spread between seeds is in the bands, but for one seed against one: there questions alone."
+    subtitle = f"Bands hold the whole curve at 95 %: where one leaves 0, the two differ. {seeds}"
+    subtitle += CROWD if CROWD in drawn.reading else ""
+    title = f"Training against training: each minus {made[0].first}"
+    return Figure("comparison", title, subtitle, drawn.panels, columns=2, legend=drawn.legend)

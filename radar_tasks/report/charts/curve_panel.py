@@ -42,6 +42,7 @@ class CurveStyle:
         reference: what the dashed line is called.
         signed: whether numbers carry their sign.
         named: whether curves carry their names at the end, beside the number.
+        names_alone: names of any length without the number, where no legend can say them.
     """
 
     y_title: str
@@ -50,6 +51,7 @@ class CurveStyle:
     reference: str = "chance"
     signed: bool = False
     named: bool = True
+    names_alone: bool = False
 
 
 def fit_as_labels(names: Sequence[str]) -> bool:
@@ -77,16 +79,18 @@ def curve_panel(
     single = len(distinct(drawn, "x")) == 1
     band = base.mark_rule(style="whisker") if single else base.mark_area(style="band")
     ends = end_labels(drawn, "x", series, number=number, named=style.named)
-    if not style.named and len(ends) * LABEL_PIXELS > style.height / 2:
+    if style.names_alone:
+        ends = [{**end, "label": end["series"]} for end in ends]
+    if not style.named and not style.names_alone and len(ends) * LABEL_PIXELS > style.height / 2:
         ends = []  # numbers that stand far from the ends of their curves say nothing
     last = max(datum["x"] for datum in drawn)
     ends += [{"series": None, "x": last, "value": at, "label": label} for at, label in _references(drawn, style)]
     push_apart(ends, "value", LABEL_PIXELS / style.height * (high - low))
     layers: list[Any] = [
-        alt.Chart(inline([{"chance": at} for at in chances(drawn)])).mark_rule(style="chance").encode(y="chance:Q"),
+        chance_marks(drawn),
         band.encode(y=alt.Y("low:Q", scale=scale, title=style.y_title), y2="high:Q"),
         base.mark_line().encode(y=y),
-        base.mark_point().encode(y=y, shape=shape(series), tooltip=_tooltip(drawn)),
+        base.mark_point().encode(y=y, shape=shape(series), tooltip=tooltip(drawn)),
         *label_marks(ends, colors),
     ]
     return Panel(title, alt.layer(*layers), drawn, style.height)
@@ -139,7 +143,15 @@ def push_apart(labels: list[Datum], y: str, gap: float) -> None:
                 above[y] += lack / 2
 
 
-def _tooltip(data: Sequence[Datum]) -> list[alt.Tooltip]:
+def chance_marks(data: Sequence[Datum]) -> alt.Chart:
+    """Dashed lines at the chance levels."""
+    levels = alt.Chart(inline([{"chance": at} for at in chances(data)]))
+    marks: alt.Chart = levels.mark_rule(style="chance").encode(y="chance:Q")
+    return marks
+
+
+def tooltip(data: Sequence[Datum]) -> list[alt.Tooltip]:
+    """Whose point it is, where, and its numbers."""
     names = [alt.Tooltip(f"{field}:N") for field in ("run", "ability", "source") if field in data[0]]
     numbers = [alt.Tooltip(f"{field}:Q", format=".4f") for field in ("value", "low", "high")]
     return [*names, alt.Tooltip("step:Q", format=","), *numbers]

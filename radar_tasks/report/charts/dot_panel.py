@@ -37,7 +37,7 @@ def dot_panel(
     axes: DotAxes,
     series: Sequence[str] = tuple(ABILITY_NAMES),
 ) -> Panel:
-    """Data hold `series`, both fields of the axes, and perhaps `low`, `high` and `published`."""
+    """Data hold `series`, both fields of the axes, and perhaps `low`, `high` and `is_open`: drawn as a ring."""
     several = len(distinct(data, "series")) > 1
     offset = alt.YOffset("series:N", sort=list(series)) if several else alt.Undefined
     scale = alt.Scale(domain=list(axes.domain)) if axes.domain else alt.Scale(zero=False, padding=18)
@@ -56,9 +56,9 @@ def dot_panel(
     tooltip = [alt.Tooltip(f"{f}:N") for f in fields] + [alt.Tooltip(f"{axes.value}:Q", format=".4f")]
     x = alt.X(f"{axes.value}:Q", title=axes.x_title, scale=scale)
     points = base.encode(x=x, shape=shape(series), tooltip=tooltip)
-    if any(datum.get("published") for datum in data):
-        layers.append(points.transform_filter("datum.published").mark_point(size=90, strokeWidth=2.25, filled=False))
-        points = points.transform_filter("!datum.published")
+    if any(datum.get("is_open") for datum in data):
+        layers.append(points.transform_filter("datum.is_open").mark_point(size=90, strokeWidth=2.25, filled=False))
+        points = points.transform_filter("!datum.is_open")
     layers.append(points.mark_point(size=95))
     # A run is a line of 34 pixels, more where several runs share one: dots of neighbours must not touch.
     line_height = max(34, 16 * len(distinct(data, "series")))

@@ -83,7 +83,11 @@ class Figure:
             for panel in self.panels
         ]
         panels = alt.concat(*parts, columns=self.columns, spacing={"column": 24, "row": 34})
-        picture = alt.vconcat(_legend(self.legend), panels, spacing=12) if self.legend else panels
+        # What a colour stands for may differ from panel to panel.
+        panels = panels.resolve_scale(color="independent", shape="independent")
+        picture = (
+            alt.vconcat(_legend(self.legend, (wide + 60) * columns), panels, spacing=12) if self.legend else panels
+        )
         if not title:
             return picture
         whole = (wide + 60) * columns
@@ -107,15 +111,15 @@ def metric_title(metric: str) -> str:
     return METRIC_TITLES.get(metric, metric)
 
 
-def color(series: Sequence[str]) -> alt.Color:
+def color(series: Sequence[str], field: str = "series") -> alt.Color:
     """The theme's colours by position in `series`."""
-    return alt.Color("series:N", scale=alt.Scale(domain=list(series)), legend=None)
+    return alt.Color(f"{field}:N", scale=alt.Scale(domain=list(series)), legend=None)
 
 
-def shape(series: Sequence[str]) -> alt.Shape:
+def shape(series: Sequence[str], field: str = "series") -> alt.Shape:
     """Shapes by position in `series`."""
     shapes = [SHAPES[k % len(SHAPES)] for k in range(len(series))]
-    return alt.Shape("series:N", scale=alt.Scale(domain=list(series), range=shapes), legend=None)
+    return alt.Shape(f"{field}:N", scale=alt.Scale(domain=list(series), range=shapes), legend=None)
 
 
 def distinct(data: Iterable[Datum], field: str) -> list[Any]:
@@ -141,12 +145,21 @@ def chances(data: Sequence[Datum]) -> list[float]:
     return [float(at) for at in distinct(data, "chance") if at is not None]
 
 
-def _legend(names: Sequence[str]) -> alt.LayerChart | alt.FacetChart:
-    data = [{"series": name, "line": k} for k, name in enumerate(names)]
-    base = alt.Chart(inline(data)).encode(y=alt.Y("line:O", axis=None), color=color(names))
-    points = base.mark_point(size=95).encode(x=alt.value(6), shape=shape(names))
-    words = base.mark_text(style="label").encode(x=alt.value(8), text="series:N")
-    return alt.layer(points, words).properties(height=20 * len(names), width=200)
+def _legend(names: Sequence[str], pixels: int) -> alt.LayerChart | alt.FacetChart:
+    """Names side by side, in lines of so many pixels."""
+    data: list[Datum] = []
+    x, line = 6.0, 0
+    for name in names:
+        width = 8.0 * len(name) + 40  # a letter of a label, measured on Liberation Sans, and its mark
+        if x > 6 and x + width > pixels:
+            x, line = 6.0, line + 1
+        data.append({"series": name, "line": line, "x": x})
+        x += width
+    place = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, pixels], nice=False))
+    base = alt.Chart(inline(data)).encode(x=place, y=alt.Y("line:O", axis=None), color=color(names))
+    points = base.mark_point(size=95).encode(shape=shape(names))
+    words = base.mark_text(style="label").encode(text="series:N")
+    return alt.layer(points, words).properties(height=20 * (line + 1), width=pixels)
 
 
 def _panel_title(title: str) -> alt.TitleParams:

@@ -16,7 +16,7 @@ def leaderboard(rows: Sequence[AbilityAverage]) -> Figure:
     for row in rows:
         values.setdefault(row.model, []).append(row.value)
     models = sorted(values, key=lambda model: -sum(values[model]) / len(values[model]))
-    data = [{**asdict(row), "series": row.ability.capitalize()} for row in rows]
+    data = [{**asdict(row), "series": row.ability.capitalize(), "is_open": row.published} for row in rows]
     levels = tuple(dict.fromkeys(row.chance for row in rows if row.chance is not None))
     panel = dot_panel("", data, models, DotAxes("model", "value", metric_title(SDS_LOGIT), chances=levels))
     own = "last checkpoints, with 95 % intervals"

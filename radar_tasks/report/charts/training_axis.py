@@ -29,8 +29,10 @@ class TrainingAxis:
     log: bool = False
 
     def placed(self, data: Sequence[Datum]) -> list[Datum]:
-        """The data with their place `x` on this axis; what has none is left out."""
-        with_place = [{**datum, "x": self.place(datum.get("run", ""), datum["step"])} for datum in data]
+        """The data with their place `x` on this axis, those that have one as they are; what has none is left out."""
+        with_place = [
+            datum if "x" in datum else {**datum, "x": self.place(datum.get("run", ""), datum["step"])} for datum in data
+        ]
         return [datum for datum in with_place if datum["x"] > 0 or not self.log]
 
     def encoding(self, data: Sequence[Datum], small: bool = False) -> alt.X:
