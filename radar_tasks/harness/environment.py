@@ -61,14 +61,14 @@ def examine(checkpoint: CheckpointOptions | None = None) -> Iterator[Finding]:
         except RadarError as error:
             yield Finding(what, "broken", str(error))
         except Exception as error:  # a broken installation fails in any way there is, and that is what is looked for
-            yield Finding(what, "broken", f"{type(error).__name__}: {error}", "Install lmms-eval-radar anew.")
+            yield Finding(what, "broken", f"{type(error).__name__}: {error}", "Reinstall lmms-eval-radar.")
 
 
 def _library(name: str) -> Finding:
     try:
         return Finding(name, "ok", importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Finding(name, "broken", "not installed", "Install lmms-eval-radar anew: it brings what it needs.")
+        return Finding(name, "broken", "not installed", "Reinstall lmms-eval-radar, which brings it.")
 
 
 def _torchvision() -> Finding:
@@ -85,7 +85,7 @@ def _devices() -> Finding:
     import torch
 
     if not torch.cuda.is_available():
-        remedy = "" if torch.version.cuda is None else "A GPU that is there but not seen needs its driver."
+        remedy = "" if torch.version.cuda is None else "If this machine has a GPU, it needs its driver."
         return Finding("devices", "note", f"no GPU; {os.cpu_count()} CPU cores", remedy)
     gpus = [torch.cuda.get_device_properties(index) for index in range(torch.cuda.device_count())]
     return Finding("devices", "ok", ", ".join(f"{gpu.name} ({gpu.total_memory / 2**30:.0f} GiB)" for gpu in gpus))
@@ -98,7 +98,7 @@ def _data_home() -> Finding:
         with tempfile.TemporaryFile(dir=home):
             pass
     except OSError as error:
-        return Finding("data home", "broken", f"{home}: {error}", "Set RADAR_HOME to a folder that can be written.")
+        return Finding("data home", "broken", f"{home}: {error}", "Set RADAR_HOME to a writable folder.")
     return Finding("data home", "ok", str(home))
 
 
@@ -141,7 +141,7 @@ def _tasks() -> Finding:
     logger.remove()
     ours = [task for task in TaskManager(verbosity="ERROR").all_tasks if task.startswith("radar_")]
     if not ours:
-        remedy = "Install lmms-eval-radar anew into the environment of lmms_eval: its entry points are missing."
+        remedy = "Reinstall lmms-eval-radar into the environment of lmms_eval: its entry points are missing."
         return Finding("tasks in lmms-eval", "broken", "none of this project", remedy)
     return Finding("tasks in lmms-eval", "ok", f"{len(ours)} of this project, radar_mini among them")
 

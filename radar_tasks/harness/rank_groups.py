@@ -15,9 +15,6 @@ from radar_tasks.harness.requests import PartOfRequests, QuestionRequests
 from radar_tasks.questions import Question
 from radar_tasks.scoring.engine.lockstep import Lockstep
 
-Place = tuple[str, int]
-"""Task, and number of the document."""
-
 
 class GroupQuestions(Sequence[Question]):
     """The questions of all ranks of a group, in the same order on each.

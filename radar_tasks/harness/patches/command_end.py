@@ -61,7 +61,7 @@ def headline(results: Mapping[str, Any]) -> list[str]:
         lines.insert(0, "SDS, the mean probability of the right option, with its 95 % interval:")
     refused = left_out(results)
     if refused:
-        lines.append(f"Left out, since the checkpoint refuses them: {len(refused)} question(s).")
+        lines.append(f"Left out, because the checkpoint refuses them: {len(refused)} question(s).")
         lines += [f"  {reason}" for reason in refused[:SHOWN]]
     return [*lines, *_next_command(results)] if lines else []
 
@@ -88,7 +88,7 @@ def _next_command(results: Mapping[str, Any]) -> list[str]:
     if given.get("output_path") and given.get("log_samples"):
         folder = shlex.quote(str(given["output_path"]))
         return [f"Next: radar analyze {folder}, or radar report {folder} --output report.html"]
-    return ["To go on with `radar analyze` and `radar report`, run it with --output_path FOLDER --log_samples."]
+    return ["To continue with `radar analyze` and `radar report`, run with --output_path FOLDER --log_samples."]
 
 
 def _given(results: Mapping[str, Any]) -> Mapping[str, Any]:
