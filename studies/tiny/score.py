@@ -33,6 +33,7 @@ from radar_tasks.harness.documents import Documents
 from radar_tasks.harness.responses import to_response
 from radar_tasks.questions import AskedQuestion, Question
 from radar_tasks.results import CheckpointResult, SourceSamples, find_runs
+from radar_tasks.results.metrics import value
 from radar_tasks.results.model import LOGPROBS
 from radar_tasks.results.packed import pack
 from radar_tasks.scoring import OptionScore, Scorer
@@ -133,7 +134,18 @@ def shipped(result: CheckpointResult) -> CheckpointResult:
         summed = near["logprob"].with_values(near["logprob"].values * samples.tokens.values)
         return replace(samples, **{**near, "logprob_sum": summed}, logit=None, logit_blind=None)
 
-    return replace(result, sources={name: of(samples) for name, samples in result.sources.items()})
+    sources = {name: of(samples) for name, samples in result.sources.items()}
+    # What was printed has to go with the samples: an unpacked result whose files disagree is refused.
+    leaves = {samples.leaf: samples for samples in sources.values()}
+    metrics = {
+        leaf: {
+            metric: (number, error)
+            for metric, (_, error) in of_leaf.items()
+            if (number := value(leaves[leaf], metric)) is not None
+        }
+        for leaf, of_leaf in result.metrics.items()
+    }
+    return replace(result, sources=sources, metrics=metrics)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from transformers import AutoProcessor
 from radar_tasks import paths
 from radar_tasks.analysis.run_descriptions import read_descriptions
 from radar_tasks.results import find_runs
+from radar_tasks.results.metrics import value
 
 TINY = Path(__file__).parents[2] / "studies" / "tiny"
 sys.path[:0] = [str(TINY)]
@@ -48,6 +49,16 @@ def small(tmp_path_factory):
     (out / "plan.yaml").write_text(yaml.safe_dump(SMALL))
     make_study(out, out / "plan.yaml")
     return out
+
+
+@pytest.mark.parametrize("file", sorted((TINY / "results").glob("*.parquet")), ids=lambda file: file.stem)
+def test_what_a_shipped_result_prints_is_what_its_samples_say(file):
+    """Unpacked it would be refused otherwise. To mend a file: `pack(list(map(shipped, find_runs([file]))), file)`."""
+    for result in find_runs([file]):
+        leaves = {samples.leaf: samples for samples in result.sources.values()}
+        for leaf, printed in result.metrics.items():
+            for metric, (number, _) in printed.items():
+                assert value(leaves[leaf], metric) == pytest.approx(number, abs=1e-9), (result.name, leaf, metric)
 
 
 def test_the_study_ends_with_a_packed_file_a_run_and_its_tables(small):

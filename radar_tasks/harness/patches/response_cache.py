@@ -151,8 +151,8 @@ class _Storing:
                     self._execute(_Answered(responses), "loglikelihood", answered)
                 except (OSError, sqlite3.Error) as error:
                     raise ResultsError(
-                        f"The response cache of --use_cache cannot be written ({error}). What it holds is kept: make "
-                        "room and start again."
+                        f"The response cache of --use_cache cannot be written ({error}). What is in it is kept: "
+                        "free some space and start again."
                     ) from error
         return []
 
