@@ -25,7 +25,7 @@ from radar_tasks.analysis.paired_questions import paired
 from radar_tasks.errors import ResultsError
 from radar_tasks.questions import ABILITIES
 from radar_tasks.results import CheckpointResult, SourceSamples
-from radar_tasks.results.metrics import per_question, question_weights
+from radar_tasks.results.metrics import per_question, question_weights, value
 from radar_tasks.results.standard_errors import error_of_mean, standard_error
 
 Cause = Literal["numerics", "processor", "text", "source", "prior", "sight", "unknown"]
@@ -90,16 +90,49 @@ class Alarm:
     why: str
 
 
+@dataclass(frozen=True)
+class Dip:
+    """A fall beyond noise that raised no alarm, since not all of it that is tolerated is beyond noise.
+
+    Attributes:
+        name: the ability or source.
+        before, step: where it stood highest, and where it had fallen.
+        fell_by, error: SDS lost, and its standard error.
+        part: `fell_by` in units of the fall that is tolerated.
+    """
+
+    name: str
+    before: int
+    step: int
+    fell_by: float
+    error: float
+    part: float
+
+
 class Guardian:
     """Looks at the measurements of one training in order.
 
     An ability or source raises an alarm once, and again only after it has recovered; a source does not where its
     ability has fallen, too.
+
+    Attributes:
+        alarms: all that were raised.
+        nearest: the fall that came nearest to an alarm without one, by what is tolerated; None where nothing fell so.
     """
 
     def __init__(self) -> None:
         self._seen: list[Measurement] = []
         self._fallen: set[str] = set()
+        self.alarms: list[Alarm] = []
+        self.nearest: Dip | None = None
+
+    @classmethod
+    def of(cls, results: Iterable[CheckpointResult]) -> Guardian:
+        """One that has looked at the results of one training, by step."""
+        guardian = cls()
+        for result in sorted(results, key=lambda result: result.step or 0):
+            guardian.observe(Measurement.of(result))
+        return guardian
 
     def observe(self, now: Measurement) -> list[Alarm]:
         """The alarms that this measurement raises, abilities first."""
@@ -118,25 +151,27 @@ class Guardian:
                 if fall.p_value >= level:
                     if fall.change > -fall.least:
                         self._fallen.discard(name)
+                    if name not in self._fallen and ndtr(fall.change / fall.error) < level:
+                        self._note(name, fall, now)
                     continue
                 told = name in self._fallen or now.sources[members[0]].ability in self._fallen
                 self._fallen.add(name)
                 if not told:
                     alarms.append(_alarm(name, members, fall, falls, now))
         self._seen.append(now)
+        self.alarms += alarms
         return alarms
 
     def not_measured(self, step: int, reason: str) -> Alarm:
         """The alarm of a measurement whose scores are not finite."""
         since = self._seen[-1].step if self._seen else None
-        return Alarm(step, since, "measurement", None, None, "numerics", reason)
+        self.alarms.append(Alarm(step, since, "measurement", None, None, "numerics", reason))
+        return self.alarms[-1]
 
-
-def alarms_of(results: Sequence[CheckpointResult]) -> list[Alarm]:
-    """The alarms of one training from its results, by step."""
-    guardian = Guardian()
-    ordered = sorted(results, key=lambda result: result.step or 0)
-    return [alarm for result in ordered for alarm in guardian.observe(Measurement.of(result))]
+    def _note(self, name: str, fall: _Fall, now: Measurement) -> None:
+        part = -fall.change / fall.least
+        if self.nearest is None or part > self.nearest.part:
+            self.nearest = Dip(name, fall.before.step, now.step, -fall.change, fall.error or math.nan, part)
 
 
 @dataclass(frozen=True, eq=False)
@@ -346,5 +381,5 @@ def _mean_change(
 
 
 def _centred(samples: SourceSamples) -> float:
-    values = per_question(samples, "sds_centred")
-    return 1.0 if values is None else float(values.mean())
+    centred = value(samples, "sds_centred")
+    return 1.0 if centred is None else centred

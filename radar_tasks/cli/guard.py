@@ -15,12 +15,12 @@ from radar_tasks.cli._runs import runs_of
 from radar_tasks.errors import ALARMED
 
 if TYPE_CHECKING:
-    from radar_tasks.analysis.guardian import Alarm
+    from radar_tasks.analysis.guardian import Alarm, Guardian
 
 
 def command(results: Results) -> None:
     """Name abilities and sources that fell by more than noise, one line of JSON each; exit status 4 if any did."""
-    from radar_tasks.analysis.guardian import alarms_of
+    from radar_tasks.analysis.guardian import Guardian
     from radar_tasks.analysis.training_runs import training_runs
 
     trainings, notes = training_runs(runs_of(results))
@@ -28,13 +28,26 @@ def command(results: Results) -> None:
         print(note, file=sys.stderr)
     alarmed = False
     for training in trainings:
-        alarms = alarms_of(training.results)
-        alarmed = alarmed or bool(alarms)
-        tell(alarms, training.name)
-        if not alarms:
-            print(f"{training.name}: nothing fell in {len(training.results)} measurements", file=sys.stderr)
+        guardian = Guardian.of(training.results)
+        alarmed = alarmed or bool(guardian.alarms)
+        tell(guardian.alarms, training.name)
+        if not guardian.alarms:
+            print(f"{training.name}: {_without_alarm(guardian, len(training.results))}", file=sys.stderr)
     if alarmed:
         raise typer.Exit(ALARMED)
+
+
+def _without_alarm(guardian: Guardian, measurements: int) -> str:
+    """Why there is none: a fall that is seen in the curve is not passed over in silence."""
+    from radar_tasks.analysis.guardian import LEAST, LEAST_OF_SOURCE
+
+    if (dip := guardian.nearest) is None:
+        return f"nothing fell beyond noise in {measurements} measurements"
+    return (
+        f"no alarm in {measurements} measurements; nearest to one came {dip.name}, which fell by {dip.fell_by:.3f} SDS "
+        f"(standard error {dip.error:.3f}) from step {dip.before} to step {dip.step}: an alarm needs {LEAST} "
+        f"(a source: {LEAST_OF_SOURCE}) beyond noise"
+    )
 
 
 def tell(alarms: Iterable[Alarm], training: str) -> None:

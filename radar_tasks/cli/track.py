@@ -95,6 +95,8 @@ def command(
                 feature_store=data_home() / "features" if share_features else None,
                 on_result=guarding or tell or (lambda _: None),
             )
+            if guarding is not None:
+                guarding.look_at_former()
             if watch:
                 tracker.watch()
             failed = bool(tracker.once())
@@ -130,11 +132,19 @@ class _Guarding:
         return bool(self._told)
 
     def __call__(self, result: CheckpointResult) -> None:
-        from radar_tasks.analysis.guardian import alarms_of
+        self._then(result)
+        self._look()
+
+    def look_at_former(self) -> None:
+        """Tell what the results of former calls say, if there are any: a run may have nothing left to score."""
+        if any(self._output.rglob("*_results.json")):
+            self._look()
+
+    def _look(self) -> None:
+        from radar_tasks.analysis.guardian import Guardian
         from radar_tasks.analysis.training_runs import training_runs
         from radar_tasks.results import find_runs
 
-        self._then(result)
         try:
             # Results of former calls belong to the training, and checkpoints may come in any order.
             trainings, _ = training_runs(find_runs([self._output]), at_least=1)
@@ -142,7 +152,8 @@ class _Guarding:
             print(f"radar: {error}", file=sys.stderr, flush=True)
             return
         for training in trainings:
-            new = [alarm for alarm in alarms_of(training.results) if (training.name, alarm) not in self._told]
+            alarms = Guardian.of(training.results).alarms
+            new = [alarm for alarm in alarms if (training.name, alarm) not in self._told]
             self._told.update((training.name, alarm) for alarm in new)
             tell_alarms(new, training.name)
 

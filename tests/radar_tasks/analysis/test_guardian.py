@@ -45,6 +45,14 @@ def measured(step, seed=0, *, sight=2.5, prior=0.0, text=0.0, only=None, scoring
     return Measurement(step, sources, {**SCORING, **(scoring or {})})
 
 
+def mixed_categories(seen, unseen, kept):
+    """The first questions of one measurement, in one category, the others of another one, each in its own."""
+    values = seen.logprob.values.copy()
+    values[seen.logprob.offsets[kept] :] = unseen.logprob.values[unseen.logprob.offsets[kept] :]
+    category = np.array(["kept"] * kept + [f"lost {i}" for i in range(len(seen) - kept)])
+    return replace(seen, logprob=seen.logprob.with_values(values), category=category, by_category=True)
+
+
 FAULTS = {
     "sight": {"sight": 0.1},
     "text": {"sight": 0.1, "text": 3.0},
@@ -133,3 +141,28 @@ def test_the_command_prints_a_line_of_json_an_alarm_and_its_status_says_so(tmp_p
     done = CliRunner().invoke(app, ["guard", str(tmp_path / "exp2")])
     assert done.exit_code == 0
     assert done.stdout == ""
+
+
+def test_a_fall_that_is_tolerated_is_not_passed_over_in_silence(tmp_path):
+    # Beyond noise it fell, but not beyond noise by all that is tolerated.
+    write_curve(tmp_path / "exp1", [100, 200, 300], {"mini_colour": [2.0, 2.0, 0.9], "mini_shape": [2.0] * 3}, n=60)
+    done = CliRunner().invoke(app, ["guard", str(tmp_path / "exp1")])
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "no alarm in 3 measurements; nearest to one came perception, which fell by 0.085" in done.stderr
+    assert "from step 200 to step 300" in done.stderr
+    write_curve(tmp_path / "exp2", [100, 200], {"mini_colour": [1.0, 2.0]}, n=40)
+    done = CliRunner().invoke(app, ["guard", str(tmp_path / "exp2")])
+    assert "exp2: nothing fell beyond noise in 2 measurements" in done.stderr
+
+
+def test_a_category_counts_once_where_the_headline_is_their_mean():
+    """What fell is near chance in the categories' mean, as the headline is, and far from it in the questions'."""
+    guardian = Guardian()
+    for step, sight in ((0, 2.5), (20, 0.0)):
+        seen, unseen = (measured(step, sight=s, blind=False, n=60) for s in (2.5, sight))
+        # Forty questions of one category stay as they were; twenty, each a category of its own, are lost.
+        sources = {
+            name: mixed_categories(samples, unseen.sources[name], kept=40) for name, samples in seen.sources.items()
+        }
+        found = guardian.observe(Measurement(step, sources, SCORING))
+    assert {alarm.cause for alarm in found} == {"sight"}

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 from fake_runs import write_curve
+from typer.testing import CliRunner
 
-from radar_tasks.cli import track
+from radar_tasks.cli import app, track
 from radar_tasks.errors import ResultsError
 
 RESULT = SimpleNamespace(label="step-00100")
@@ -48,3 +49,18 @@ def test_a_guarded_run_tells_each_alarm_once_as_results_come(tmp_path, capsys):
         assert guarding.alarmed == (count > 2)
     assert told == [[], [], [300], []]
     assert shown == [RESULT] * 5
+
+
+def test_a_guarded_run_with_nothing_left_to_score_tells_what_its_results_say(tmp_path, monkeypatch):
+    """And its status says it, too."""
+    (tmp_path / "runs" / "checkpoint-300").mkdir(parents=True)
+    scored = SimpleNamespace(once=dict, left_out={})
+    monkeypatch.setattr("radar_tasks.follow.track.Tracker", lambda **_: scored)
+    results = tmp_path / "exp1"
+    command = ["track", str(tmp_path / "runs" / "*"), "--output", str(results), "--guard"]
+    done = CliRunner().invoke(app, command)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, "", "")  # no results yet is nothing to tell of
+    write_curve(results, [100, 200, 300], {"mini_colour": [3.0, 3.0, -1.0], "mini_sum": [2.0, 2.0, 2.0]}, n=80)
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 4
+    assert [json.loads(line)["step"] for line in done.stdout.splitlines()] == [300]
