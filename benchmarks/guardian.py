@@ -3,7 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/guardian.py OUT [--start CHECKPOINT ...] [--first-seed 0]
 
 goes on where it stopped: OUT/seed-000/FAULT.json is one training, and FAULT.parquet beside it holds its measurements,
-which `radar guard` reads. The tables are printed at the end, or of what is there with `--table`.
+which `radar guard` reads. At the end the guardian looks at all of them and the tables are printed; with `--table` at
+what is there.
 
 **Plan**, written before the first run that counts. A training continues a checkpoint of the small Qwen2-VL of
 `examples/tiny_pretraining`, on its documents, 16 a step, with AdamW and the learning rate that such a training has two
@@ -54,22 +55,21 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, TypedDict
 
 import numpy as np
 import torch
 from transformers import AutoModelForImageTextToText, AutoProcessor
 
 from radar_tasks import paths
-from radar_tasks.analysis.guardian import Guardian, Measurement
+from radar_tasks.analysis.guardian import Alarm, Guardian, Measurement
 from radar_tasks.errors import CheckpointError
 from radar_tasks.files import write_whole
 from radar_tasks.follow.guarding import as_results_say
 from radar_tasks.questions import ABILITIES
 from radar_tasks.report.text_tables import markdown
-from radar_tasks.results import CheckpointResult, samples_of
+from radar_tasks.results import CheckpointResult, find_runs, samples_of
 from radar_tasks.results.metrics import value
 from radar_tasks.results.packed import pack
 from radar_tasks.scoring import Scorer
@@ -232,47 +232,42 @@ FAULTS: dict[str, tuple[Callable[[Training], None], str]] = {
 }
 
 
-class Look(TypedDict):
-    """What one measurement said: SDS by ability, and alarms, with the prior and without."""
-
-    step: int
-    sds: dict[str, float]
-    alarms: list[dict[str, Any]]
-    without_prior: list[dict[str, Any]]
-
-
 class Watched:
-    """A training with a guardian, and one that is not told what was asked blind.
+    """A training and its measurements.
 
     Measured with the model and processor as they are when this is made, as a process that has just started would.
 
     Args:
         training: the training.
         asked: the questions.
-        before: what its measurements go on from, after a restart.
+        before: measurements that it goes on from, after a restart.
+
+    Attributes:
+        steps: of all measurements.
+        results: those whose scores are finite.
+        not_finite: by step why there is none.
     """
 
     def __init__(self, training: Training, asked: Asked, before: Watched | None = None) -> None:
         self.training, self._asked = training, asked
-        self._guardian = Guardian() if before is None else copy.deepcopy(before._guardian)
-        self._without_prior = Guardian() if before is None else copy.deepcopy(before._without_prior)
-        self.looks: list[Look] = [] if before is None else list(before.looks)
+        self.steps: list[int] = [] if before is None else list(before.steps)
         self.results: list[CheckpointResult] = [] if before is None else list(before.results)
+        self.not_finite: dict[int, str] = {}
         loaded = from_model(training.model, training.measured_with)
         parts = {part.name: getattr(loaded, part.name) for part in fields(loaded)}
         self._scorer = Scorer(RememberingCheckpoint(**parts), batch_size=64, prior="blind")
         self._described = loaded.describe()
 
     def measure(self) -> None:
-        """Score the model as it is, as `LiveEvaluator` does, and let the guardians look."""
+        """Score the model as it is, as `LiveEvaluator` does."""
         step = self.training.step
+        self.steps.append(step)
         try:
             scores = dict(self._scorer.score(self._asked.questions))
         except CheckpointError as error:
             if NOT_FINITE not in str(error):
                 raise
-            alarms = [asdict(self._guardian.not_measured(step, str(error)))]
-            self.looks.append({"step": step, "sds": {}, "alarms": alarms, "without_prior": alarms})
+            self.not_finite[step] = str(error)
             return
         finally:
             self.training.model.train()
@@ -283,33 +278,20 @@ class Watched:
             )
             for source in measured
         }
-        scoring = as_results_say({**self._described, **self._scorer.describe()})
         self.results.append(
             CheckpointResult(
-                f"step-{step:05d}",
-                "guarded",
-                step,
-                Path(f"step-{step:05d}"),
-                "",
-                "lmms-eval",
-                {},
-                {str(source.data["source"]): dict(source.data) for source in measured},
-                scoring,
-                sources,
-                {},
+                name=f"step-{step:05d}",
+                experiment="guarded",
+                step=step,
+                file=Path(f"step-{step:05d}"),
+                date="",
+                harness="lmms-eval",
+                config={},
+                data={str(source.data["source"]): dict(source.data) for source in measured},
+                scoring=as_results_say({**self._described, **self._scorer.describe()}),
+                sources=sources,
+                metrics={},
             )
-        )
-        bare = {name: replace(of, logprob_blind=None, logit_blind=None) for name, of in sources.items()}
-        self.looks.append(
-            {
-                "step": step,
-                "sds": {
-                    ability: float(np.mean([value(of, "sds") for of in sources.values() if of.ability == ability]))
-                    for ability in ABILITIES
-                },
-                "alarms": [asdict(one) for one in self._guardian.observe(Measurement(step, sources, scoring))],
-                "without_prior": [asdict(one) for one in self._without_prior.observe(Measurement(step, bare, scoring))],
-            }
         )
 
 
@@ -336,55 +318,96 @@ def run_seed(out: Path, start: Path, seed: int, faults: Sequence[str], asked: As
             watched.training.train()
             watched.measure()
         pack(watched.results, folder / f"{fault}.parquet")
-        said = {"seed": seed, "fault": fault, "start": f"{start.parent.name}/{start.name}", "looks": watched.looks}
-        write_whole(folder / f"{fault}.json", json.dumps(said, indent=1))
+        said = {"seed": seed, "fault": fault, "start": f"{start.parent.name}/{start.name}", "steps": watched.steps}
+        write_whole(folder / f"{fault}.json", json.dumps(said | {"not_finite": watched.not_finite}, indent=1))
         print(f"seed {seed}, {fault}: {time.process_time() - started:.0f} s of a core", flush=True)
 
 
+@dataclass(frozen=True)
+class Judged:
+    """What a guardian made of a training.
+
+    Attributes:
+        seed, fault: as it was run.
+        alarms: of each measurement.
+        sds: of each measurement by ability; nothing where it was not finite.
+    """
+
+    seed: int
+    fault: str
+    alarms: list[list[Alarm]]
+    sds: list[dict[str, float]]
+
+    @classmethod
+    def of(cls, file: Path, prior: bool) -> Judged:
+        """The training of a JSON file, judged anew; without `prior` as if nothing had been asked blind."""
+        said = json.loads(file.read_text(encoding="utf-8"))
+        results = {result.step: result for result in find_runs([file.with_suffix(".parquet")])}
+        guardian, alarms, sds = Guardian(), [], []
+        for step in said["steps"]:
+            if (reason := said["not_finite"].get(str(step))) is not None:
+                alarms.append([guardian.not_measured(step, reason)])
+                sds.append({})
+                continue
+            measurement = Measurement.of(results[step])
+            if not prior:
+                bare = {
+                    name: replace(of, logprob_blind=None, logit_blind=None) for name, of in measurement.sources.items()
+                }
+                measurement = replace(measurement, sources=bare)
+            alarms.append(guardian.observe(measurement))
+            sources = measurement.sources.values()
+            sds.append({a: float(np.mean([value(of, "sds") for of in sources if of.ability == a])) for a in ABILITIES})
+        return cls(said["seed"], said["fault"], alarms, sds)
+
+
 def show(out: Path) -> None:
-    """Print the tables of what is there."""
-    runs = [json.loads(file.read_text(encoding="utf-8")) for file in sorted(out.glob("seed-*/*.json"))]
-    for words, which in (("With `prior=blind`", "alarms"), ("Without the prior", "without_prior")):
-        print(f"\n{words}\n")
+    """Judge what is there and print the tables."""
+    files = sorted(out.glob("seed-*/*.json"))
+    for words, prior in (("With `prior=blind`", True), ("Without the prior", False)):
+        runs = [Judged.of(file, prior) for file in files]
         header = [
             *("fault", "right cause", "trainings", "found at the first", "found within two", "cause right"),
             *("dated right", "causes named", *(f"{ability}, before and after" for ability in ABILITIES)),
         ]
-        rows = [_row(fault, [run for run in runs if run["fault"] == fault], which) for fault in FAULTS]
-        print(markdown(header, rows))
-        clean = [run for run in runs if run["fault"] == SOUND]
+        rows = [_row(fault, [run for run in runs if run.fault == fault]) for fault in FAULTS]
+        print(f"\n{words}\n\n{markdown(header, rows)}")
+        clean = [run for run in runs if run.fault == SOUND]
         # The first measurements of a seed are the same in all its trainings, and count once.
-        sound_looks = {(run["seed"], look["step"], run["fault"] * (k >= BEFORE)): look[which]
-                       for run in runs for k, look in enumerate(run["looks"])
-                       if k and (k < BEFORE or run["fault"] == SOUND)}  # fmt: skip
-        alarmed = sum(bool(alarms) for alarms in sound_looks.values())
-        print(f"False alarms: {sum(any(look[which] for look in run['looks']) for run in clean)} of {len(clean)} "
-              f"trainings without a fault; {alarmed} of {len(sound_looks)} looks without one.")  # fmt: skip
+        sound = {
+            (run.seed, k): alarms
+            for run in runs
+            for k, alarms in enumerate(run.alarms)
+            if k and (k < BEFORE or run.fault == SOUND)
+        }
+        print(
+            f"False alarms: {sum(any(run.alarms) for run in clean)} of {len(clean)} trainings without a fault; "
+            f"{sum(map(bool, sound.values()))} of {len(sound)} looks without one."
+        )
 
 
-def _row(fault: str, runs: Sequence[dict[str, Any]], which: str) -> list[str]:
+def _row(fault: str, runs: Sequence[Judged]) -> list[str]:
     right_cause = FAULTS[fault][1]
     at_first = within_two = right = dated = 0
     causes: Counter[str] = Counter()
     for run in runs:
-        looks = run["looks"]
-        place = next((k for k in (BEFORE, BEFORE + 1) if looks[k][which]), None)
+        place = next((k for k in (BEFORE, BEFORE + 1) if run.alarms[k]), None)
         if place is None:
             continue
         at_first, within_two = at_first + (place == BEFORE), within_two + 1
-        alarms = looks[place][which]
-        causes.update({alarm["cause"] for alarm in alarms})
-        right += all(alarm["cause"] == right_cause for alarm in alarms)
-        dated += all(alarm["since"] == looks[BEFORE - 1]["step"] for alarm in alarms)
+        alarms = run.alarms[place]
+        causes.update({alarm.cause for alarm in alarms})
+        right += all(alarm.cause == right_cause for alarm in alarms)
+        dated += all(alarm.since == (BEFORE - 1) * EVERY for alarm in alarms)
     named = ", ".join(f"{cause} {count}" for cause, count in causes.most_common())
     counts = [str(number) for number in (len(runs), at_first, within_two, right, dated)]
     return [f"`{fault}`", right_cause, *counts, named or "none", *(_sds(runs, ability) for ability in ABILITIES)]
 
 
-def _sds(runs: Sequence[dict[str, Any]], ability: str) -> str:
+def _sds(runs: Sequence[Judged], ability: str) -> str:
     """Mean SDS at the last measurement before the fault and at the second one after it."""
-    pairs = [[run["looks"][k]["sds"].get(ability, np.nan) for k in (BEFORE - 1, BEFORE + 1)] for run in runs]
-    return " to ".join(f"{value:.2f}" for value in np.mean(pairs, axis=0)) if pairs else ""
+    pairs = [[run.sds[k].get(ability, np.nan) for k in (BEFORE - 1, BEFORE + 1)] for run in runs]
+    return " to ".join(f"{mean:.2f}" for mean in np.mean(pairs, axis=0)) if pairs else ""
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from radar_tasks.scoring.encoding.processor_call import SecondReader, second_tok
 from radar_tasks.scoring.encoding.processor_prompt import seam_of
 from radar_tasks.scoring.encoding.prompt_formats import PromptFormat
 from radar_tasks.scoring.encoding.question_encoder import QuestionEncoder
-from radar_tasks.scoring.encoding.text import TextTokenizer, tokens_in_front
+from radar_tasks.scoring.encoding.text import TextTokenizer, tokens_in_front, vocabulary_digest
 from radar_tasks.scoring.families import family_of
 from radar_tasks.scoring.types import DECODER_TOKENS, TOKENS, EncodedQuestion
 
@@ -116,6 +116,10 @@ class Checkpoint:
             "blank": question_encoder(self.parts, self.form, "blank"),
         }
 
+    @cached_property
+    def _vocabulary(self) -> str:
+        return vocabulary_digest(self.tokenizer)
+
     def describe(self) -> dict[str, Any]:
         """What goes into results: plain values."""
         said = self.recognised.describe() if self.recognised else {"kind": self.kind, "model_type": self.model_type}
@@ -123,6 +127,7 @@ class Checkpoint:
             "prompt_format": self.prompt_format,
             "dtype_loaded": str(self.model.dtype).removeprefix("torch."),
             "images": self.parts.vision.settings(),
+            "vocabulary": self._vocabulary,
         }
         return said | loaded
 

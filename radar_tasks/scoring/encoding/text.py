@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import json
 from collections.abc import Iterable
@@ -105,6 +106,13 @@ class TextTokenizer:
                 place = text.find(name, place + 1)
         places = sorted(cuts)
         return [(a, text[a:b]) for a, b in itertools.pairwise(places)]
+
+
+def vocabulary_digest(tokenizer: Any) -> str:
+    """Which number each token of a tokenizer of transformers has, as 16 hexadecimal digits: another vocabulary may cut
+    texts alike, and a model still reads other words."""
+    numbers = sorted(tokenizer.get_vocab().items(), key=lambda item: (item[1], item[0]))
+    return hashlib.sha256(json.dumps(numbers).encode()).hexdigest()[:16]
 
 
 def tokens_in_front(tokenizer: Any) -> tuple[int, ...]:
