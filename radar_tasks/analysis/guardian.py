@@ -42,9 +42,12 @@ SIGHTS_PART = 0.5
 """Part of a fall that what the picture adds must have lost for sight to be the cause."""
 NEAR_CHANCE = 0.15
 """Chance-centred SDS below which a source that fell is as if it were not looked at."""
+PRIOR_MOVED = 1 / 3
+"""Part of the probability without the picture that went to other options for the prior to have drifted."""
 
 _OF_NUMERICS = ("dtype_loaded", "dtype")
 _OF_PROCESSOR = ("images", "prompt_format", "min_pixels", "max_pixels", "max_tiles")
+_OF_TOKENIZER = ("vocabulary",)
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ class Guardian:
                 if fall.p_value >= level:
                     if fall.change > -fall.least:
                         self._fallen.discard(name)
-                    if name not in self._fallen and ndtr(fall.change / fall.error) < level:
+                    if name not in self._fallen and fall.p_against(0.0) < level:
                         self._note(name, fall, now)
                     continue
                 told = name in self._fallen or now.sources[members[0]].ability in self._fallen
@@ -221,7 +224,11 @@ class _Fall:
 
     @property
     def p_value(self) -> float:
-        return float(ndtr((self.change + self.least) / (self.error or math.nan)))
+        return self.p_against(self.least)
+
+    def p_against(self, tolerated: float) -> float:
+        """Of the test against a fall no larger than this; NaN where the error is not known."""
+        return float(ndtr((self.change + tolerated) / (self.error or math.nan)))
 
 
 def _falls(earlier: Iterable[_Earlier], members: Sequence[str], least: float) -> list[_Fall]:
@@ -278,22 +285,31 @@ def _paired(before: Measurement, now: Measurement, source: str) -> tuple[SourceS
 def cause_of(before: Measurement, now: Measurement, members: Sequence[str]) -> tuple[Cause, str]:
     """The likeliest cause of a fall between two measurements, and the sentence that says so.
 
-    Looked at in this order: settings of the scoring that changed; the options' texts; one source alone; the text's
-    prior, where SDS without it did not fall; sight, where the picture adds less, or where all is at chance.
+    Looked at in this order: settings of the scoring that changed; the options' texts, in most sources of the ability;
+    one source of the ability alone, where others had something to lose; the text's prior, where SDS without it did not
+    fall or without the picture other options are expected than before; sight, where the picture adds less, or where all
+    is at chance.
     """
-    pairs = {name: pair for name in members if (pair := _paired(before, now, name)) is not None}
+    ability = now.sources[members[0]].ability
+    beside = [name for name, samples in now.sources.items() if samples.ability == ability]
+    paired_beside = {name: pair for name in beside if (pair := _paired(before, now, name)) is not None}
+    pairs = {name: pair for name, pair in paired_beside.items() if name in members}
     if (found := _settings_changed(before, now, pairs)) is not None:
         return found
-    lost = float(np.mean([_text_loss(*pair) for pair in pairs.values()]))
+    # The median: labels of one source that went wrong make its right texts unlikely, and that is no loss of language.
+    lost = float(np.median([_text_loss(*pair) for pair in paired_beside.values()]))
     if lost > TEXT_LOST:
         return "text", f"The text ability fell: the options' texts, right or wrong, lost {lost:.2f} nats a token."
-    changes = {name: change.mean for name in members if (change := _change(before, now, name, "sds")) is not None}
+    changes = {name: change.mean for name in beside if (change := _change(before, now, name, "sds")) is not None}
     total = sum(changes.values())
-    if len(changes) > 1 and total < 0:
-        worst = min(changes, key=lambda name: changes[name])
-        if changes[worst] / total >= ALONE:
-            return "source", f"It is {worst} alone: {changes[worst]:+.3f} of its {total:+.3f} summed over sources."
-    return _prior_or_sight(before, now, pairs, changes)
+    worst = min(changes, key=lambda name: changes[name])
+    others_stood = any(_centred(pair[0]) >= NEAR_CHANCE for name, pair in paired_beside.items() if name != worst)
+    if worst in members and others_stood and changes[worst] <= ALONE * min(total, 0.0):
+        return (
+            "source",
+            f"It is {worst} alone: {changes[worst]:+.3f}, of {total:+.3f} summed over sources of {ability}.",
+        )
+    return _prior_or_sight(before, now, pairs, {name: changes[name] for name in pairs if name in changes})
 
 
 def _settings_changed(
@@ -306,6 +322,8 @@ def _settings_changed(
         return "processor", f"The processor changed: {', '.join(changed)} of the results differ."
     if any(_tokens_differ(*pair) for pair in pairs.values()):
         return "processor", "The tokenizer changed: the same options have other numbers of tokens."
+    if _differing(_OF_TOKENIZER, before, now):
+        return "processor", "The tokenizer changed: its tokens have other numbers, which are other words to the model."
     return None
 
 
@@ -355,6 +373,13 @@ def _prior_or_sight(
         free = _mean_change(before, now, pairs, metric)
         if free is not None and free[0] + 2.0 * free[1] >= 0 and free[0] > SIGHTS_PART * fell:
             return "prior", f"The text's prior drifted: without it ({metric}) the change is {free[0]:+.3f} only."
+    # One that drifted so far that nothing is seen beside it shows where the picture is withheld.
+    moved = [_moved(*pair) for pair in pairs.values()]
+    if moved and (part := float(np.mean(moved))) >= PRIOR_MOVED:
+        return (
+            "prior",
+            f"The text's prior drifted: without the picture {part:.0%} of the probability moved to other options.",
+        )
     if gain is not None and gain[0] <= SIGHTS_PART * fell:
         return "sight", f"Sight was lost: what the picture adds changed by {gain[0]:+.3f}."
     if gain is not None:
@@ -366,6 +391,17 @@ def _prior_or_sight(
             "would tell."
         )
     return "unknown", "Nothing that was measured tells why; `prior=blind` would tell whether sight was lost."
+
+
+def _moved(old: SourceSamples, new: SourceSamples) -> float:
+    """Part of the probability without the picture that went to other options, a mean over questions; 0 if not asked.
+
+    The total variation distance of the two distributions, half the sum of |p - q| over a question's options.
+    """
+    if old.logprob_blind is None or new.logprob_blind is None or old.options != new.options:
+        return 0.0
+    moved = np.abs(old.logprob_blind.softmax().values - new.logprob_blind.softmax().values)
+    return float(np.mean(np.add.reduceat(moved, old.logprob_blind.offsets[:-1]) / 2.0))
 
 
 def _mean_change(

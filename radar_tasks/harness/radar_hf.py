@@ -79,6 +79,7 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
         self._scorer: Scorer | None = None
         self._lockstep: Lockstep | None = None
         self._description = recognise(self._options).describe() | self._scoring.model_dump(exclude={"strict"})
+        self._loaded: dict[str, Any] = {}
         self._came_out: dict[str, Any] = {}
 
     @property
@@ -98,9 +99,9 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
         return hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode()).hexdigest()
 
     def describe(self) -> dict[str, Any]:
-        """What goes into results: checkpoint and settings, and once something was scored how that came out (way of
-        scoring, batch size, seconds, questions of this rank)."""
-        return self._description | self._came_out
+        """What goes into results: checkpoint and settings, once it was loaded its type, processor and vocabulary, and
+        once something was scored how that came out (way of scoring, batch size, seconds, questions of this rank)."""
+        return self._description | self._loaded | self._came_out
 
     def loglikelihood(self, requests: list[Instance]) -> list[GenerationResult]:
         """One answer a request, in their order: the text of an `OptionScore` or of a refusal (see `responses`)."""
@@ -133,6 +134,7 @@ class RadarHF(ScoresOneByOne, lmms):  # type: ignore[misc]
             checkpoint = load(self._options)
             divided = self._options.tp > 1
             self._lockstep = Lockstep(checkpoint.model) if divided else None
+            self._loaded = checkpoint.describe_loaded()
             self._scorer = Scorer(
                 checkpoint,
                 scoring=self._scoring.scoring,

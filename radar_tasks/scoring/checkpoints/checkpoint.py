@@ -123,13 +123,15 @@ class Checkpoint:
     def describe(self) -> dict[str, Any]:
         """What goes into results: plain values."""
         said = self.recognised.describe() if self.recognised else {"kind": self.kind, "model_type": self.model_type}
-        loaded = {
-            "prompt_format": self.prompt_format,
+        return said | {"prompt_format": self.prompt_format} | self.describe_loaded()
+
+    def describe_loaded(self) -> dict[str, Any]:
+        """The part of it that only a loaded checkpoint can say."""
+        return {
             "dtype_loaded": str(self.model.dtype).removeprefix("torch."),
             "images": self.parts.vision.settings(),
             "vocabulary": self._vocabulary,
         }
-        return said | loaded
 
 
 def question_encoder(parts: Parts, form: PromptFormat, blind: bool | str = False) -> QuestionEncoder:

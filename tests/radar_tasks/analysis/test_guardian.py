@@ -79,10 +79,41 @@ def test_planted_falls_are_named_at_once_with_their_cause(cause, seed):
     assert guardian.observe(measured(80, seed, **FAULTS[cause])) == []
 
 
-def test_another_tokenizer_is_a_cause():
+@pytest.mark.parametrize("change", [{"tokens": 2}, {"scoring": {"vocabulary": "other"}}])
+def test_another_tokenizer_is_a_cause(change):
+    """Also where it cuts texts as before: to the model they are other words, and look as if its language were lost."""
+    guardian = Guardian()
+    guardian.observe(measured(0, scoring={"vocabulary": "one"}))
+    change.setdefault("scoring", {"vocabulary": "one"})
+    assert {a.cause for a in guardian.observe(measured(20, sight=0.3, text=3.0, **change))} == {"processor"}
+
+
+def test_a_prior_that_hides_all_that_is_seen_is_told_from_sight_that_was_lost():
+    """Nothing is left of what is seen, so that only the questions without their pictures tell the two apart."""
     guardian = Guardian()
     guardian.observe(measured(0))
-    assert {a.cause for a in guardian.observe(measured(20, sight=0.3, tokens=2))} == {"processor"}
+    found = guardian.observe(measured(20, sight=0.0, prior=6.0))
+    assert {alarm.cause for alarm in found} == {"prior"}
+    assert "without the picture" in found[0].why
+
+
+@pytest.mark.parametrize("text", [0.0, 6.0])
+@pytest.mark.parametrize(("sight", "name"), [(0.8, "mini_digits"), (-2.0, "perception")])
+def test_wrong_labels_of_one_source_are_told_whether_its_ability_stands_or_falls(sight, name, text):
+    """What is right of it becomes unlikely for a model that has learnt wrong labels: that is no loss of language."""
+    guardian = Guardian()
+    guardian.observe(measured(0))
+    found = guardian.observe(measured(20, only="mini_digits", sight=sight, text=text))
+    assert {(alarm.name, alarm.cause) for alarm in found} == {(name, "source")}
+    assert "mini_digits alone" in found[0].why
+
+
+def test_a_source_is_no_cause_where_the_others_had_nothing_to_lose():
+    guardian = Guardian()
+    for step, sight in ((0, 2.5), (20, 0.0)):
+        able, unable = measured(step, sight=sight), measured(step, sight=-0.3)
+        found = guardian.observe(Measurement(step, unable.sources | {"mini_sum": able.sources["mini_sum"]}, SCORING))
+    assert {alarm.cause for alarm in found if alarm.name in ("reasoning", "mini_sum")} == {"sight"}
 
 
 def test_without_the_prior_lost_sight_is_told_with_less_certainty():

@@ -64,6 +64,8 @@ def test_lmms_eval_works_with_no_flag_and_writes_what_the_design_names(alone):
     loaded = load_run(next(output.glob("*/*_results.json")).parent)
     assert set(loaded.sources) == {"mini_colour", "mini_sum"}
     assert loaded.scoring["questions_scored"] == 26
+    # What a guardian looks at to tell another processor or tokenizer.
+    assert {"dtype_loaded", "images", "vocabulary"} <= set(loaded.scoring)
     colour = json.loads(loaded.file.read_text())["results"]["radar_mini_colour"]
     for metric in ("sds", "sds_logit", "acc", "acc_logit", "nll"):
         assert isinstance(colour[f"{metric},none"], float)

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import tiny_models
@@ -19,6 +20,7 @@ from radar_tasks.scoring.checkpoints.convert import convert
 from radar_tasks.scoring.checkpoints.formats.native import pixel_limits
 from radar_tasks.scoring.checkpoints.weights import MAY_BE_ZERO
 from radar_tasks.scoring.encoding.prompt_formats import WORDINGS, resolve_format
+from radar_tasks.scoring.encoding.text import vocabulary_digest
 
 OFFICIAL_LIMITS = WORDINGS["qwen2_vl"].pixels.script
 PUBLISHED_LIMITS = WORDINGS["qwen2_vl"].pixels.published
@@ -314,6 +316,10 @@ def test_loaded_as_asked(qwen_folder):
     said = checkpoint.describe()
     assert (said["kind"], said["model_type"], said["dtype_loaded"]) == ("native", "qwen2_vl", "bfloat16")
     json.dumps(said)
+    words = checkpoint.tokenizer.get_vocab()
+    assert said["vocabulary"] == vocabulary_digest(SimpleNamespace(get_vocab=lambda: dict(reversed(words.items()))))
+    (one, first), (two, second) = list(words.items())[-2:]
+    assert said["vocabulary"] != vocabulary_digest(SimpleNamespace(get_vocab=lambda: words | {one: second, two: first}))
     with pytest.raises(CheckpointError, match=r"cannot be put on nowhere"):
         load(chosen(qwen_folder, device="nowhere"))
 
