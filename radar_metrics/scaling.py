@@ -113,7 +113,7 @@ def _points(x: ArrayLike, y: ArrayLike, what: str) -> tuple[FloatArray, FloatArr
         raise MetricError(f"{what}: shapes {amount.shape} and {value.shape}, three or more pairs are needed for a line")
     if not (np.isfinite(amount).all() and np.isfinite(value).all() and (amount > 0).all()):
         raise MetricError(f"{what}: amounts must be finite and above 0, values finite")
-    if np.ptp(amount) == 0:
+    if np.ptp(np.log10(amount)) == 0:
         raise MetricError(f"{what}: all at the same amount {amount[0]:g}, no slope")
     return np.log10(amount), value
 

@@ -139,7 +139,7 @@ NEEDS = {
     "asymmetry": "it needs both abilities at two or more checkpoints",
     "phase": "it needs both abilities at two or more checkpoints, and a metric with a chance level",
     "bottleneck": "it needs two or more sources of an ability",
-    "metrics": "it needs three or more checkpoints",
+    "metrics": "it needs three or more checkpoints with different scores",
     "stability": "it needs two or more checkpoints and a hundred or more questions",
     "scaling": "it needs --runs FILE with an amount for a run or its checkpoints",
     "intervention": "it needs two experiments and --parting STEP",

@@ -12,6 +12,7 @@ an error names the file and the line.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -406,6 +407,6 @@ def _metrics(results: dict[str, Any]) -> dict[str, dict[str, tuple[float, float 
 
 
 def _number(*candidates: Any) -> float | None:
-    """The first candidate that is a number; lmms-eval writes "N/A" where it has none."""
+    """The first candidate that is a number; harnesses write "N/A" or NaN where there is none (of one question)."""
     numbers = (float(c) for c in candidates if isinstance(c, (int, float)) and not isinstance(c, bool))
-    return next(numbers, None)
+    return next(filter(math.isfinite, numbers), None)

@@ -60,6 +60,7 @@ def test_p_values_of_parallel_lines_are_uniform_and_crossing_lines_are_found():
         ([1, 10], [1, 2], "three or more"),
         ([0, 1, 10], [1, 2, 3], "above 0"),
         ([5, 5, 5], [1, 2, 3], "same amount 5"),
+        ([1e17, 1e17 + 16, 1e17 + 32], [1, 2, 3], r"same amount 1e\+17"),
         ([1, 10, 100], [1, 2, float("nan")], "finite"),
     ],
 )

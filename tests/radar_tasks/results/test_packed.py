@@ -374,3 +374,19 @@ def test_unpacking_stays_in_its_folder(small, tmp_path, name):
     assert all(path.resolve().is_relative_to(tmp_path / "in" / "out") for path in written)
     assert not [path for path in tmp_path.rglob("*escaped*") if "out" not in path.parts]
     assert {path.name for path in (tmp_path / "in").iterdir()} == {"out"}
+
+
+@pytest.mark.parametrize("written", ["NaN", "Infinity", "-Infinity"])
+def test_a_spread_that_is_no_number_is_absent(tmp_path, written):
+    """Of one question numpy gives a standard error of NaN, and a harness writes it so."""
+    file = write_run(tmp_path / "r", "step-00100", {"spatial": simulate("spatial", 3, 1.0)})
+    results = json.loads(file.read_text())
+    error = results["results"]["radar_spatial"]["sds_stderr_clustered,none"]
+    results["results"]["radar_spatial"]["sds_stderr_clustered,none"] = "PLACE"
+    file.write_text(json.dumps(results).replace('"PLACE"', written))
+    run = load_run(file)
+    assert run.metrics["radar_spatial"]["sds"][1] is None
+    pack([run], tmp_path / "p.parquet")
+    assert find_runs([tmp_path / "p.parquet"])[0].metrics == run.metrics
+    file.write_text(json.dumps(results).replace('"PLACE"', str(error)))
+    assert load_run(file).metrics["radar_spatial"]["sds"][1] == error
