@@ -279,7 +279,7 @@ def training(run: TrainingRun, rng: np.random.Generator, length: int = 20) -> No
         {(source, k): p for source in documents for k, p in enumerate(per_question(result.sources[source], "sds"))}
         for result in run.results
     ]
-    print(f"\n{run.name}: {len(places)} questions a measurement if all are asked")
+    print(f"\n{run.name}: {len(places)} questions per measurement if all are asked")
     print("| training | asked | rose, fell, no change | undecided | not true |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for delta in (0.02, 0.05):

@@ -2,7 +2,7 @@
 
     python benchmarks/item_bank.py RESULTS... [--draws 20]
 
-Every checkpoint of a run but the first is measured by 20, 50 and 100 questions an ability, against the mean over all
+Every checkpoint of a run but the first is measured by 20, 50 and 100 questions per ability, against the mean over all
 questions of the ability's sources, in these ways:
 
 * random; stratified: the same number of each source, by lot;
@@ -125,7 +125,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+", type=Path)
-    parser.add_argument("--draws", type=int, default=20, help="choices of random questions a run")
+    parser.add_argument("--draws", type=int, default=20, help="choices of random questions per run")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     trainings = training_runs(find_runs(options.results))[0]
@@ -152,7 +152,7 @@ def main() -> None:
     print(
         f"{len(tables)} runs, {sum(map(len, tables.values()))} checkpoints, {options.draws} draws; RMSE (of changes)\n"
     )
-    print(markdown(["questions an ability", *errors], rows))
+    print(markdown(["questions per ability", *errors], rows))
     summary = []
     for way, of in errors.items():
         nearer = sum(

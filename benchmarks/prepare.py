@@ -2,7 +2,7 @@
 
     python benchmarks/prepare.py [--questions 15894] [--zip]
 
-Makes a synthetic release (random pictures of 60-120 KB, as many questions a source as published, or the same share of
+Makes a synthetic release (random pictures of 60-120 KB, as many questions per source as published, or the same share of
 `--questions`) in a temporary folder, prepares it in a process of its own, and removes everything.
 """
 

@@ -73,7 +73,7 @@ def measure(results: Path, checkpoints: int, only: list[str], folder: Path) -> N
             checkpoints, "results pack", "cached", run(["results", "pack", str(results), "--output", str(packed)], home)
         )
         size = packed.stat().st_size / QUESTIONS / checkpoints
-        print(f"| {checkpoints} | packed file | | | | | {size:.1f} bytes a question and checkpoint |")
+        print(f"| {checkpoints} | packed file | | | | | {size:.1f} bytes per question and checkpoint |")
         shutil.rmtree(home, ignore_errors=True)
         row(checkpoints, "analyze", "packed", run(["analyze", str(packed)], home))
 

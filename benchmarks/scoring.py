@@ -3,8 +3,8 @@
     python benchmarks/scoring.py --shape small --options 4 --questions 24 --json rows.json
 
 official      one question at a time, its options as a batch with the picture in each, logits of every position
-per_option    one forward an option, logits of every position
-independent   the engine's reference: one forward an option, batched, logits where they are needed
+per_option    one forward per option, logits of every position
+independent   the engine's reference: one forward per option, batched, logits where they are needed
 shared        the engine: a prompt once, its cache spread to the options
 with_prior    the same, and every question also without its picture (prior=blind); no prompt and no option repeats here
 floor         pictures and prompts once in the same batches, nothing else: no way can be faster

@@ -104,7 +104,7 @@ def asked(number: int) -> Question:
 
 
 def score(model: Any, encoded: Sequence[EncodedQuestion], name: str, store: Path | None) -> tuple[float, list[float]]:
-    """Seconds, and a log-probability a question."""
+    """Seconds, and a log-probability per question."""
     questions = [asked(k) for k in range(len(encoded))]
     started = time.perf_counter()
     scorer = Scorer(Made(model, encoded, name), scoring="shared", feature_store=store, workers=1)
@@ -146,7 +146,7 @@ def main() -> None:
     print(f"tower {chosen.vision} ({towers:.1f} M parameters), text {chosen.text}, {chosen.questions} questions")
     for way in WAYS:
         print(f"{way:8} {row[way]:7.2f} s   plain / {way} = {row['plain'] / row[way]:.2f}")
-    print(f"largest difference of a score from the one without: {row['difference']:.1e} nats a token")
+    print(f"largest difference of a score from the one without: {row['difference']:.1e} nats per token")
     if chosen.json:
         chosen.json.write_text(json.dumps(row, indent=1) + "\n")
 

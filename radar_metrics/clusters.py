@@ -54,7 +54,7 @@ def group(
     """Sums values over clusters, stratum by stratum.
 
     Args:
-        values: (N,) or (K, N) finite numbers, one column a question.
+        values: (N,) or (K, N) finite numbers, one column per question.
         clusters: (N,) labels. The same label in two strata means two clusters.
         strata: (N,) labels; one stratum without them.
         weights: weight of each stratum's mean by label; equal without them. Scaled to sum to 1.
@@ -120,7 +120,7 @@ def _draws(clusters: int, rng: np.random.Generator, n_resamples: int) -> Iterato
 def _labels(labels: ArrayLike, n: int, what: str) -> IntArray:
     array = np.asarray(labels)
     if array.shape != (n,):
-        raise MetricError(f"{what} of shape {array.shape} for {n} questions: one label a question")
+        raise MetricError(f"{what} of shape {array.shape} for {n} questions: one label per question")
     return np.unique(array, return_inverse=True)[1].astype(np.int64)
 
 

@@ -71,7 +71,7 @@ def target_of(
     """
     scores = np.asarray(values, dtype=np.float64)
     if scores.ndim != 1 or len(scores) != len(configurations) or not np.isfinite(scores).all():
-        raise MetricError(f"targets of shape {scores.shape} for {len(configurations)} runs: one finite number a run")
+        raise MetricError(f"targets of shape {scores.shape} for {len(configurations)} runs: one finite number per run")
     configuration = numbered(configurations)
     count = len(set(configurations))
     if count < 2:

@@ -35,7 +35,7 @@ def accuracy(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) -> 
 
 
 def answer_margin(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) -> FloatArray:
-    """(N,) score of the right option minus that of the best distractor, in the unit of the scores (nats a token)."""
+    """(N,) score of the right option minus that of the best distractor, in the unit of the scores (nats per token)."""
     options = check_options(scores, answers, q_ids)
     return options.of_answer - options.best_distractor
 

@@ -42,7 +42,7 @@ class Margins:
 
     Attributes:
         means: (3,) weighted means over questions of the answer's log-probability and of that of all distractors
-            together, and the standard deviation of the margins, >= 0; nats a token.
+            together, and the standard deviation of the margins, >= 0; nats per token.
         place: (N,) each question's margin less the mean, in standard deviations.
         weights: (N,) of the questions in the source's headline, their sum is 1.
     """
@@ -56,7 +56,7 @@ class Margins:
         """From log-probabilities of options.
 
         Args:
-            scores: one log-probability an option, as `radar_metrics.soft_discrimination` takes them.
+            scores: one log-probability per option, as `radar_metrics.soft_discrimination` takes them.
             answers: (N,) index of the right option.
             weights: (N,) weights of the questions, their sum is 1.
             q_ids: (N,) names for error messages.

@@ -55,7 +55,9 @@ def jackknife(statistic: Callable[[Kept], float], ways: Sequence[ArrayLike]) -> 
     """
     labels = [np.unique(np.asarray(way), return_inverse=True)[1] for way in ways]
     if not 1 <= len(labels) <= 2 or any(way.shape != labels[0].shape or way.ndim != 1 for way in labels):
-        raise MetricError(f"labels of shapes {[np.shape(way) for way in ways]}: one or two arrays of one label a point")
+        raise MetricError(
+            f"labels of shapes {[np.shape(way) for way in ways]}: one or two arrays of one label per point"
+        )
     told = [way for way in labels if way.max(initial=0) > 0]
     if not told:
         return Spread(math.inf, 1.0)

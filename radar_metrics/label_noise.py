@@ -112,7 +112,7 @@ def key_doubt(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) ->
 
 
 def _sharpness(scores: Ragged, answers: np.ndarray, share: float) -> tuple[float, float]:
-    """The inverse temperature of the greatest likelihood, and nats a question that it gains on chance."""
+    """The inverse temperature of the greatest likelihood, and nats per question that it gains on chance."""
     counts = scores.counts
     scale = float(np.std(scores.values))
     if scale == 0.0:

@@ -1,6 +1,6 @@
-"""How likely the right answer is, whatever the distractors: answer loss, perplexity, bits a byte.
+"""How likely the right answer is, whatever the distractors: answer loss, perplexity, bits per byte.
 
-All take mean log-probabilities a token (natural log) of ragged options, `tokens` and `n_bytes` as counts in option
+All take mean log-probabilities per token (natural log) of ragged options, `tokens` and `n_bytes` as counts in option
 order, and raise MetricError naming the question.
 
 Perplexity-ranking accuracy, which the RADAR paper (arXiv 2602.12892) compares with SDS, ranks the options of a question
@@ -22,7 +22,7 @@ ROUNDING = 1e-4
 
 
 def answer_loss(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) -> FloatArray:
-    """(N,) minus the mean log-probability of the right answer, in nats a token; >= 0, lower is better.
+    """(N,) minus the mean log-probability of the right answer, in nats per token; >= 0, lower is better.
 
     Raises:
         MetricError: a log-probability is above 0 (these are raw logits), or see `options.check_options`.
@@ -31,7 +31,7 @@ def answer_loss(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) 
 
 
 def nll(scores: Scores, answers: ArrayLike, q_ids: Names | None = None) -> float:
-    """Mean over questions of `answer_loss`, in nats a token: every question counts the same, however long."""
+    """Mean over questions of `answer_loss`, in nats per token: every question counts the same, however long."""
     return float(answer_loss(scores, answers, q_ids).mean())
 
 
@@ -55,7 +55,7 @@ def perplexity(
     try:
         return math.exp(loss)
     except OverflowError as error:
-        raise MetricError(f"a pooled loss of {loss:.4g} nats a token has no finite perplexity") from error
+        raise MetricError(f"a pooled loss of {loss:.4g} nats per token has no finite perplexity") from error
 
 
 def bits_per_byte(

@@ -50,7 +50,7 @@ def check_options(scores: Scores, answers: ArrayLike, q_ids: Names | None = None
     """Checks the options of N questions.
 
     Args:
-        scores: one number an option, higher is better, every value finite, two or more options a question.
+        scores: one number per option, higher is better, every value finite, two or more options per question.
         answers: (N,) integer index of the right option of each question.
         q_ids: (N,) names for error messages; positions are used without them.
 
@@ -63,7 +63,7 @@ def check_options(scores: Scores, answers: ArrayLike, q_ids: Names | None = None
 
 
 def checked_scores(scores: Scores, q_ids: Names | None = None) -> Ragged:
-    """Scores of two or more options a question as finite float64; MetricError as `check_options`."""
+    """Scores of two or more options per question as finite float64; MetricError as `check_options`."""
     _require_counts(_counts(scores), q_ids)
     ragged = scores if isinstance(scores, Ragged) else Ragged.of(scores, q_ids)
     checked = ragged.with_values(np.asarray(ragged.values, dtype=np.float64))
@@ -82,7 +82,7 @@ def positive_counts(counts: Scores, options: IntArray, what: str, q_ids: Names |
     """Checks a positive count for each option, such as its tokens or bytes.
 
     Args:
-        counts: one number an option, in option order.
+        counts: one number per option, in option order.
         options: (N,) number of options of each question.
         what: name of the counts in error messages.
         q_ids: (N,) names for error messages.
@@ -110,7 +110,7 @@ def _require_counts(counts: IntArray, q_ids: Names | None) -> None:
     if len(counts) == 0:
         raise MetricError("no questions: at least one is needed")
     if q_ids is not None and len(q_ids) != len(counts):
-        raise MetricError(f"{len(q_ids)} question names for {len(counts)} questions: give one name a question")
+        raise MetricError(f"{len(q_ids)} question names for {len(counts)} questions: give one name per question")
     if counts.min() < 2:
         i = int(counts.argmin())
         raise MetricError(f"{question_name(i, q_ids)}: {counts[i]} option(s), at least two are needed to discriminate")
@@ -129,7 +129,7 @@ def _require_finite(scores: Ragged, q_ids: Names | None) -> None:
 def _check_answers(answers: ArrayLike, counts: IntArray, q_ids: Names | None) -> IntArray:
     indices = np.asarray(answers)
     if indices.shape != counts.shape:
-        raise MetricError(f"answers of shape {indices.shape} for {len(counts)} questions: one index a question")
+        raise MetricError(f"answers of shape {indices.shape} for {len(counts)} questions: one index per question")
     if indices.dtype.kind not in "iu":
         raise MetricError(f"answers must be integer option indices, not {indices.dtype}")
     outside = np.flatnonzero((indices < 0) | (indices >= counts))

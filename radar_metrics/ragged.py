@@ -1,4 +1,4 @@
-"""`Ragged`: one number an option, for questions that differ in how many options they have."""
+"""`Ragged`: one number per option, for questions that differ in how many options they have."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class Ragged:
 
 
 Scores: TypeAlias = Ragged | Sequence[ArrayLike]
-"""One number an option: `Ragged`, or one 1-D array a question."""
+"""One number per option: `Ragged`, or one 1-D array a question."""
 
 
 def question_name(i: int, q_ids: Names | None) -> str:
@@ -135,5 +135,5 @@ def _row(row: ArrayLike, i: int, q_ids: Names | None) -> FloatArray:
     except (TypeError, ValueError) as error:
         raise MetricError(f"{question_name(i, q_ids)}: scores are not numbers: {row!r}") from error
     if values.ndim != 1:
-        raise MetricError(f"{question_name(i, q_ids)}: scores of shape {values.shape}, one number an option is needed")
+        raise MetricError(f"{question_name(i, q_ids)}: scores of shape {values.shape}, one number per option is needed")
     return values

@@ -106,7 +106,7 @@ def run_spread(values: ArrayLike, configurations: Sequence[Hashable]) -> RunSpre
     """Variance between runs of one configuration, pooled: sum over runs of (x - mean of its configuration)^2 / degrees.
 
     Args:
-        values: (R, S) a number a run and step.
+        values: (R, S) a number per run and step.
         configurations: (R,) runs with equal ones differ in their seed alone.
 
     Returns:
@@ -134,7 +134,7 @@ def contrast(weights: ArrayLike, values: ArrayLike, replicates: ArrayLike, sprea
 
     Args:
         weights: (R,) of each run.
-        values: (R, S) a number a run and step.
+        values: (R, S) a number per run and step.
         replicates: (B, R, S) bootstrap replicates in which all runs and steps see the same resampled questions, B >= 2.
         spread: between runs that differ in their seed alone; None where that is not known.
     """

@@ -69,7 +69,7 @@ def option_text_prior(
     """
     checked = checked_scores(scores, q_ids)
     if len(options) != len(checked) or [len(of) for of in options] != checked.counts.tolist():
-        raise MetricError("the options' texts do not fit their scores: one text an option is needed")
+        raise MetricError("the options' texts do not fit their scores: one text per option is needed")
     texts = list(itertools.chain.from_iterable(options))
     number = {name: k for k, name in enumerate(dict.fromkeys(texts))}
     # So many different texts cannot all repeat often enough: true of all open sources, and quickly seen.

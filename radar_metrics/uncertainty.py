@@ -182,7 +182,7 @@ def widened_tail(n: int, level: float) -> float:
 def _vector(values: ArrayLike) -> FloatArray:
     vector = np.asarray(values, dtype=np.float64)
     if vector.ndim != 1:
-        raise MetricError(f"values of shape {vector.shape}: one number a question is needed")
+        raise MetricError(f"values of shape {vector.shape}: one number per question is needed")
     return vector
 
 

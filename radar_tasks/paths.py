@@ -23,7 +23,7 @@ def sample() -> Path:
 
 
 def checkpoints() -> Path:
-    """The folder of the embedded checkpoints, one sub-folder a training step."""
+    """The folder of the embedded checkpoints, one sub-folder per training step."""
     return _PACKAGE / "checkpoints"
 
 

@@ -10,7 +10,7 @@ from radar_tasks.errors import CheckpointError, RadarError
 
 
 def limit_of(config: Mapping[str, Any]) -> int | float | None:
-    """The `--limit` in a harness's `config`: a number of questions a source, or a share of them; None for all.
+    """The `--limit` in a harness's `config`: a number of questions per source, or a share of them; None for all.
 
     lmms-eval's command line writes no limit as -1.
     """

@@ -172,7 +172,7 @@ def write_curve(
         folder: e.g. `tmp_path / "exp1"`.
         steps: training steps.
         skills: per source its skill at each step.
-        n: questions a source.
+        n: questions per source.
         more: further arguments of `write_run`.
     """
     more.setdefault("experiment", f"checkpoints/{folder.name}")

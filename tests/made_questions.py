@@ -74,7 +74,7 @@ def squares(tokens):
 
 
 def nested(tokens):
-    """One row a question, its pictures in the second place."""
+    """One row per question, its pictures in the second place."""
 
     def make(generator, count):
         pixels = torch.randn(1, count, 3, 28, 28, generator=generator)

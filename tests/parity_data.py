@@ -1,4 +1,4 @@
-"""The golden numbers' checkpoints, and a scorer that shares nothing with the engine: one forward an option."""
+"""The golden numbers' checkpoints, and a scorer that shares nothing with the engine: one forward per option."""
 
 from pathlib import Path
 

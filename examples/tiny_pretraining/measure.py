@@ -2,8 +2,8 @@
 
     python examples/tiny_pretraining/measure.py OUT/step-*
 
-prints a table in Markdown: a row a checkpoint, a column a leaf, with half the width of the 95 % interval over questions
-on different pictures. It made the numbers of the model card, and is a second opinion on the scoring engine's.
+prints a table in Markdown: a row per checkpoint, a column per leaf, with half the width of the 95 % interval over
+questions on different pictures. It made the numbers of the model card, and is a second opinion on the scoring engine's.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Two runs on the same questions: differences with intervals, p-values, and what the questions could show at all.
 
 Questions are paired by q_id. Differences are "second minus first"; for a run and its blind twin they are the visual
-gain, what looking added. Questions on one image are one cluster; the categories of a source whose headline is the mean
-over categories, and the sources of an ability, are strata that are resampled within themselves.
+gain, what the picture added. Questions on one image are one cluster; the categories of a source whose headline is the
+mean over categories, and the sources of an ability, are strata that are resampled within themselves.
 """
 
 from __future__ import annotations

@@ -288,15 +288,15 @@ def _notes(study: Study, first: TrainingSide, second: TrainingSide) -> Iterator[
     for run, count in zip(study.runs, study.between_checkpoints, strict=True):
         if count:
             yield (
-                f"{run.name} has no checkpoint at {count} of the {len(study.amounts)} matched amounts: it is read on "
-                "the straight line between its neighbouring checkpoints."
+                f"{run.name} has no checkpoint at {count} of the {len(study.amounts)} matched amounts: it is "
+                "interpolated linearly between its neighbouring checkpoints."
             )
     seeds = [len(side.runs) for side in (first, second)]
     if max(seeds) == 1:
         yield (
-            "One run a side: the intervals know the luck of the questions, not that of the seed. They speak of these "
-            "two runs only; another seed of the same training can differ by more."
+            "One run per side: the intervals cover chance in the questions, not in the seed. They are about these two "
+            "runs only; another seed of the same training can differ by more."
         )
     elif min(seeds) == 1:
         alone, several = (first, second) if seeds[0] == 1 else (second, first)
-        yield f"{alone.name} is one run: it is taken to scatter as the runs of {several.name} do."
+        yield f"{alone.name} is one run: it is assumed to vary as the runs of {several.name} do."

@@ -338,8 +338,8 @@ def _notes(study: Study, configurations: Sequence[str], outside: Outside | None)
             )
     if len(set(configurations)) == len(configurations):
         yield (
-            "No two runs are said to be seeds of one configuration: pairs are told apart by the luck of the questions "
-            "alone, and what another seed would have done is not known."
+            "No two runs are declared as seeds of one configuration: pairs are told apart by chance in the questions "
+            "alone, and how another seed would have turned out is not known."
         )
     for name in outside.unknown if outside else ():
         yield f"no results of {name!r}, left out"

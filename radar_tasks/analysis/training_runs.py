@@ -28,7 +28,7 @@ def training_runs(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[
     notes: list[str] = []
     for run in runs:
         if run.step is None:
-            notes.append(f"{run.label}: left out, its name holds no training step")
+            notes.append(f"{run.label}: left out, there is no training step in its name")
         else:
             members[run.experiment, run.withheld].append(run)
     short = {key: part for key, part in members.items() if len(part) < at_least}
@@ -79,8 +79,8 @@ def _asked_of_all(name: str, results: list[CheckpointResult]) -> tuple[list[Chec
         return results, ()
     note = (
         f"{name}: measured with until=, so that its curves are of the {sum(map(len, cut[0].values()))} questions that "
-        "every checkpoint was asked. What came out had a say in how many: their intervals are too narrow for that, and "
-        "those of each verdict stand in the results"
+        "every checkpoint was asked. The outcome decided how many these are, so that their intervals are too narrow; "
+        "those of each verdict are in the results"
     )
     return [replace(result, sources=sources) for result, sources in zip(results, cut, strict=True)], (note,)
 

@@ -117,7 +117,7 @@ def markdown_of_trainings(compared: Sequence[TrainingComparison]) -> str:
 
 
 def csv_of_trainings(compared: Sequence[TrainingComparison]) -> str:
-    """One line a metric, source or ability, and matched amount."""
+    """One line per metric, source or ability, and matched amount."""
     head = ["first", "second", "metric", "source", "ability", "is_average", "measured_by", "at"]
     head += ["first_value", "second_value", "change", "low", "high", "over_seeds", "questions"]
     rows = [

@@ -1,4 +1,4 @@
-"""The table of a run's growth: a row a checkpoint, a column an ability or a source."""
+"""The table of a run's growth: a row per checkpoint, a column per ability or a source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def growth_tables(made: Development, runs: Sequence[CheckpointResult]) -> list[Table]:
-    """One table an ability: SDS with half its 95% interval, accuracy below it; the average first, then the sources."""
+    """One table per ability: SDS with half its 95% interval, accuracy below it; the average first, then the sources."""
     accuracies = {run.step: _accuracies(run) for run in runs}
     return [table for ability in ABILITIES if (table := _table(ability, made, accuracies)) is not None]
 

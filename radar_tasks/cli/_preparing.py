@@ -35,7 +35,7 @@ def fill_store(readers: Sequence[SourceReader], skip_bad: bool) -> None:
 
 
 class _Rate(progress.ProgressColumn):
-    """Questions a second, once there is a rate."""
+    """Questions per second, once there is a rate."""
 
     def render(self, task: progress.Task) -> Text:
         return Text("" if task.speed is None else f"{task.speed:,.0f} questions/s")
@@ -43,7 +43,7 @@ class _Rate(progress.ProgressColumn):
 
 @contextlib.contextmanager
 def question_bars(of_bytes: bool = False) -> Iterator[progress.Progress]:
-    """A bar a source with its rate and the time left, on stderr; nothing where that is no terminal."""
+    """A bar per source with its rate and the time left, on stderr; nothing where that is no terminal."""
     rate: list[progress.ProgressColumn] = (
         [progress.DownloadColumn(), progress.TransferSpeedColumn()]
         if of_bytes

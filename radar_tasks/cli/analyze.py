@@ -101,7 +101,7 @@ def _growth(made: Development, screen: Console) -> None:
 
 def _prior(made: Development, screen: Console) -> None:
     last = {point.run: point.step for point in made.prior}
-    head = ["run", "step", "ability", "text alone", "looking adds"]
+    head = ["run", "step", "ability", "text alone", "picture adds"]
     rows = [
         [
             point.run,
@@ -113,7 +113,7 @@ def _prior(made: Development, screen: Console) -> None:
         for point in made.prior
         if point.of_ability and (not _many(made) or point.step == last[point.run])
     ]
-    _print("What the text alone gives, and what looking adds (SDS, 95% intervals)", head, rows, screen)
+    _print("What the text alone gives, and what the picture adds (SDS, 95% intervals)", head, rows, screen)
     head = ["run", "source", "fell by", "from", "to", "without the text's prior", "cause"]
     rows = [
         [

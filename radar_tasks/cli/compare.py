@@ -142,7 +142,7 @@ def _write(compared: list[Comparison], format: Format) -> None:  # noqa: A002
 
 
 def overview(compared: Sequence[Comparison]) -> Table:
-    """One line a run, metric and ability (a source, where there is no average), so that many runs are seen at once."""
+    """One line per run, metric and ability (a source, where there is no average), to see many runs at once."""
     table = _table(f"{len(compared)} runs minus {_plain(compared[0].first)}")
     for column in ("run", "metric", "on"):
         table.add_column(column, overflow="fold")
@@ -163,10 +163,10 @@ def _headline(made: Comparison) -> list[Difference]:
 
 
 def show(made: Comparison, screen: Console) -> None:
-    """Print one comparison: what differs, then a table a metric."""
+    """Print one comparison: what differs, then a table per metric."""
     if made.visual_gain:
         screen.print(
-            f"\n[bold]Visual gain[/bold]: what looking added, {_plain(made.second)} minus {_plain(made.first)}"
+            f"\n[bold]Visual gain[/bold]: what the picture added, {_plain(made.second)} minus {_plain(made.first)}"
         )
     else:
         screen.print(f"\n[bold]{_plain(made.second)} minus {_plain(made.first)}[/bold]")
@@ -271,7 +271,7 @@ def _markdown(compared: Sequence[Comparison]) -> list[str]:
 
 
 def _csv(compared: Sequence[Comparison]) -> str:
-    """One line a comparison, metric and source or average."""
+    """One line per comparison, metric and source or average."""
     from radar_tasks.report.text_tables import comma_separated
 
     head = ["first", "second", "metric", "source", "ability", "is_average", "first_value", "second_value", "change"]

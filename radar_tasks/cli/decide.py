@@ -161,7 +161,7 @@ def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _csv(made: DecisionStudy) -> str:
-    """One line a target, metric, source or ability, step and number of questions."""
+    """One line per target, metric, source or ability, step and number of questions."""
     from radar_tasks.report.text_tables import comma_separated
 
     head = ["target", "metric", "source", "ability", "pairs", "not_told", "signal_to_noise", "signal_to_seed_noise"]

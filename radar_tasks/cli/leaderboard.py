@@ -74,7 +74,7 @@ def _write(board: Board, format: Format) -> None:  # noqa: A002
 
 
 def _csv(boards: list[Board]) -> str:
-    """One row a model and column, as the shipped published results are."""
+    """One row per model and column, as the shipped published results are."""
     from radar_tasks.report.text_tables import comma_separated
 
     rows = [

@@ -3,7 +3,7 @@
     data/radar/<developer>/<model>/<uuid>.json
     data/radar/<developer>/<model>/<uuid>_samples.jsonl
 
-The instance file holds a line a question for the headline metric (`sds`, or `sds_bytes` where a run has no token
+The instance file holds a line per question for the headline metric (`sds`, or `sds_bytes` where a run has no token
 means); its metadata keep the scores of all options, from which the other metrics can be made.
 """
 

@@ -54,7 +54,7 @@ def log_runs(
         results: from `find_runs`.
         tracker: which one.
         project: the tracker's project.
-        folder: of TensorBoard's event files; a folder a training below it.
+        folder: of TensorBoard's event files; a folder per training below it.
 
     Returns:
         Names of the tracker's runs.

@@ -1,4 +1,4 @@
-"""CSV and Parquet (one row a value) and Markdown and LaTeX (one table a metric)."""
+"""CSV and Parquet (one row a value) and Markdown and LaTeX (one table per metric)."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def to_parquet(values: Sequence[Value]) -> bytes:
 
 
 def to_markdown(values: Sequence[Value], metrics: Sequence[str]) -> str:
-    """A table a metric: a row a run, a column a source or average, with the number of questions in the head."""
+    """A table per metric: a row per run, a column per source or average, with the number of questions in the head."""
     return "\n".join(_markdown(table) for table in _tables(values, metrics))
 
 

@@ -1,4 +1,4 @@
-"""The numbers that every export is made of: one row a run, source (or average) and metric."""
+"""The numbers that every export is made of: one row per run, source (or average) and metric."""
 
 from __future__ import annotations
 
@@ -146,5 +146,5 @@ def checksum(run: CheckpointResult, sources: Sequence[str]) -> str:
 
 
 def chosen_options(samples: SourceSamples) -> list[int]:
-    """(N,) index of the option with the highest mean log-probability (lm-eval: log-probability a byte)."""
+    """(N,) index of the option with the highest mean log-probability (lm-eval: log-probability per byte)."""
     return [int(np.argmax(row)) for row in option_probabilities(samples, by_bytes=samples.logprob is None)]

@@ -40,7 +40,7 @@ class RadarCallback(TrainerCallback):
         trainer: the Trainer.
         sources: sources of the store or the embedded sample, e.g. `["mini_digits", "mini_sum"]`.
         every, first, per_doubling: the schedule, see `Schedule`; there is a measurement before the first step, too.
-        questions: questions a source, a stratified part; None for all.
+        questions: questions per source, a stratified part; None for all.
         until: ask of these only as many as it takes to decide about a change of so much SDS, as in `LiveEvaluator`.
         processor: the model's processor; by default the Trainer's `processing_class`.
         output: folder for a results folder a measurement; None for none.

@@ -41,7 +41,7 @@ def reason_to_score(
         model_args: arguments of the model without `pretrained`.
         results: its results folder; need not exist.
         data: what is to be asked, by source, with its `checksum`.
-        limit: questions a source, None for all.
+        limit: questions per source, None for all.
         until: the delta at which asking ends, None for all questions.
 
     Raises:
@@ -61,7 +61,7 @@ def reason_to_score(
     if _other_data(run, data):
         return "its questions are others than in its results"
     if limit != limit_of(run.config):
-        return f"its results are of {limit_of(run.config) or 'all'} questions a source"
+        return f"its results are of {limit_of(run.config) or 'all'} questions per source"
     if until != (before := until_of(run.scoring)):
         return f"its results are of as many questions as until={before:g} took"
     return next(

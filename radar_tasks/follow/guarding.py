@@ -19,7 +19,7 @@ Guard = Literal["flag", "stop"] | Callable[[Alarm], bool | None]
 """What happens with an alarm: it is only told, training shall end, or a function of the user's decides by returning
 True for the end."""
 ALARMS = "alarms.jsonl"
-"""File beside the measurements, a line an alarm."""
+"""File beside the measurements, a line per alarm."""
 
 
 def check_guard(guard: Guard) -> None:

@@ -37,8 +37,8 @@ class MeasuredSource:
     Attributes:
         data: what results say about the data.
         prompts: the prompt of each question, as the harness logs it.
-        records: one a question, by metric, as `radar_tasks.harness.aggregation.of_question` makes them.
-        refused: why questions were left out, one text a question.
+        records: one per question, by metric, as `radar_tasks.harness.aggregation.of_question` makes them.
+        refused: why questions were left out, one text per question.
     """
 
     data: Mapping[str, Any]
@@ -80,7 +80,7 @@ def write_measurement(
         folder: `OUTPUT/step-000100`.
         measured: the sources.
         scoring: how it was scored.
-        limit: questions a source that were asked for, None for all.
+        limit: questions per source that were asked for, None for all.
 
     Raises:
         ResultsError: it cannot be written, or the folder holds something else.

@@ -1,4 +1,4 @@
-"""Progress over all checkpoints of a `radar track`: a bar with the time left, and a line a checkpoint."""
+"""Progress over all checkpoints of a `radar track`: a bar with the time left, and a line per checkpoint."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Progress:
 
     Args:
         names: the checkpoints to score, in order.
-        questions: questions a checkpoint.
+        questions: questions per checkpoint.
         ranks: the processes that share them.
         say: prints a line.
     """

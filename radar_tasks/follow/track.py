@@ -69,10 +69,10 @@ class Tracker:
         output: results go to `output/<name of the checkpoint's folder>`.
         model_args: further arguments of the model, `pretrained` left out.
         every: only checkpoints whose step is a multiple of it.
-        limit: so many questions a source, a stratified part; None for all.
+        limit: so many questions per source, a stratified part; None for all.
         until: ask of these only as many as it takes to tell whether each ability rose, fell, or changed by no more than
             this SDS since the checkpoint before (`radar_tasks.follow.until`); None for all.
-        batch_size: questions a batch, or `auto`.
+        batch_size: questions per batch, or `auto`.
         feature_store: folder in which checkpoints with the same vision tower share its features; None for none.
         say: prints one line about what happened, on rank 0.
         left_out: by checkpoint how many questions it was not asked, since it refuses them; on rank 0.

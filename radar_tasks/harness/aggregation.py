@@ -26,7 +26,7 @@ def of_question(document: Mapping[str, Any], responses: Sequence[Response]) -> d
     """The metrics of one question that its responses allow; a metric that cannot be had is absent, never 0.
 
     Returns:
-        One record a metric, with its `score` and the `image_id` and `category` it is grouped by. The one under `sds`
+        One record per metric, with its `score` and the `image_id` and `category` it is grouped by. The one under `sds`
         also carries everything measured, so that any other metric can be made from the samples file without a model:
         `q_id`, `options`, `answer` (index), `logprob` and `logit` (means over an option's tokens, in option order),
         `tokens` and `bytes` (counts), and with `prior=…` also `logprob_blind` and `logit_blind`, without the picture.

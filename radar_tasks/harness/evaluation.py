@@ -87,8 +87,8 @@ class Harness:
         Args:
             model_args: `pretrained` and whatever else `RadarHF` takes.
             output: the results folder, replaced as a whole.
-            batch_size: questions a batch, or `auto`.
-            limit: so many questions a source.
+            batch_size: questions per batch, or `auto`.
+            limit: so many questions per source.
             feature_store: folder in which checkpoints with the same vision tower share its features.
             on_scored: called after every question of this rank.
             asking: says which questions are asked, a part at a time; None for all at once.

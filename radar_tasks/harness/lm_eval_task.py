@@ -60,7 +60,7 @@ def process_results(document: Mapping[str, Any], results: Sequence[tuple[float, 
     """The metrics of one question from `(summed log-probability, is greedy)` of each option.
 
     Returns:
-        One record a metric. The one under `sds_bytes` carries all that was measured, as `sds` does in lmms-eval, with
+        One record per metric. The one under `sds_bytes` carries all that was measured, as `sds` does in lmms-eval, with
         `logprob_sum` in place of `logprob` and `tokens`.
 
     Raises:

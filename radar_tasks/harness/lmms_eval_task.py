@@ -30,7 +30,7 @@ class SDSTask(SDSOfOptions, ConfigurableTask):  # type: ignore[misc]
         super().build_all_requests(**{**settings, "cache_requests": False, "rewrite_requests_cache": False})
 
     def construct_requests(self, doc_id: int, ctx: str, **kwargs: Any) -> list[Instance]:
-        """One request an option; none for the options without the question, which `acc_mutual_info` would ask for."""
+        """One request per option; none for the options without the question, which `acc_mutual_info` would ask for."""
         metadata = kwargs["metadata"]
         doc = self.eval_docs_no_media[doc_id]
         options = self.doc_to_choice(doc)

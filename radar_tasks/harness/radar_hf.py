@@ -30,7 +30,7 @@ from radar_tasks.scoring.engine.lockstep import Lockstep, LockstepError
 from radar_tasks.scoring.types import OptionScore
 
 Scored = tuple[int, tuple[OptionScore, ...]]
-"""Index of a question among those asked for, and a score an option."""
+"""Index of a question among those asked for, and a score per option."""
 
 WHERE = ("name", "revision")
 """What a checkpoint's description says of its place; its scores do not depend on it."""

@@ -75,7 +75,7 @@ class RadarTask(MeasuredTask, ConfigurableTask):  # type: ignore[misc]
     def build_all_requests(
         self, *, limit: int | None = None, offset: int = 0, rank: int = 0, world_size: int = 1, **unused: Any
     ) -> None:
-        """One request an option, for this rank's documents; a rank without any repeats document 0 as padding."""
+        """One request per option, for this rank's documents; a rank without any repeats document 0 as padding."""
         mine = create_iterator(enumerate(self.documents), rank=rank, world_size=world_size, limit=limit, offset=offset)
         self._instances = [instance for index, _ in mine for instance in self.construct_requests(index, "")]
         if not self._instances and world_size > 1 and self.documents:
@@ -84,7 +84,7 @@ class RadarTask(MeasuredTask, ConfigurableTask):  # type: ignore[misc]
             self._instances = self.construct_requests(0, "")
 
     def construct_requests(self, doc_id: int, ctx: str, **unused: Any) -> list[Instance]:
-        """The requests of one document in the form of lmms-eval's multiple choice, one an option."""
+        """The requests of one document in the form of lmms-eval's multiple choice, one per option."""
         document = _StoredDocument(self.documents, doc_id)
         header = self.documents[doc_id]
         context = self.doc_to_text(header)

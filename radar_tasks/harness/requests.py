@@ -1,4 +1,4 @@
-"""From a harness's requests, one an option, to questions, and back."""
+"""From a harness's requests, one per option, to questions, and back."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class QuestionRequests(Sequence[AskedQuestion]):
 
     @property
     def image_ids(self) -> list[str]:
-        """One a question, with its task; the engine brings questions on one picture together and encodes it once."""
+        """One per question, with its task; the engine brings questions on one picture together and encodes it once."""
         documents = ((key, _document(options)) for key, options in self._groups)
         return [
             f"{task}/{doc_id if document is None else document.image_id}" for (task, doc_id, _), document in documents
@@ -109,7 +109,7 @@ class QuestionRequests(Sequence[AskedQuestion]):
         return list(options.values()), [response] * len(options)
 
     def responses(self) -> list[str]:
-        """One response a request, in the order of the requests."""
+        """One response per request, in the order of the requests."""
         return [self._responses[_key(request)][request.idx] for request in self._requests]
 
     def _plain_question(self, options: Mapping[int, Instance]) -> VerbatimQuestion:

@@ -1,6 +1,6 @@
 """What a harness's responses mean: signs, means and sums, texts that were numbers.
 
-* This project's model answers one text an option, the JSON of an `OptionScore`. lmms-eval 0.7.3 turns everything that
+* This project's model answers one text per option, the JSON of an `OptionScore`. lmms-eval 0.7.3 turns everything that
   is not a text into `str(...)`, so a text is what survives, also through its response cache.
 * A question that the checkpoint cannot be asked (its processor refuses a picture, say) gets the reason instead, so
   that the others are scored.

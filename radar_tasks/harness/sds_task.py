@@ -46,7 +46,7 @@ class IdentifiedDocs(Sequence[IdentifiedDoc]):
 
     Args:
         documents: a data set of Hugging Face, or a list.
-        q_ids: one a document.
+        q_ids: one per document.
     """
 
     def __init__(self, documents: Sequence[Mapping[str, Any]], q_ids: Sequence[str]) -> None:
@@ -136,7 +136,7 @@ class SDSOfOptions(MeasuredTask):
         return target
 
     def process_results(self, doc: Any, results: Sequence[Any], full_docs: Any = None) -> Records:
-        """One record a metric."""
+        """One record per metric."""
         return self.records(self._question(doc), results)
 
     def aggregation(self) -> dict[str, Callable[[Sequence[Any]], float]]:

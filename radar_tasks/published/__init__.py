@@ -1,4 +1,4 @@
-"""Published results that travel with the package: accuracy and SDS of raw logits, a row a model and source.
+"""Published results that travel with the package: accuracy and SDS of raw logits, a row per model and source.
 
 From the two tables of the RADAR paper (arXiv 2602.12892). There are no numbers of single questions.
 """

@@ -60,15 +60,15 @@ def _of_training(made: Development, training: str) -> list[str]:
 def _ability(row: Growth) -> str:
     name = row.ability.capitalize()
     if row.checkpoints == 1:
-        where = "cannot be told from chance" if row.emergence is None else "is above chance"
+        where = "cannot be distinguished from chance" if row.emergence is None else "is above chance"
         return f"{name} {where} at step {row.first_step:,} ({row.last:.3f}, chance {row.chance:.3f})."
     if row.emergence is None:
-        return f"{name} cannot be told from chance at the last checkpoint ({row.last:.3f})."
+        return f"{name} cannot be distinguished from chance at the last checkpoint ({row.last:.3f})."
     since = "at every checkpoint" if row.emergence == row.first_step else f"from step {row.emergence:,.0f} on"
     rest = (
         "it is still growing"
         if row.saturation is None
-        else f"no further gain can be told from noise after step {row.saturation:,.0f}"
+        else f"no further gain can be distinguished from noise after step {row.saturation:,.0f}"
     )
     return f"{name} is above chance {since}; {rest}."
 
@@ -87,11 +87,11 @@ def _lead(lead: Lead) -> str:
 
 
 def _split(points: Sequence[PriorSplitPoint]) -> list[str]:
-    """What the text alone gives at the last checkpoint, and what looking adds, by ability."""
+    """What the text alone gives at the last checkpoint, and what the picture adds, by ability."""
     last = {point.ability: point for point in points}
     return [
-        f"{ability.capitalize()} at step {point.step:,}: the text alone gives {point.text.estimate:.3f}, looking adds "
-        f"{point.sight.estimate:+.3f} (95 % {point.sight.low:+.3f} to {point.sight.high:+.3f})."
+        f"{ability.capitalize()} at step {point.step:,}: the text alone gives {point.text.estimate:.3f}, the picture "
+        f"adds {point.sight.estimate:+.3f} (95 % {point.sight.low:+.3f} to {point.sight.high:+.3f})."
         for ability, point in last.items()
     ]
 

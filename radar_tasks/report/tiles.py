@@ -39,5 +39,5 @@ def tiles(made: Development, runs: Sequence[CheckpointResult]) -> list[Tile]:
         for name, samples in run.sources.items():
             questions[name] = max(questions.get(name, 0), len(samples))
     sources = f"{len(questions)} source" + ("" if len(questions) == 1 else "s")
-    shown.append(Tile("Questions", f"{sum(questions.values()):,}", f"from {sources}, each asked once a checkpoint"))
+    shown.append(Tile("Questions", f"{sum(questions.values()):,}", f"from {sources}, each asked once per checkpoint"))
     return shown

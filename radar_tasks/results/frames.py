@@ -15,7 +15,7 @@ class CheckpointResults(list[CheckpointResult]):
     """Results of several checkpoints, in order."""
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a checkpoint and source (or average), with what it is and every metric as a column; NaN where one
+        """A row per checkpoint and source (or average), with what it is and every metric as a column; NaN where one
         cannot be had. The single questions of a source: `results[0].sources["mmbench"].to_frame()`."""
         import pandas as pd  # half a second that only those pay who ask for a frame
 

@@ -3,22 +3,22 @@
 =============  ======  ==========================================================================================
 metric         better  what
 =============  ======  ==========================================================================================
-sds            higher  probability of the right option, mean log-probability a token (the headline)
+sds            higher  probability of the right option, mean log-probability per token (the headline)
 sds_logit      higher  the same from mean raw logits: the paper's
 sds_sum        higher  from summed log-probabilities: favours short options
-sds_bytes      higher  from log-probabilities a UTF-8 byte: comparable across tokenizers, lm-eval has it too
+sds_bytes      higher  from log-probabilities per UTF-8 byte: comparable across tokenizers, lm-eval has it too
 sds_centred    higher  (SDS - chance) / (1 - chance)
 acc            higher  right option scores highest; acc_logit, acc_bytes for those scores
 ppl_acc        higher  right option has the lowest perplexity: by definition the same as acc
-margin         higher  log-probability of the right option minus that of the best distractor, nats a token
+margin         higher  log-probability of the right option minus that of the best distractor, nats per token
 brier          lower   sum over options of (p - y)^2
 ece            lower   expected calibration error of the top option
-nll            lower   answer loss, nats a token
+nll            lower   answer loss, nats per token
 perplexity     lower   exp of the loss pooled over all answer tokens
 bits_per_byte  lower   bits for a byte of the right answers
 sds_pmi        higher  as sds, from scores less those without the picture; acc_pmi likewise (both need `prior=…`)
 sds_blind      higher  sds without the picture: what the text alone gives
-visual_gain    higher  sds less sds_blind: what looking adds
+visual_gain    higher  sds minus sds_blind: what the picture adds
 sds_free       higher  as sds, from scores less the mean of the option's text under other pictures (closed vocabularies)
 prior_share    lower   part of the variance of scores within a question that the prior explains: of the question without
                        its picture, or where that was not asked of the options' texts
@@ -94,7 +94,7 @@ class MetricTable(list[SourceMetrics]):
     """The metrics of one run: its sources, then the averages."""
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a source or average, a column a metric; NaN where one cannot be had."""
+        """A row per source or average, a column per metric; NaN where one cannot be had."""
         import pandas as pd  # half a second that only those pay who ask for a frame
 
         about = [

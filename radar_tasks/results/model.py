@@ -28,7 +28,7 @@ LOGPROBS = ("logprob", "logprob_sum", "logprob_blind")
 class SourceSamples:
     """What one run said about the questions of one source, in the order of their q_id.
 
-    Scores are one number an option, in option order. A stock model gives no `logit` and perhaps no `tokens`; lm-eval
+    Scores are one number per option, in option order. A stock model gives no `logit` and perhaps no `tokens`; lm-eval
     gives sums over an option's tokens and neither their number nor a mean. Checkpoints that were asked the same
     questions hold the same arrays of texts and counts, not copies.
 
@@ -38,7 +38,7 @@ class SourceSamples:
         by_category: whether the headline is the mean over categories (MMBench, MMMU-Pro).
         q_id, image_id, category: (N,) texts.
         answer: (N,) index of the right option.
-        logprob: mean log-probability a token of each option, nats, or None.
+        logprob: mean log-probability per token of each option, nats, or None.
         logprob_sum: summed log-probability of each option, nats, or None.
         logit: mean raw logit a token of each option, or None.
         logprob_blind, logit_blind: the two means for the question without its picture (`prior=…`), or None.
@@ -97,7 +97,7 @@ class SourceSamples:
         )
 
     def to_frame(self) -> pd.DataFrame:
-        """A row a question: its names, prompt, options, answer (index), and the scores, a list of them in a cell."""
+        """A row per question: its names, prompt, options, answer (index), and the scores, a list of them in a cell."""
         import pandas as pd  # half a second that only those pay who ask for a frame
 
         ragged = {name: column for name in (*SCORES, "tokens", "bytes") if (column := getattr(self, name)) is not None}

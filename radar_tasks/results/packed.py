@@ -173,7 +173,7 @@ def read_packed(file: Path) -> list[CheckpointResult]:
 
 
 def unpack(file: Path, folder: Path) -> list[Path]:
-    """Writes the results in a packed file as a harness leaves them, a folder a checkpoint.
+    """Writes the results in a packed file as a harness leaves them, a folder per checkpoint.
 
     Args:
         file: that `pack` wrote.
@@ -409,7 +409,7 @@ def _asked(table: pa.Table, file: Path) -> Asked:
 def _numbers(column: pa.ChunkedArray, score: str, asked: Asked, where: str) -> Ragged:
     numbers = sound_numbers(score, column, asked.bytes.offsets)
     if numbers is None:
-        raise ResultsError(f"{where}: {score} is not one finite number an option, or a log-probability is above 0.")
+        raise ResultsError(f"{where}: {score} is not one finite number per option, or a log-probability is above 0.")
     return Ragged(numbers.values, asked.bytes.offsets)
 
 

@@ -3,7 +3,7 @@
     results/                                   a folder that the user names
       ckpts__step-00200/                       one a model (lmms-eval: the last two parts of its path)
         20261123_101112_results.json           what was run, on what, and the averages
-        20261123_101112_samples_radar_x.jsonl  one line a question
+        20261123_101112_samples_radar_x.jsonl  one line per question
 
 lm-eval calls the same two `results_{date}.json` and `samples_{task}_{date}.jsonl`. Everything is checked on reading;
 an error names the file and the line.

@@ -122,8 +122,8 @@ class SamplesTable:
     """The columns of one samples file, by q_id.
 
     Attributes:
-        asked: a row a question, see `Asked.of`.
-        scores: a row an option, question after question; float64 columns, those of `SCORES` that the file has.
+        asked: a row per question, see `Asked.of`.
+        scores: a row per option, question after question; float64 columns, those of `SCORES` that the file has.
     """
 
     asked: pa.Table
@@ -227,7 +227,7 @@ def sound_questions(columns: Mapping[str, pa.Array | pa.ChunkedArray]) -> IntArr
 
 
 def sound_numbers(name: str, column: pa.Array | pa.ChunkedArray, offsets: IntArray) -> Ragged | None:
-    """A column of numbers of options where they keep the rules: one an option, finite, counts above 0, and
+    """A column of numbers of options where they keep the rules: one per option, finite, counts above 0, and
     log-probabilities not."""
     if column.null_count or not np.array_equal(offsets_of(column), offsets) or pc.list_flatten(column).null_count:
         return None

@@ -1,4 +1,4 @@
-"""The scoring engine: questions and a loaded checkpoint in, a score an option out; no harness needed.
+"""The scoring engine: questions and a loaded checkpoint in, a score per option out; no harness needed.
 
 `Scorer` brings torch with it and is imported at first use, so that types and options stay quick to import.
 """

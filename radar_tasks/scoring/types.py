@@ -1,6 +1,6 @@
 """What passes between the rooms of the scoring engine.
 
-    Question --encode--> EncodedQuestion --score--> OptionScore, one an option
+    Question --encode--> EncodedQuestion --score--> OptionScore, one per option
 
 `encode` belongs to a checkpoint (its prompt, its processor, its tokenizer); scoring sees tokens and tensors only.
 """
@@ -39,7 +39,7 @@ class OptionScore:
     """The score of one candidate answer after image(s) and question.
 
     Attributes:
-        logprob: mean over the option's tokens of the natural log-probability, in nats a token, <= 0.
+        logprob: mean over the option's tokens of the natural log-probability, in nats per token, <= 0.
         logit: mean over the option's tokens of the raw logit (the paper's F in Eq. 3); any finite number.
         tokens: number of the option's tokens, >= 1.
         bytes: length of the option's text in UTF-8 bytes, >= 1.

@@ -26,7 +26,7 @@ _NAMES = {
     "group": ("image_id",),
     "rule": ("rule",),
 }
-# One column an option: A, B, ...; choice_a, choice_b, ... (SEED-Bench); option_1, option_2, ...
+# One column per option: A, B, ...; choice_a, choice_b, ... (SEED-Bench); option_1, option_2, ...
 _OPTION_COLUMNS = re.compile(r"(?:(?:option|choice)s?[ _]?)?([a-z]|\d{1,2})", re.I)
 _NUMBERED_IMAGE = re.compile(r"image_(\d{1,2})", re.I)
 
@@ -37,7 +37,7 @@ class BenchmarkColumns:
 
     Attributes:
         question: its text.
-        options: several columns, one an option; or one that holds a list, the text of a list, or lettered options.
+        options: several columns, one per option; or one that holds a list, the text of a list, or lettered options.
         answer: the right option: its letter, number or text.
         image: pictures or lists of them, in order.
         image_path: taken where `image` holds nothing in a row (VLMEvalKit keeps both).

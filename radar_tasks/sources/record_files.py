@@ -88,7 +88,7 @@ class RecordFile(ABC):
         pictures_are_text: whether a picture can only be text: a path, base64, or VLMEvalKit's index of another row.
 
     Raises:
-        DataError: the file cannot be read, or its header is not one name a column.
+        DataError: the file cannot be read, or its header is not one name per column.
     """
 
     pictures_are_text = False

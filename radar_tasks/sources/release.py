@@ -1,4 +1,4 @@
-"""The official release of M3-Bench: a folder a task, JSON files and pictures in it, as a folder or as the zip.
+"""The official release of M3-Bench: a folder per task, JSON files and pictures in it, as a folder or as the zip.
 
 Layout and prompts follow the evaluation scripts of Nieysh/RADAR; `docs/data.md` has the table.
 """

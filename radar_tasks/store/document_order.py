@@ -30,7 +30,7 @@ def document_order(headers: Sequence[Mapping[str, Any]]) -> list[int]:
     """The order in which to hand out questions: indices into `headers`, each once.
 
     Args:
-        headers: one a question, with `q_id`, `category`, `text`, `options`, `n_images`.
+        headers: one per question, with `q_id`, `category`, `text`, `options`, `n_images`.
     """
     stratified = _stratified(headers)
     costs = [cost(header) for header in headers]

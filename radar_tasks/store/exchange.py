@@ -52,7 +52,7 @@ _SCHEMA = pa.schema(
 
 
 def write_vlmevalkit(table: QuestionTable, path: Path, progress: Progress) -> None:
-    """Write a source as VLMEvalKit keeps one: a row a question, an option a column, pictures in base64.
+    """Write a source as VLMEvalKit keeps one: a row per question, an option a column, pictures in base64.
 
     Raises:
         DataError: a question cannot be written so that it is read back as it is; or the file cannot be written.

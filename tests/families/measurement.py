@@ -31,7 +31,7 @@ UNSEEN = 1e-7
 
 @dataclass(frozen=True)
 class Measured:
-    """What was seen of a family. Differences are of mean log-probabilities, in nats a token.
+    """What was seen of a family. Differences are of mean log-probabilities, in nats per token.
 
     Attributes:
         refused: why its checkpoints are not scored; "" for those that are.
@@ -164,7 +164,7 @@ def _scored(checkpoint: Any, questions: Sequence[Question], **options: Any) -> t
 def largest_difference(
     questions: Sequence[Question], scores: Sequence[Sequence[OptionScore]], expected: dict[str, list[Expected]]
 ) -> float:
-    """Of mean log-probabilities, in nats a token."""
+    """Of mean log-probabilities, in nats per token."""
     return max(
         abs(a.logprob - b.logprob)
         for question, got in zip(questions, scores, strict=True)

@@ -50,7 +50,7 @@ class Expected:
 
 
 def expected_scores(model: Any, processor: Any, question: Question) -> list[Expected]:
-    """One an option, in the question's order."""
+    """One per option, in the question's order."""
     return [_expected(model, asked_by_processor(model, processor, question, option)) for option in question.options]
 
 

@@ -109,7 +109,7 @@ def test_few_configurations_have_no_interval_and_one_no_decision():
         target_of([1.0, 2.0], "aa")
     with pytest.raises(MetricError, match="tells no two configurations apart"):
         decision_accuracies(np.zeros((1, 1, 2)), Target(np.array([0, 1]), np.zeros((2, 2))), np.random.default_rng(0))
-    with pytest.raises(MetricError, match="one finite number a run"):
+    with pytest.raises(MetricError, match="one finite number per run"):
         target_of([1.0, np.nan], "ab")
 
 

@@ -183,7 +183,7 @@ def test_intervals_hold_the_truth_where_points_share_their_run_and_their_source(
         (lambda: panel_correlation(Kind.pooled, [1, 2], [1, 2, 3], points()[0]), r"shape \(2,\) for 60 points"),
         (lambda: panel_correlation(Kind.pooled, [math.nan] * 60, [1] * 60, points()[0]), "NaN"),
         (lambda: jackknife(lambda kept: 0.0, []), "one or two arrays"),
-        (lambda: jackknife(lambda kept: 0.0, [[1, 2], [1, 2, 3]]), "one label a point"),
+        (lambda: jackknife(lambda kept: 0.0, [[1, 2], [1, 2, 3]]), "one label per point"),
     ],
 )
 def test_bad_input_is_named(call, message):

@@ -94,7 +94,7 @@ def test_float32_scores_are_summed_in_float64():
         ([[0.0, 1.0], []], [0, 0], r"'b': 0 option"),
         ([[0.0, 1.0], ["x", "y"]], [0, 0], r"'b': scores are not numbers"),
         ([[0.0, 1.0], [[0.0, 1.0]]], [0, 0], r"'b': scores of shape \(1, 2\)"),
-        ([[0.0, 1.0], [0.0, 1.0]], [0], "one index a question"),
+        ([[0.0, 1.0], [0.0, 1.0]], [0], "one index per question"),
         ([[0.0, 1.0], [0.0, 1.0]], [0.0, 1.0], "integer option indices"),
         ([[0.0, 1.0]], [0], "2 question names for 1 questions"),
     ],

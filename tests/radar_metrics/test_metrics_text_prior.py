@@ -146,5 +146,5 @@ def test_where_there_is_no_such_prior():
         without_prior([[0.0, 1.0]], [[0.0, 1.0, 2.0]], ["q"])
     with pytest.raises(MetricError, match="1 questions with their picture and 2 without"):
         prior_share([[0.0, 1.0]], [[0.0, 1.0]] * 2)
-    with pytest.raises(MetricError, match="one text an option"):
+    with pytest.raises(MetricError, match="one text per option"):
         option_text_prior([[0.0, 1.0]], [["a", "b", "c"]], ["p"])

@@ -169,7 +169,7 @@ def test_detectable_difference_is_found_with_the_promised_power():
         ([1.0, float("nan")], [0, 1], None, "position 1 .* is nan"),
         ([1.0, 2.0], [0], None, r"clusters of shape \(1,\) for 2 questions"),
         ([], [], None, "at least one question"),
-        ([[1.0, 2.0]], [0, 1], None, "one number a question"),
+        ([[1.0, 2.0]], [0, 1], None, "one number per question"),
     ],
 )
 def test_bad_input_is_named(values, clusters, strata, message):

@@ -58,7 +58,7 @@ class Growth:
 
 
 def growth_of(training: TrainingCurves) -> list[Growth]:
-    """A row an ability, then a row a source; only of those whose metric has a chance level."""
+    """A row per ability, then a row per source; only of those whose metric has a chance level."""
     curves = [*training.abilities.values(), *training.sources.values()]
     return [_growth(training, of, of.chance) for of in curves if of.chance is not None]
 

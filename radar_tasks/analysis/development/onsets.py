@@ -113,7 +113,7 @@ def onset_detections(
 
 
 def onset_qualities(detections: Sequence[OnsetDetection]) -> list[OnsetQuality]:
-    """A row a metric, in the order of the detections."""
+    """A row per metric, in the order of the detections."""
     by_metric: dict[str, list[OnsetDetection]] = {}
     for detection in detections:
         by_metric.setdefault(detection.metric, []).append(detection)

@@ -1,4 +1,4 @@
-"""What the text alone gives and what looking adds, over a training; and whether a fall was of sight or of the prior.
+"""What the text alone gives and what the picture adds, over a training; whether a fall was of sight or of the prior.
 
 SDS = sds_blind + visual_gain at every checkpoint: what the model says of the options without the picture, and what the
 picture changes about it. Both need results with `prior=…`.
@@ -38,7 +38,7 @@ class PriorSplitPoint:
         run, ability, source: whose it is; `source` is the ability's name for its mean.
         step: training step of the checkpoint.
         text: SDS without the picture, with its pointwise 95 % interval.
-        sight: SDS less that: what looking adds.
+        sight: SDS minus that: what the picture adds.
         chance: SDS of a model that cannot tell the options apart.
     """
 

@@ -80,6 +80,6 @@ def subset_points(training: TrainingCurves, ability: Ability, subsets: tuple[Sub
 
 
 def subset_agreements(run: str, ability: Ability, subsets: tuple[SubsetCurves, ...]) -> list[SubsetAgreement]:
-    """A row a size."""
+    """A row per size."""
     enough = enough_questions(subsets) if subsets else None
     return [SubsetAgreement(run, ability, s.size, s.spread, s.agreement, enough) for s in subsets]

@@ -60,7 +60,7 @@ class Development:
         configurations: which training runs differ in their seed alone, as the descriptions say.
         abilities, sources: points of the curves.
         growth: abilities first, then sources, of each training run.
-        prior: what the text alone gives and what looking adds, at each checkpoint; needs results with `prior=…`.
+        prior: what the text alone gives and what the picture adds, at each checkpoint; needs results with `prior=…`.
         falls: why SDS fell on the way, where that can be told.
         asymmetry, asymmetry_summary: the lead at each checkpoint, and of each training run.
         bottleneck: sources at the last checkpoint, the worst first.

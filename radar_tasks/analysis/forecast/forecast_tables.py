@@ -128,7 +128,7 @@ def _add_ends(made: ForecastTables, runs: Sequence[RunTrack], at: int | None) ->
     if len(finished) == len(runs):
         made.notes.append(
             f"every run has come to step {end:,.0f}: nothing is left to forecast before it. --at STEP looks further; "
-            "the back-test says how well these ends could have been known."
+            "the back-test shows how well these ends could have been forecast."
         )
     held = last_thirds(runs)
     made.held_out.extend(held)
@@ -159,9 +159,7 @@ def _add_larger(
         for size, of in by_size.items():
             made.measured.extend(p for run in of for p in _measured(run, steps[-1], larger.column, size))
     if len(by_size) < 3:
-        made.notes.append(
-            f"two sizes of {larger.column}: none can be held out, so that nothing says what a forecast is worth."
-        )
+        made.notes.append(f"two sizes of {larger.column}: none can be held out to test a forecast.")
     held = largest_size(by_size, larger.column)
     made.held_out.extend(held)
     made.back_test.extend(back_test(held, "largest size"))

@@ -1,4 +1,4 @@
-"""What is changed in lmms-eval, one file a patch.
+"""What is changed in lmms-eval, one file per patch.
 
 lmms-eval has doors for models from outside and none for what is done here, so functions of its own are wrapped. Each
 file ends with its `Patch`: what it changes, and in which release that was seen. The tests compare the functions that

@@ -67,7 +67,7 @@ def headline(results: Mapping[str, Any]) -> list[str]:
 
 
 def left_out(results: Mapping[str, Any]) -> list[str]:
-    """Why questions were left out, one text a question."""
+    """Why questions were left out, one text per question."""
     return [reason for config in results["configs"].values() for reason in config.get("radar", {}).get("refused", [])]
 
 

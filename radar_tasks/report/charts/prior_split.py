@@ -1,4 +1,4 @@
-"""What the text alone gives and what looking adds, over training."""
+"""What the text alone gives and what the picture adds, over training."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def prior_split(
     abilities = [point for point in points if point.of_ability]
     runs = list(dict.fromkeys(point.run for point in abilities))
     names = list(dict.fromkeys(point.ability for point in abilities))
-    title = "What the text gives, and what looking adds"
+    title = "What the text gives, and what the picture adds"
     subtitle = (
         f"{TEXT}: SDS of the same questions without their pictures, dashed its chance level. {SIGHT}: SDS less that. "
         "Shaded: 95 % cluster-bootstrap intervals."

@@ -32,7 +32,7 @@ def load(options: CheckpointOptions) -> Checkpoint:
         CheckpointError: everything that `recognise` raises for; weights left over, missing, of another shape, NaN,
             infinite or matrices of zeros; a tokenizer with more tokens than the model; no memory.
     """
-    disable_progress_bar()  # type: ignore[no-untyped-call]  # one a checkpoint would bury what is said of the scores
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # one per checkpoint would bury what is said of the scores
     found = recognise(options, weights=True)
     if found.beside:
         logger.warning("%s: reading %s; not read: %s", options.pretrained, found.files[0], ", ".join(found.beside))

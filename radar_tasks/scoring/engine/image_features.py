@@ -159,7 +159,7 @@ def _shares(rows: Sequence[int], questions: Sequence[EncodedQuestion]) -> list[s
     for question in questions:
         start, token = token, token + question.visual_tokens
         if start not in ends or token not in ends:
-            raise ValueError(f"the features are not one row a placeholder token (question {question.q_id!r})")
+            raise ValueError(f"the features are not one row per placeholder token (question {question.q_id!r})")
         shares.append(slice(ends.index(start), ends.index(token)))
     if token != ends[-1]:
         raise ValueError(f"{ends[-1]} rows of features for {token} placeholder tokens")

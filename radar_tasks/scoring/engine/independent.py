@@ -20,7 +20,7 @@ from radar_tasks.scoring.types import EncodedQuestion, OptionScore
 
 
 def score_independently(running: RunningModel, question: EncodedQuestion) -> tuple[OptionScore, ...]:
-    """One score an option.
+    """One score per option.
 
     Args:
         running: the model, inside its `untouched` context.

@@ -52,7 +52,7 @@ def option_scores(batch: Sequence[EncodedQuestion], rows: OptionRows, table: Ten
         table: (2, R, T), log-probability and logit of every token of a continuation.
 
     Returns:
-        For each question one score an option.
+        For each question one score per option.
 
     Raises:
         CheckpointError: a score is not finite; the message names the question.

@@ -34,7 +34,7 @@ Reference = Mapping[int, tuple[OptionScore, ...]]
 logger = logging.getLogger("radar")
 
 FIRST_BATCH = {"cpu": 16}
-"""Questions a batch that `batch_size="auto"` starts with; 64 on any other device."""
+"""Questions per batch that `batch_size="auto"` starts with; 64 on any other device."""
 
 POOL_BATCHES = 8
 POOL_BYTES = 1 << 30
@@ -95,7 +95,7 @@ class Scorer:
     def score(
         self, questions: Sequence[AskedQuestion], on_refused: OnRefused | None = None
     ) -> Iterator[tuple[int, tuple[OptionScore, ...]]]:
-        """Yields (index into `questions`, one score an option) as batches finish, in any order.
+        """Yields (index into `questions`, one score per option) as batches finish, in any order.
 
         Each question is read once, by a worker, shortly before it is needed. The model is as before whenever the
         caller has the word.
@@ -159,7 +159,7 @@ class Scorer:
 
     @property
     def _most(self) -> int:
-        """Questions a batch, as things stand."""
+        """Questions per batch, as things stand."""
         return self._limit if self._way.together else 1
 
     def _encode(self, question: AskedQuestion) -> EncodedQuestion:

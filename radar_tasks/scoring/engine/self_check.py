@@ -21,7 +21,7 @@ TOLERANCE = {torch.float64: 1e-4, torch.float32: 1e-4, torch.float16: 1e-2, torc
 2^-11 (float16) and 2^-8 (bfloat16) of their size, once in every layer."""
 
 FIRST_QUESTIONS = 6
-"""Questions of a batch that are checked when something in it is new: each costs a forward an option."""
+"""Questions of a batch that are checked when something in it is new: each costs a forward per option."""
 
 LATER_SHARE = 1 / 200
 """Share of all other questions that are checked."""

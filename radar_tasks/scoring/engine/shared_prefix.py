@@ -1,9 +1,9 @@
 """`scoring=shared`: a prompt is paid for once, however many options follow it. Prefill, spread, continue, gather.
 
-prefill    0   p0  p1 .. pP-1                  one row a question, padded on the left: windows of sliding
+prefill    0   p0  p1 .. pP-1                  one row per question, padded on the left: windows of sliding
            p0  p1  p2 .. pP-1                  attention and recurrent states end at the prompt's end
 spread     the cache's rows, once for each option that has more than one token
-continue   c0  c1  0                           one row an option, padded on the right
+continue   c0  c1  0                           one row per option, padded on the right
            c0  c1  c2
 gather     pP-1 scores c0 (from the prefill), c0 scores c1, c1 scores c2, ...
 """
@@ -59,7 +59,7 @@ def score_shared(
         batch: questions of one kind (`batching.kind_of`).
 
     Returns:
-        For each question one score an option.
+        For each question one score per option.
 
     Raises:
         CheckpointError: a score is not finite.

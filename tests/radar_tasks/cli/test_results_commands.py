@@ -53,7 +53,7 @@ def test_compare_prints_a_table_a_metric(results):
 
 
 def test_compare_with_a_blind_twin_and_published_rows(results):
-    assert "Visual gain: what looking added, B minus B (blind)" in radar(
+    assert "Visual gain: what the picture added, B minus B (blind)" in radar(
         "compare", results / "B", results / "blind", "--resamples", 200, "--metric", "sds"
     )
     text = radar("compare", "published:Qwen2-VL-2B", results / "A")

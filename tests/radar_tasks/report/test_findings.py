@@ -37,7 +37,7 @@ def test_of_one_checkpoint_no_growth_is_claimed(one):
     tables, runs = one
     words = " ".join(said(tables))
     assert "Perception is above chance at step 700" in words
-    assert "Reasoning cannot be told from chance at step 700" in words
+    assert "Reasoning cannot be distinguished from chance at step 700" in words
     for claim in ("growing", "from step", "emerges", "fell", "no further gain", "leads"):
         assert claim not in words
     by_source = {row.source: row for row in tables.growth}

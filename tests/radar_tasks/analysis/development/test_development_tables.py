@@ -185,7 +185,7 @@ def test_rows_about_checkpoints_with_amounts_make_a_point_each(tmp_path):
     made = analysed([tmp_path], descriptions=read_descriptions(tmp_path / "runs.csv"))
     points = [(p.run, p.step, p.x) for p in made.scaling if p.ability == "perception"]
     assert points == [(run, step, 256.0 * step) for run in "ab" for step in STEPS[:4]]
-    assert {p.group for p in made.scaling} == {"a", "b"}  # a line a training run
+    assert {p.group for p in made.scaling} == {"a", "b"}  # a line per training run
     curve = {(p.run, p.step): p for p in made.abilities if p.ability == "perception"}
     for point in made.scaling:
         if point.ability == "perception":

@@ -67,7 +67,7 @@ def test_text_and_sight_add_up_to_sds_and_carry_their_bands(tmp_path):
     assert last.sight.low > 0.2
     drawn = figure("prior", made)
     assert [panel.title for panel in drawn.panels] == ["Perception", "Reasoning"]
-    assert "looking adds" in " ".join(findings(made)[0].sentences)
+    assert "the picture adds" in " ".join(findings(made)[0].sentences)
 
 
 @pytest.mark.parametrize("blind", [True, False])
