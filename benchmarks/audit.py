@@ -3,7 +3,8 @@
     python benchmarks/audit.py RESULTS... [--draws 3] [--share 0.05] [--last N]
 
 takes training runs with `prior=blind`, audits each by itself (its last N checkpoints, or all), and plants in every
-source, in 5 % of its questions each, all at once:
+source, in 5 % of its questions each, the first three kinds at once, and giveaways by themselves, since scores are not
+those of the new texts:
 
 * `wrong_key`: any other option is the key;
 * `blind_solvable`: without the picture the options score as they do with it at the last checkpoint;
@@ -43,16 +44,10 @@ from radar_tasks.store import Origin, QuestionTable, SourceWriter, open_source, 
 
 FLAT = 0.2
 RESAMPLES = 2000
-FAULTS = {
-    "wrong_key": "wrong_key",
-    "blind_solvable": "blind_solvable",
-    "never_answered": "never_answered",
-    "giveaways, length": "giveaways",
-    "giveaways, form": "giveaways",
-    "giveaways, prior": "giveaways",
-}
-"""What is planted, and the list that is to name it."""
 LISTS = ("wrong_key", "blind_solvable", "never_answered", "giveaways")
+OF_SCORES = LISTS[:3]
+OF_TEXTS = ("giveaways, length", "giveaways, form", "giveaways, prior")
+"""What is planted at once; before the comma stands the list that is to name it."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +59,7 @@ class Planted:
 
     def of_list(self, kind: str) -> set[str]:
         """The questions that a list is to name."""
-        return set().union(*(self.faults[fault] for fault, name in FAULTS.items() if name == kind))
+        return set().union(*(of for fault, of in self.faults.items() if _list_of(fault) == kind))
 
     @property
     def faulty(self) -> set[str]:
@@ -88,7 +83,7 @@ class Counts:
 
     def __post_init__(self) -> None:
         for name in ("planted", "looked", "found"):
-            setattr(self, name, {fault: np.zeros((self.runs, self.sources)) for fault in FAULTS})
+            setattr(self, name, {fault: np.zeros((self.runs, self.sources)) for fault in (*OF_SCORES, *OF_TEXTS)})
         for name in ("named", "right", "sound"):
             setattr(self, name, {kind: np.zeros((self.runs, self.sources)) for kind in LISTS})
 
@@ -96,39 +91,56 @@ class Counts:
         """Count what an audit says of a source."""
         name = planted.source.name
         silent = {row.kind for row in made.not_looked_at if row.source == name}
-        named = {kind: {row.q_id for row in getattr(made, kind) if row.source == name} for kind in LISTS}
-        for fault, kind in FAULTS.items():
-            true = planted.faults[fault]
+        kinds = set(map(_list_of, planted.faults))
+        named = {kind: {row.q_id for row in getattr(made, kind) if row.source == name} for kind in kinds}
+        for fault, true in planted.faults.items():
+            kind = _list_of(fault)
             self.planted[fault][at] += len(true)
             if kind not in silent:
                 self.looked[fault][at] += len(true)
                 self.found[fault][at] += len(true & named[kind])
-        for kind in LISTS:
+        for kind in kinds:
             self.named[kind][at] += len(named[kind])
             self.right[kind][at] += len(named[kind] & planted.of_list(kind))
             self.sound[kind][at] += len(named[kind] - planted.faulty)
 
 
-def planted(source: AuditedSource, rng: np.random.Generator, share: float) -> Planted:
-    """The source with faults of the kinds that results show."""
-    n = len(source)
+def _list_of(fault: str) -> str:
+    return fault.partition(",")[0]
+
+
+def _rows(faults: Sequence[str], n: int, share: float, rng: np.random.Generator) -> dict[str, np.ndarray]:
     part = max(1, round(share * n))
-    rows = dict(zip(FAULTS, rng.permutation(n)[: len(FAULTS) * part].reshape(len(FAULTS), part), strict=True))
+    return dict(zip(faults, rng.permutation(n)[: len(faults) * part].reshape(len(faults), part), strict=True))
+
+
+def _planted(source: AuditedSource, faulty: AuditedSource, rows: dict[str, np.ndarray]) -> Planted:
+    faults = {name: {str(source.asked.q_id[i]) for i in chosen} for name, chosen in rows.items()}
+    return Planted(replace(faulty, checksum=""), faults)
+
+
+def of_scores(source: AuditedSource, rng: np.random.Generator, share: float) -> Planted:
+    """The source with faults that scores show."""
+    rows = _rows(OF_SCORES, len(source), share, rng)
     answer = source.asked.answer.copy()
     for i in rows["wrong_key"]:
         answer[i] = (answer[i] + 1 + rng.integers(source.counts[i] - 1)) % source.counts[i]
-    options = [list(of) for of in source.asked.options]
+    seen = tuple(_key_last(scores, answer, rows["never_answered"], rng) for scores in source.seen)
+    blind = tuple(_with_rows(scores, source.seen[-1], rows["blind_solvable"]) for scores in source.blind)
+    return _planted(source, replace(source, asked=replace(source.asked, answer=answer), seen=seen, blind=blind), rows)
+
+
+def of_texts(source: AuditedSource, rng: np.random.Generator, share: float) -> Planted:
+    """The source with options that give the answer away."""
+    rows = _rows(OF_TEXTS, len(source), share, rng)
+    answer, options = source.asked.answer, [list(of) for of in source.asked.options]
     for i in rows["giveaways, length"]:
         options[i][answer[i]] += ", as one can see when one looks at the picture for a while"
     for i in rows["giveaways, form"]:
         options[i][answer[i]] += "."
     for i in rows["giveaways, prior"]:
         options[i][answer[i]] = "amber"
-    seen = tuple(_key_last(scores, answer, rows["never_answered"], rng) for scores in source.seen)
-    blind = tuple(_with_rows(scores, source.seen[-1], rows["blind_solvable"]) for scores in source.blind)
-    asked = replace(source.asked, answer=answer, options=options)
-    faults = {name: {str(source.asked.q_id[i]) for i in chosen} for name, chosen in rows.items()}
-    return Planted(replace(source, asked=asked, seen=seen, blind=blind, checksum=""), faults)
+    return _planted(source, replace(source, asked=replace(source.asked, options=options)), rows)
 
 
 def _key_last(scores: Ragged, answer: np.ndarray, rows: np.ndarray, rng: np.random.Generator) -> Ragged:
@@ -256,10 +268,11 @@ def _print_results(trainings: Sequence[TrainingRun], chosen: argparse.Namespace)
             clean[kind] += len(getattr(made, kind))
         for draw in range(chosen.draws):
             rng = np.random.default_rng([chosen.seed, draw, r])
-            faulty = [planted(source, rng, chosen.share) for source in sources]
-            made = audit_questions([part.source for part in faulty])
-            for part in faulty:
-                counts.add((r, names.index(part.source.name)), part, made)
+            for plant in (of_scores, of_texts):
+                faulty = [plant(source, rng, chosen.share) for source in sources]
+                made = audit_questions([part.source for part in faulty])
+                for part in faulty:
+                    counts.add((r, names.index(part.source.name)), part, made)
     drawn = _crossed(len(trainings), len(names), np.random.default_rng(chosen.seed))
     print(
         f"{len(trainings)} runs, {len(names)} sources, {chosen.draws} draws a run, {chosen.share:.0%} of each fault; "
@@ -268,7 +281,8 @@ def _print_results(trainings: Sequence[TrainingRun], chosen: argparse.Namespace)
         + "\n"
     )
     lines = []
-    for fault, kind in FAULTS.items():
+    for fault in (*OF_SCORES, *OF_TEXTS):
+        kind = _list_of(fault)
         lines.append(
             [
                 fault,

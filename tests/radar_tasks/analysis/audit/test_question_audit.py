@@ -264,3 +264,42 @@ def test_pictures_of_a_source_are_read_in_file_order(tmp_path, monkeypatch):
     monkeypatch.setattr(QuestionTable, "__getitem__", lambda table, k: (read.append(k), whole(table, k))[1])
     audit_questions(sources)
     assert read == list(range(12))
+
+
+def test_json_has_all_five_lists_of_questions_that_are_sound(tmp_path):
+    write_run(tmp_path / "r", "step-00001", {"mini_colour": simulate("mini_colour", 30, skill=3.0)})
+    done = CliRunner().invoke(app, ["items", "audit", str(tmp_path / "r"), "--json", str(tmp_path / "a.json")])
+    assert done.exit_code == 0, done.output
+    made = json.loads((tmp_path / "a.json").read_text())
+    assert {kind: made[kind] for kind in KINDS} == {kind: [] for kind in KINDS}
+
+
+def test_a_file_that_cannot_be_written_is_told_and_the_table_is_not_lost(tmp_path):
+    write_run(tmp_path / "r", "step-00001", {"mini_colour": simulate("mini_colour", 30, skill=3.0)})
+    done = CliRunner().invoke(app, ["items", "audit", str(tmp_path / "r"), "--output", str(tmp_path)])
+    assert done.exit_code == 1
+    assert f"{tmp_path} could not be written" in str(done.exception)
+    assert "mini_colour" in done.stdout
+
+
+def test_the_plainest_stand_first(tmp_path):
+    made = audited(tmp_path / "results", plant(SKILLS, options=(2, 5), never_answered=12, giveaways=12))
+    far = [row.mean / row.chance for row in made.never_answered]
+    assert len(far) > 6
+    assert far == sorted(far)
+    assert {row.chance for row in made.never_answered} == {0.5, 0.2}
+    cues = [len(row.cues) for row in made.giveaways]
+    assert cues == sorted(cues, reverse=True)
+    assert cues[0] > 1
+
+
+def test_a_long_option_is_cut_in_a_sentence(tmp_path):
+    planted = plant(SKILLS, wrong_key=10)
+    for records in planted.records:
+        for record in records:
+            record["options"] = [text + " and so on" * 40 for text in record["options"]]
+            record["bytes"] = [len(text) for text in record["options"]]
+    made = audited(tmp_path / "results", planted)
+    assert made.wrong_key
+    assert max(len(row.why) for row in made.wrong_key) < 400
+    assert len(made.wrong_key[0].key) > 400
