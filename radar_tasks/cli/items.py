@@ -75,7 +75,7 @@ def show(made: QuestionAudit, screen: Console) -> None:
         if rows or reasons:
             screen.print(f"[bold]{kind.replace('_', ' ')}[/bold], {len(rows):,}:")
         for row in rows[:SHOWN]:
-            tell(f"{escape(row.source)} {escape(row.q_id)}: {escape(row.why)}")
+            tell(f"[cyan]{escape(row.source)} {escape(row.q_id)}[/cyan]: {escape(row.why)}")
         if len(rows) > SHOWN:
             tell(f"… and {len(rows) - SHOWN:,} more: --json FILE or --output page.html has them all")
         for reason in reasons:
