@@ -124,7 +124,7 @@ def main() -> None:
     if "power" in chosen.only:
         power(made, rng, chosen.runs)
     if "choices" in chosen.only:
-        choices(made, rng, chosen.runs // 10)
+        choices(made, rng, chosen.runs)
     if "training" in chosen.only:
         for run in trainings:
             training(run, rng)
@@ -245,9 +245,9 @@ def choices(made: list[Population], rng: np.random.Generator, runs: int) -> None
     print("\nPictures an ability that may be asked, and median parts of them that are asked")
     print("| pictures | +- of a change, other questions of the kind | until= | after a change of 1.5 times it | none |")
     print("| ---: | ---: | ---: | ---: | ---: |")
-    for size, delta in ((200, 0.02), (2000, 0.02), (2000, 0.05), (20_000, 0.02), (20_000, 0.01)):
+    for size, delta in ((200, 0.02), (1000, 0.02), (1000, 0.05), (10_000, 0.02), (10_000, 0.01), (100_000, 0.005)):
         parts: dict[float, list[float]] = {1.5 * delta: [], 0.0: []}
-        for k in rng.integers(len(made), size=runs):
+        for k in rng.integers(len(made), size=max(runs * 200 // size, 10)):
             rows = rng.choice(len(made[k].shares), size=size, p=made[k].shares)
             drawn = replace(
                 made[k],

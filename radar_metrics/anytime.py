@@ -269,10 +269,11 @@ class _Draws:
         certain = left - self._weights * self.values < -_ROUNDING
         expected = left / self._left + self._mean_lift
         gain = np.divide(self.values + self._lift, expected, out=np.ones_like(left), where=expected > _ROUNDING)
-        gain[certain] = np.inf
+        gain[certain] = 1.0
         bets = np.minimum(BETS[:, None] / self._left, LARGEST)
         with np.errstate(over="ignore", under="ignore"):  # who has lost all but 1e-308 may lose the rest, too
-            return np.asarray(PURSES @ np.cumprod(1.0 + bets * (gain - 1.0), axis=1))
+            grown = np.cumprod(1.0 + bets * (gain - 1.0), axis=1)
+        return np.where(certain, np.inf, PURSES @ grown)
 
     def ends(self, threshold: float) -> tuple[float, float]:
         """The means that are refuted neither from below nor from above, the ends by bisection and a hair too wide."""

@@ -250,6 +250,9 @@ def test_extreme_values_are_no_trouble():
     half = anytime_interval(([0.0, 1.0] * 25)[:49], shares[:49], low=0, high=1)
     assert half.low == pytest.approx(0.48, abs=0.01)
     assert half.high == pytest.approx(0.5, abs=0.01)
+    # What was drawn bounds the mean for certain, even where all that was bet on it is lost but for less than 1e-308.
+    late = anytime_interval([0.0] * 400 + [1.0] * 199, np.full(599, 1 / 600), low=0, high=1)
+    assert late.high >= 199 / 600 - 1e-6
     # One order in 10^14 refutes every mean; the ends still stand the right way round.
     impossible = anytime_interval([0.0] * 25 + [1.0] * 24, shares[:49], low=0, high=1)
     assert impossible.low < impossible.high
