@@ -37,7 +37,7 @@ def unpack(
     output: Annotated[Path, typer.Option(help="The folder to write; new or empty.")],
 ) -> None:
     """Write a packed file's results as the harness leaves them: one folder per checkpoint."""
-    from radar_tasks.results.packed import unpack as write
+    from radar_tasks.results.unpacked import unpack as write
 
     for path in write(file, output):
         print(path)

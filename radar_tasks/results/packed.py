@@ -16,11 +16,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
-import re
-import tempfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -37,7 +34,6 @@ from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.errors import ResultsError
 from radar_tasks.files import write_whole
 from radar_tasks.questions import Ability
-from radar_tasks.results.metrics import per_question
 from radar_tasks.results.model import SCORES, CheckpointResult, SourceSamples
 from radar_tasks.results.origin import named
 from radar_tasks.results.samples_file import Asked, sound_numbers, sound_questions
@@ -135,7 +131,7 @@ def pack(results: Sequence[CheckpointResult], file: Path) -> None:
         _column(k, result.name, name): (result, name)
         for k, result in enumerate(results)
         for name in SCORES
-        if any(_is_given(samples, name) for samples in result.sources.values())
+        if any(is_given(samples, name) for samples in result.sources.values())
     }
     kinds = {column: pa.list_(_kind(*of)) for column, of in columns.items()}
     metadata = {_ABOUT: zlib.compress(text, 9), _CHECKSUM: hashlib.sha256(text).hexdigest()}
@@ -172,32 +168,6 @@ def read_packed(file: Path) -> list[CheckpointResult]:
         raise ResultsError(f"{file} cannot be read as packed results, it is damaged or cut short: {error}") from None
 
 
-def unpack(file: Path, folder: Path) -> list[Path]:
-    """Writes the results in a packed file as a harness leaves them, a folder per checkpoint.
-
-    Args:
-        file: that `pack` wrote.
-        folder: is made; must not be there, or be empty.
-
-    Returns:
-        The results files.
-
-    Raises:
-        ResultsError: see `read_packed`; or the folder holds something, or cannot be written; nothing is left then.
-    """
-    results = read_packed(file)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ResultsError(f"{folder} is there already: give --output a folder that is new or empty.")
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}-") as scratch:
-            written = [_write_result(result, Path(scratch, "results"), k) for k, result in enumerate(results)]
-            Path(scratch, "results").replace(folder)
-            return [folder / path for path in written]
-    except OSError as error:
-        raise ResultsError(f"{folder} could not be written: {error.strerror or error}.") from None
-
-
 @dataclass
 class _Block:
     """Questions asked alike, and what checkpoints said of them."""
@@ -222,7 +192,7 @@ class _Block:
         }
         for column, (result, name) in columns.items():
             samples = self.members.get(id(result))
-            given = getattr(samples, name) if samples is not None and _is_given(samples, name) else None
+            given = getattr(samples, name) if samples is not None and is_given(samples, name) else None
             made[column] = _lists(given, schema.field(column).type, n)
         return pa.table(made, schema=schema)
 
@@ -251,7 +221,7 @@ def _packed_checkpoint(result: CheckpointResult, blocks: Mapping[int, _Block]) -
                 leaf=samples.leaf,
                 by_category=samples.by_category,
                 block=blocks[id(samples.options)].place,
-                scores=[name for name in SCORES if _is_given(samples, name)],
+                scores=[name for name in SCORES if is_given(samples, name)],
             )
             for samples in result.sources.values()
         ],
@@ -262,7 +232,7 @@ def _column(k: int, checkpoint: str, score: str) -> str:
     return f"{k} {checkpoint} {score}"
 
 
-def _is_given(samples: SourceSamples, score: str) -> bool:
+def is_given(samples: SourceSamples, score: str) -> bool:
     """Whether a score is there and does not follow from others: sums do from means and numbers of tokens."""
     if score == "logprob_sum" and samples.logprob is not None and samples.tokens is not None:
         return False
@@ -271,7 +241,7 @@ def _is_given(samples: SourceSamples, score: str) -> bool:
 
 def _kind(result: CheckpointResult, score: str) -> pa.DataType:
     """float32, or float64 where rounding would show in a metric."""
-    given = [samples for samples in result.sources.values() if _is_given(samples, score)]
+    given = [samples for samples in result.sources.values() if is_given(samples, score)]
     return pa.float64() if any(_shows(samples, score) for samples in given) else pa.float32()
 
 
@@ -430,80 +400,3 @@ def _samples(
         by_category=source.by_category,
         suite=suite,
     )
-
-
-def _write_result(result: CheckpointResult, folder: Path, k: int) -> str:
-    """Both kinds of files of one result; the results file's place below the folder."""
-    place = f"{k:03d}-{_file_name(result.name)}"
-    stamp = _file_name(result.date)
-    ours = result.harness == "lmms-eval"
-    (folder / place).mkdir(parents=True)
-    for samples in result.sources.values():
-        name = f"{stamp}_samples_{samples.leaf}.jsonl" if ours else f"samples_{samples.leaf}_{stamp}.jsonl"
-        with (folder / place / name).open("w", encoding="utf-8") as lines:
-            lines.writelines(_lines(samples, ours))
-    file = f"{place}/{stamp}_results.json" if ours else f"{place}/results_{stamp}.json"
-    (folder / file).write_text(json.dumps(_results_json(result), indent=1, ensure_ascii=False), encoding="utf-8")
-    return file
-
-
-def _lines(samples: SourceSamples, ours: bool) -> Iterator[str]:
-    ragged = {name: column for name in (*SCORES, "tokens", "bytes") if (column := getattr(samples, name)) is not None}
-    if not _is_given(samples, "logprob_sum"):
-        ragged.pop("logprob_sum", None)
-    scores = per_question(samples, "sds" if ours else "sds_bytes")
-    for k in range(len(samples)):
-        options, answer = samples.options[k], int(samples.answer[k])
-        record = {
-            "score": None if scores is None else float(scores[k]),
-            "q_id": str(samples.q_id[k]),
-            "image_id": str(samples.image_id[k]),
-            "category": str(samples.category[k]),
-            "options": options,
-            "answer": answer,
-            **{name: column[k].tolist() for name, column in ragged.items()},
-        }
-        prompt = samples.prompts[k]
-        asked = {"sds": record, "input": prompt} if ours else _lm_eval(record, prompt)
-        yield json.dumps({"doc_id": k, "target": options[answer], **asked}, ensure_ascii=False) + "\n"
-
-
-def _lm_eval(record: Mapping[str, Any], prompt: str) -> dict[str, Any]:
-    return {"sds_bytes": record, "arguments": {"gen_args_0": {"arg_0": prompt}}}
-
-
-def _results_json(result: CheckpointResult) -> dict[str, Any]:
-    name, _, revision = result.name.partition("@")
-    is_model = result.experiment.rstrip("/").split("/")[-1] == name
-    pretrained = result.experiment if is_model else f"{result.experiment}/{name}"
-    printed = {
-        task: {
-            key: number
-            for metric, (value, error) in of.items()
-            for key, number in ((f"{metric},none", value), (f"{metric}_stderr,none", error))
-        }
-        for task, of in result.metrics.items()
-    }
-    return {
-        "results": {samples.leaf: {} for samples in result.sources.values()} | printed,
-        "configs": {
-            samples.leaf: {
-                "task": samples.leaf,
-                "metadata": {"headline": "categories"} if samples.by_category else {},
-                "radar": {"data": result.data[source], "scoring": result.scoring},
-            }
-            for source, samples in result.sources.items()
-        },
-        "config": {
-            "model_args": {"pretrained": pretrained, **({"revision": revision} if revision else {})},
-            "limit": limit_of(result.config),
-        },
-        "n-samples": {s.leaf: {"effective": len(s)} for s in result.sources.values()},
-        "lmms_eval_version" if result.harness == "lmms-eval" else "lm_eval_version": result.harness_version,
-        "date": result.date,
-    }
-
-
-def _file_name(text: str) -> str:
-    """A text as a part of a file's name on every system; never one that leads out of its folder or is hidden."""
-    return re.sub(r"[^\w.@+-]+", "-", text).strip(".-")[:100] or "result"

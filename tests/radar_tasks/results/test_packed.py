@@ -17,7 +17,8 @@ from fake_runs import simulate, write_curve, write_run
 from radar_tasks.errors import ResultsError
 from radar_tasks.results import find_runs, load_run
 from radar_tasks.results.metrics import METRICS, metric_table, per_question
-from radar_tasks.results.packed import pack, read_packed, unpack
+from radar_tasks.results.packed import pack, read_packed
+from radar_tasks.results.unpacked import unpack
 
 SECRET = "/home/somebody/secret/exp1"
 
