@@ -39,9 +39,9 @@ def convert(
 
 def _options(folder: str, model_args: str) -> CheckpointOptions:
     from radar_tasks.run_arguments import model_arguments
-    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options
+    from radar_tasks.scoring.checkpoints.model_args import options_for
 
-    return checkpoint_options({"pretrained": folder, **model_arguments(model_args)})
+    return options_for(folder, model_arguments(model_args))[0]
 
 
 def _as_page(shown: Shown) -> str:

@@ -23,9 +23,9 @@ def command(
     from radar_tasks.cli._runs import console
     from radar_tasks.harness.environment import examine
     from radar_tasks.run_arguments import model_arguments
-    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options
+    from radar_tasks.scoring.checkpoints.model_args import options_for
 
-    options = checkpoint_options({"pretrained": checkpoint, **model_arguments(model_args)}) if checkpoint else None
+    options = options_for(checkpoint, model_arguments(model_args))[0] if checkpoint else None
     screen = console()
     broken = 0
     with screen.status("looking …"):  # lmms-eval takes 10 to 20 seconds to list its tasks

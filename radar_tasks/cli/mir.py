@@ -36,13 +36,13 @@ def command(
     from radar_tasks.report.text_tables import comma_separated
     from radar_tasks.run_arguments import model_arguments
     from radar_tasks.scoring.checkpoints import load
-    from radar_tasks.scoring.checkpoints.model_args import checkpoint_options
+    from radar_tasks.scoring.checkpoints.model_args import options_for
 
     arguments = model_arguments(model_args)
     chosen = _pairs(source or [], images, pairs)
     rows = []
     for folder in checkpoints:
-        found = modality_integration(load(checkpoint_options({**arguments, "pretrained": folder})), chosen)
+        found = modality_integration(load(options_for(folder, arguments)[0]), chosen)
         name = "/".join(Path(folder).resolve().parts[-2:])
         print(f"{name}: MIR {found.mir:.4f} ({found.pairs} pairs, {found.vision_tokens} vision tokens, "
               f"{found.text_tokens} text tokens)")  # fmt: skip

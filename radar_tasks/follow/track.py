@@ -30,7 +30,7 @@ from radar_tasks.results.tracker_values import tracker_values
 from radar_tasks.results.until_record import until_record
 from radar_tasks.run_arguments import questions_asked
 from radar_tasks.scoring.checkpoints import recognise
-from radar_tasks.scoring.checkpoints.model_args import options_of
+from radar_tasks.scoring.checkpoints.model_args import options_for
 from radar_tasks.store import open_source
 
 QUIET_SECONDS = 20.0
@@ -97,7 +97,7 @@ class Tracker:
 
     def __post_init__(self) -> None:
         with failing_together():
-            options_of({"pretrained": "any", **self.model_args})
+            options_for("any", self.model_args)
             if self.until is not None:
                 check_until(self.until)
             self._harness = Harness(self.tasks)
@@ -175,7 +175,7 @@ class Tracker:
         if not is_settled(files, QUIET_SECONDS, time.monotonic() - since):
             return None
         try:
-            recognise(options_of({"pretrained": str(checkpoint.folder), **self.model_args})[0])
+            recognise(options_for(str(checkpoint.folder), self.model_args)[0])
         except CheckpointError as error:  # shards or index may still come
             self._say_once(f"waiting for {checkpoint.name}: {error}")
             return None
@@ -237,7 +237,7 @@ class Tracker:
     def _last_before(self, checkpoint: TrackedCheckpoint) -> Earlier | None:
         """The results of the checkpoint before."""
         try:
-            now = recognise(options_of({"pretrained": str(checkpoint.folder), **self.model_args})[0]).describe()
+            now = recognise(options_for(str(checkpoint.folder), self.model_args)[0]).describe()
         except Exception as error:  # the other ranks wait for an answer, whatever is wrong with the checkpoint
             raise CheckpointError(_in_words(error)) from error
         return last_measurement(

@@ -33,6 +33,11 @@ DEEPEST = 100
 """Levels of a JSON file; configurations have fewer than ten, and copying many of them ends in a RecursionError."""
 
 
+def is_here(name: str) -> bool:
+    """Whether a checkpoint's name is that of a folder on this machine, which goes before the Hub's."""
+    return Path(name).expanduser().is_dir()
+
+
 def resolve_folder(name: str, revision: str | None, what: str, weights: bool = False) -> Path:
     """The folder of a checkpoint on disk; of a Hub name what has to be there (with `weights`: all).
 

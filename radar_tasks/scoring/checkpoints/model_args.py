@@ -103,6 +103,19 @@ def options_of(arguments: Mapping[str, Any]) -> tuple[CheckpointOptions, Scoring
     return of_checkpoint, of_scoring
 
 
+def options_for(pretrained: str, more: Mapping[str, Any]) -> tuple[CheckpointOptions, ScoringOptions]:
+    """`options_of` for a checkpoint that is named by itself, beside its arguments.
+
+    Raises:
+        CheckpointError: as `options_of`, or the arguments name a checkpoint as well.
+    """
+    if "pretrained" in more:
+        raise CheckpointError(
+            f"model arguments: pretrained={more['pretrained']}: the checkpoint is named already; leave it out."
+        )
+    return options_of({"pretrained": pretrained, **more})
+
+
 def check_prior(blind: bool | Literal["blank"], prior: Withheld | None) -> None:
     """Raises `CheckpointError` where questions are to be asked with and without pictures and there are none."""
     if blind and prior is not None:

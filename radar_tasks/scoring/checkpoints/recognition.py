@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from radar_tasks.errors import CheckpointError
-from radar_tasks.scoring.checkpoints.folder import PROCESSOR_FILES, holds_one_of, read_json, resolve_folder
+from radar_tasks.scoring.checkpoints.folder import PROCESSOR_FILES, holds_one_of, is_here, read_json, resolve_folder
 from radar_tasks.scoring.checkpoints.formats import FORMATS
 from radar_tasks.scoring.checkpoints.model_args import CheckpointOptions
 from radar_tasks.scoring.checkpoints.recognised import Recognised
@@ -31,6 +31,11 @@ def recognise(options: CheckpointOptions, weights: bool = False) -> Recognised:
             know or that cannot be scored; processor, base, vision tower or a shard missing; still being written.
     """
     folder = resolve_folder(options.pretrained, options.revision, "pretrained", weights)
+    # Results would carry the revision's name, and a folder has none. (Beside shards it may be that of `config`.)
+    if options.revision not in (None, "main") and options.config is None and is_here(options.pretrained):
+        raise CheckpointError(
+            f"revision={options.revision} is one of the Hub, and {options.pretrained} is a folder here: leave it out."
+        )
     if (folder / "adapter_config.json").is_file():
         return _adapter(options, folder, weights)
     found = next(form for form in FORMATS.values() if form.lies_in(folder))
@@ -54,7 +59,7 @@ def _adapter(options: CheckpointOptions, folder: Path, weights: bool) -> Recogni
     refuse_unfinished(folder)
     check_whole(files[0])
     own_processor = options.processor or (str(folder) if holds_one_of(folder, PROCESSOR_FILES) else None)
-    revision = None if options.model_base else config.get("revision")
+    revision = None if options.model_base or is_here(str(base)) else config.get("revision")
     of_base = {"pretrained": str(base), "revision": revision, "model_base": None, "processor": own_processor}
     found = recognise(options.model_copy(update=of_base), weights)
     beside = (*found.beside, *left_beside(folder))

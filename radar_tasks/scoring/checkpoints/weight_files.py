@@ -27,6 +27,8 @@ SHARD = re.compile(r"(model|pytorch_model)-\d+-of-\d+\.(safetensors|bin)")
 TRANSFORMERS_SHARD = re.compile(r"shard-\d{5}-model-\d{5}-of-\d{5}\.safetensors")
 """What `save_pretrained(distributed_checkpoint=True)` writes, and `from_pretrained` prefers to anything else."""
 
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+"""How the text begins that a clone without Git LFS has in place of a weights file."""
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -88,6 +90,9 @@ def refuse_unfinished(folder: Path) -> None:
 
 def check_whole(file: Path) -> None:
     """Raises `CheckpointError` if a weights file ends before its time."""
+    with file.open("rb") as stream:
+        if stream.read(len(LFS_POINTER)) == LFS_POINTER:
+            raise CheckpointError(f"{file} is a pointer of Git LFS, not the weights: `git lfs pull` fetches them.")
     whole = _safetensors_is_whole(file) if file.suffix == ".safetensors" else _torch_file_is_whole(file)
     if not whole:
         raise CheckpointError(

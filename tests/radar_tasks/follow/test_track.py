@@ -343,6 +343,8 @@ def test_what_cannot_be_tracked_says_so_before_anything_is_scored(tmp_path):
         tracker(tmp_path, tasks=["radar_nothing"])
     with pytest.raises(CheckpointError, match="max_pixel"):
         tracker(tmp_path, model_args={"max_pixel": "100"})
+    with pytest.raises(CheckpointError, match="the checkpoint is named already"):
+        tracker(tmp_path, model_args={"pretrained": "elsewhere"})  # every checkpoint would be that one
     with pytest.raises(CheckpointError, match="No folder matches"):
         tracker(tmp_path).once()
 

@@ -239,3 +239,23 @@ def test_a_header_nested_too_deep(folder):
     (folder / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header)
     with pytest.raises(CheckpointError, match=r"cut short"):
         recognise(chosen(folder))
+
+
+def test_a_pointer_of_git_lfs_is_told_as_such(folder):
+    (folder / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 5\n")
+    with pytest.raises(CheckpointError, match=r"model\.safetensors is a pointer of Git LFS.*git lfs pull"):
+        recognise(chosen(folder))
+
+
+def test_a_revision_of_a_folder_is_refused(folder):
+    with pytest.raises(CheckpointError, match="revision=step-5 is one of the Hub, and .* is a folder here"):
+        recognise(chosen(folder, revision="step-5"))
+    assert recognise(chosen(folder, revision="main")).folder == folder
+
+
+def test_show_takes_what_lmms_eval_takes_and_one_checkpoint(folder):
+    shown = CliRunner().invoke(app, ["show", str(folder), "--model-args", "scoring=shared,prior=blind,strict=true"])
+    assert shown.exit_code == 0
+    other = CliRunner().invoke(app, ["show", str(folder), "--model-args", "pretrained=elsewhere"])
+    assert isinstance(other.exception, CheckpointError)
+    assert "the checkpoint is named already" in str(other.exception)
