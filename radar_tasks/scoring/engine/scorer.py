@@ -274,7 +274,7 @@ class Scorer:
         self._way = way
         self._fallback = problem + before if way is INDEPENDENT else f"{way.said}: {problem}{before}"
         logger.warning(
-            "scoring=shared does not suit this checkpoint, continuing with %s: %s%s", way.said, problem, before
+            "scoring=shared does not fit this checkpoint, continuing with %s: %s%s", way.said, problem, before
         )
 
     def _halve(self, batch: Sequence[EncodedQuestion]) -> None:
