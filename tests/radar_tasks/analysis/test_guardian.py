@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from fake_runs import write_curve
 from typer.testing import CliRunner
 
 from radar_tasks.analysis.guardian import Guardian, Measurement
+from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.cli import app
-from radar_tasks.results import samples_of
+from radar_tasks.results import find_runs, samples_of
 
+DATA = Path(__file__).parents[2] / "data" / "guardian"
 SOURCES = {
     "mini_colour": "perception", "mini_shape": "perception", "mini_digits": "perception",
     "mini_count": "reasoning", "mini_sum": "reasoning",
@@ -197,3 +200,17 @@ def test_a_category_counts_once_where_the_headline_is_their_mean():
         }
         found = guardian.observe(Measurement(step, sources, SCORING))
     assert {alarm.cause for alarm in found} == {"sight"}
+
+
+def test_weights_that_were_lost_in_two_real_trainings_are_told():
+    """Interrupted trainings of `studies/tiny` that went on from new weights by a fault of their script.
+
+    A quarter of the questions of six abilities, at the last measurement before the fault and the first one behind it.
+    """
+    alarms = {}
+    for training in training_runs(find_runs([DATA / "weights_lost.parquet"]))[0]:
+        alarms[training.name] = [(a.name, a.cause, a.since, a.step) for a in Guardian.of(training.results).alarms]
+    assert alarms == {
+        "group-rich-1": [("perception", "text", 1131, 1600)],
+        "onset-0283": [("perception", "text", 800, 1131)],
+    }
