@@ -38,8 +38,8 @@ def read_outside(file: Path, runs: Sequence[CheckpointResult]) -> Outside:
     the end of its folder (`exp1/step-00200`). An empty cell means that the number is not known.
 
     Raises:
-        ResultsError: no such file or columns, a broken row, a cell that is no finite number, a name that fits several
-            checkpoints, a repeated row, or no checkpoint and source that there are results of; names file and line.
+        ResultsError: no such file or columns, a broken row, a cell that is not a finite number, a name that fits
+            several checkpoints, a repeated row, or no checkpoint and source with results; names file and line.
     """
     try:
         table = DelimitedFile(file, ",")

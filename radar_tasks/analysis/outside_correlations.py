@@ -43,7 +43,7 @@ class OutsideCorrelation:
         is_rival: whether it knows nothing of the model: `log step` and `chance level`.
         higher_is_better: the metric's direction.
         correlation: of one kind, in the metric's own direction (a loss that falls as the column rises has r < 0).
-        beyond_step: |r| less that of log step, on the same points; None in kinds where log step is no rival.
+        beyond_step: |r| less that of log step, on the same points; None in kinds where log step is not a rival.
     """
 
     column: str

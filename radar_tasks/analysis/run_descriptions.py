@@ -175,7 +175,7 @@ def _described(run: CheckpointResult, descriptions: Sequence[RunDescription]) ->
 
 
 class _Texts(yaml.SafeLoader):
-    """YAML whose values are texts, as those of CSV are: the run `0400` is no number in base 8. Each key stands once."""
+    """YAML whose values are texts, as those of CSV are: the run `0400` is not a number in base 8. Keys are unique."""
 
     yaml_implicit_resolvers = {  # noqa: RUF012 (as yaml writes it)
         letter: [(tag, form) for tag, form in forms if tag.endswith((":null", ":merge"))]

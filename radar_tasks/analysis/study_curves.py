@@ -106,7 +106,7 @@ class Study:
         """Numbers of the single questions of a source that all runs answered, in the order of their q_id.
 
         Raises:
-            ResultsError: no question in common, a metric that is no mean over questions, or a run does not hold its
+            ResultsError: no question in common, a metric that is not a mean over questions, or a run does not hold its
                 scores.
         """
         require_mean_over_questions(metric)

@@ -45,7 +45,7 @@ def training_amount(
         descriptions: of the runs.
 
     Raises:
-        RadarError: an amount that is no number above 0, or a column that does not place every checkpoint.
+        RadarError: an amount that is not a number above 0, or a column that does not place every checkpoint.
     """
     if what == "step":
         return IN_STEPS

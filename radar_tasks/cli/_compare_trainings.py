@@ -39,7 +39,7 @@ def sides_among(
     """The sides of a comparison of trainings: those on both ends of the word `against`, or each name for itself.
 
     Raises:
-        ResultsError: a row of the paper, which is no training, or the word stands elsewhere than between two sides.
+        ResultsError: a row of the paper, which is not a training, or the word stands elsewhere than between two sides.
     """
     plain = [name for name in names if name != against]
     if published := [name for name, side in zip(plain, sides, strict=True) if not isinstance(side, list)]:

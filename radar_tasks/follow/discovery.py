@@ -86,7 +86,7 @@ def signature(folder: Path) -> Signature:
     """What changes when any file of a folder does; empty while files come and go. No file is opened.
 
     Raises:
-        CheckpointError: there is something that is no file (a named pipe, a device), which reading would wait for.
+        CheckpointError: there is something that is not a file (a named pipe, a device), which reading would wait for.
     """
     files = []
     for file in sorted(folder.rglob("*")):

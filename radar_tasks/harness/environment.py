@@ -28,7 +28,7 @@ class Finding:
     Attributes:
         what: its name.
         state: `broken` keeps some command from working; `note` is worth knowing and keeps none.
-        found: what is there.
+        found: what was found, such as a version.
         remedy: what to do; empty where nothing has to be done.
     """
 

@@ -57,7 +57,7 @@ class SDSTask(SDSOfOptions, ConfigurableTask):  # type: ignore[misc]
         """The printed metrics of one question from the responses to its options; none where it was refused.
 
         Raises:
-            RadarError: a response is no log-likelihood.
+            RadarError: a response is not a log-likelihood.
         """
         if refusal(results) is not None:
             return {}

@@ -1,4 +1,4 @@
-"""What a task has to say of itself so that its results can be read without it."""
+"""What a task has to tell about itself so that its results can be read without it."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class OptionRequest(Instance):  # type: ignore[misc]
 class QuestionRequests(Sequence[AskedQuestion]):
     """The questions behind a list of log-likelihood requests, each once.
 
-    All options of a document make one question, so that image and prompt are paid for once. Requests that repeat one
+    All options of a document make one question, so that image and prompt are computed once. Requests that repeat one
     (lmms-eval pads ranks with clones of the last) get the same response and cost nothing. Pictures are read when a
     question is asked for.
 

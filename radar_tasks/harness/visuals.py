@@ -36,7 +36,7 @@ def encoded_visuals(visuals: Any, where: str) -> tuple[bytes, ...]:
         where: the question, for the error.
 
     Raises:
-        QuestionError: something is no picture, or a file cannot be read.
+        QuestionError: something is not a picture, or a file cannot be read.
     """
     if visuals is None:
         return ()

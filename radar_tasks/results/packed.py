@@ -158,7 +158,7 @@ def read_packed(file: Path) -> list[CheckpointResult]:
     """The results in a packed file.
 
     Raises:
-        ResultsError: the file is no parquet file, none that `pack` wrote, damaged, or breaks a rule that samples keep.
+        ResultsError: not a parquet file, not written by `pack`, damaged, or breaking a rule that samples keep.
     """
     try:
         with pq.ParquetFile(file, page_checksum_verification=True) as opened:

@@ -2,7 +2,7 @@
 
 It stands under `scoring` of the results: `until`, the delta, and `until_record`, what `UntilRecord` says. Samples of
 such a measurement are of the questions that were asked. Their mean is an ordinary one, but an ordinary interval is too
-narrow for it, since what came out had a say in how many they are.
+narrow for it, since the outcome decided how many they are.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ def _separate_options(columns: Sequence[str]) -> tuple[str, ...]:
     for name in columns:
         if match := _OPTION_COLUMNS.fullmatch(name):
             sign = match[1]
-            # A bare number is no name for an option; a bare letter is one as a capital only ("a" may be anything).
+            # A bare number is not a name for an option; a bare letter is one as a capital only ("a" may be anything).
             if len(name) > len(sign) or sign.isupper():
                 series.setdefault(name[: -len(sign)].casefold(), {})[sign.casefold()] = name
     for found in series.values():

@@ -23,7 +23,7 @@ class Distractor:
 
 
 def spelling(text: str) -> str:
-    """A text without what a reader takes for no difference: "Red" is no wrong answer where "red" is right."""
+    """A text without what a reader takes for no difference: "Red" is not a wrong answer where "red" is right."""
     return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 

@@ -54,7 +54,7 @@ def options_in_list(value: Any, column: str) -> list[Option]:
 
 
 def items_of_text(text: str) -> list[Any] | None:
-    """The items of a list that is written as text, `["a", "b"]` or `['a', 'b']`; None if it is no list."""
+    """The items of a list that is written as text, `["a", "b"]` or `['a', 'b']`; None if it is not a list."""
     text = text.strip()
     if not (text.startswith("[") and text.endswith("]")) or len(text) > MAX_LIST:
         return None

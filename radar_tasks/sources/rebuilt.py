@@ -231,7 +231,7 @@ def _mmmu_pro(row: Record, _answers: tuple[str, ...]) -> tuple[Draft, Pictures]:
 
 
 def _texts(row: Record, column: str) -> list[str]:
-    """A list of options, or the text of one. Raises `ValueError` if one of them is no text."""
+    """A list of options, or the text of one. Raises `ValueError` if one of them is not a text."""
     options = options_in_list(row.values[column], column)
     if not all(isinstance(option, str) for option in options):
         raise ValueError(f"column {column!r} holds options that are no texts")

@@ -1,4 +1,4 @@
-"""Where data lives, and what is there."""
+"""Where the data is kept, and which sources there are."""
 
 from __future__ import annotations
 

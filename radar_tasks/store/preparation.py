@@ -23,7 +23,7 @@ Progress = Callable[[str, int], None]
 """Called with the source and the number of questions just read."""
 
 Note = Callable[[str], None]
-"""Called with what is no fault but worth knowing: a picture that some models will refuse."""
+"""Called with what is worth knowing without being a fault: a picture that some models refuse."""
 
 
 def prepare(

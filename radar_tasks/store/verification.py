@@ -22,7 +22,7 @@ def problems_in(
     Args:
         source: its name.
         progress: called with the number of questions just read.
-        note: called with what is no fault but worth knowing: a picture that some models will refuse.
+        note: called with what is worth knowing without being a fault: a picture that some models refuse.
     """
     try:
         table = open_source(source)

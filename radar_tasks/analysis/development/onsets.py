@@ -92,7 +92,7 @@ def onset_detections(
         rng: source of the resamples.
 
     Raises:
-        ResultsError: a run or source that is not there, or a metric that is no mean over questions with a chance level.
+        ResultsError: an unknown run or source, or a metric that is not a mean over questions with a chance level.
     """
     named = {run.name: run for run in runs}
     made = []

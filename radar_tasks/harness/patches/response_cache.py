@@ -5,7 +5,7 @@ run has stored lies in a folder of its own (`runs/<id>/rank_<r>.db`) that no lat
 by the arguments of the command line, a question by its task, number and texts. Here, for this project's model,
 
 * every question is stored as soon as its batch is scored, by lmms-eval's own code;
-* a run first brings home what others have left, whatever their number of processes was;
+* a run first collects what earlier runs have left, whatever their number of processes was;
 * keys hold what the model is (its weights and settings, whatever its path), so that other weights under the same path
   are never answered for, and a copy at another place is;
 * keys hold the pictures of a question where the task's own description does not stand for them;
@@ -90,7 +90,7 @@ def _storing_at_once(execute: Callable[..., list[Any]]) -> Callable[..., list[An
             execute(self, storing, reqtype, requests)
             if lm.needs_others and not storing.asked:  # the cache knows all of this rank's, and not all of the others'
                 storing.loglikelihood([])
-        # What is stored comes from the database now; a model of others is asked as ever.
+        # What is stored comes from the database now; other models are asked as usual.
         return execute(self, lm, reqtype, requests)
 
     return execute_storing

@@ -3,7 +3,7 @@
 A hash of samples is not enough: in the layout of Gemma 3 4B none of 256 evenly spaced pieces of 64 kB meets one of the
 projector's two tensors, and a projector stage written again in place was always "finished". XXH3 hashes 10 GB/s on one
 core, faster than disks read, and what was read lies in the page cache when the weights are loaded after. It tells apart
-what training or a copy has changed; it is no defence against somebody who builds a file with a given hash.
+what training or a copy has changed; it is not a defence against somebody who builds a file with a given hash.
 
     RADAR_HOME/fingerprints/<hash of the path>.json     a file's path, size, times, inode and hash
 

@@ -142,7 +142,7 @@ def _shards(index: Path) -> list[Path]:
     """The files that an index names, which hold just the tensors that it says.
 
     Raises:
-        CheckpointError: the index is no index, a file is missing, or holds other tensors.
+        CheckpointError: the index is not an index, a file is missing, or holds other tensors.
     """
     weight_map = read_json(index).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:

@@ -50,19 +50,19 @@ class Scorer:
 
     Args:
         checkpoint: loaded from disk, or of a model in memory.
-        scoring: `shared` pays for a prompt once and spreads its cache to the options; `independent` runs one full
-            forward an option, alone; `auto` is `shared`, checked against `independent` wherever something is new and on
-            a few questions drawn at random.
+        scoring: `shared` computes a prompt once and spreads its cache to the options; `independent` runs one full
+            forward pass per option, alone; `auto` is `shared`, checked against `independent` wherever something is new
+            and on a few questions drawn at random.
         batch_size: most questions in a batch; halved when memory runs out, with a warning if it was a number.
         feature_store: folder in which checkpoints with the same vision tower share its features; needs one that was
             loaded from disk.
         workers: threads that decode and encode pictures; by default as many as there are cores to spare, at most 8.
         lockstep: of the ranks that hold the model together; `score` is then called inside it, on every rank.
         prior: also scores every question without its picture, which is left out (`blind`) or grey (`blank`). Equal
-            prompts and options are asked once, so that it costs little beside pictures.
+            prompts and options are scored once, so that it costs little compared with pictures.
 
     Raises:
-        CheckpointError: a `prior` for a checkpoint that is asked without pictures in any case.
+        CheckpointError: a `prior` for a checkpoint that is scored without pictures in any case.
     """
 
     def __init__(
@@ -97,8 +97,8 @@ class Scorer:
     ) -> Iterator[tuple[int, tuple[OptionScore, ...]]]:
         """Yields (index into `questions`, one score per option) as batches finish, in any order.
 
-        Each question is read once, by a worker, shortly before it is needed. The model is as before whenever the
-        caller has the word.
+        Each question is read once, by a worker thread, shortly before it is needed. Whenever scores are yielded, the
+        model is in the state in which the caller left it.
 
         Args:
             questions: each is read when it is needed.

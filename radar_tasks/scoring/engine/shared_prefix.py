@@ -1,4 +1,4 @@
-"""`scoring=shared`: a prompt is paid for once, however many options follow it. Prefill, spread, continue, gather.
+"""`scoring=shared`: a prompt is computed once, however many options follow it. Prefill, spread, continue, gather.
 
 prefill    0   p0  p1 .. pP-1                  one row per question, padded on the left: windows of sliding
            p0  p1  p2 .. pP-1                  attention and recurrent states end at the prompt's end
