@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from radar_tasks.analysis.development.tables import Development
 
 _WIDTH = 100
-_FEW = 3
-"""Training runs of which every source is printed; of more, abilities and what stands out, or nobody would read it."""
 
 
 def command(
@@ -68,7 +66,8 @@ def show(made: Development, screen: Console) -> None:
 
 
 def _many(made: Development) -> bool:
-    return len({point.run for point in made.abilities}) > _FEW
+    """Then abilities and what stands out are printed, not every source: nobody would read it."""
+    return made.has_many_runs
 
 
 def _growth(made: Development, screen: Console) -> None:
@@ -135,7 +134,9 @@ def _comparisons(made: Development, screen: Console) -> None:
     from radar_tasks.report.wording import verdict_words
 
     for first in made.comparisons[:1]:
-        title = f"Training against {first.first} at shared steps (one run each: it speaks of these runs only)"
+        title = f"Training against {first.first} at shared steps"
+        if not any(one.over_seeds for one in made.comparisons):
+            title += " (one run each: it speaks of these runs only)"
         _print(title, ["run", "verdict"], [[one.second, verdict_words(one)] for one in made.comparisons], screen)
 
 
@@ -218,38 +219,13 @@ def _scaling(made: Development, screen: Console) -> None:
 
 
 def _factors(made: Development, screen: Console) -> None:
-    from radar_tasks.report.wording import signed_interval
+    from radar_tasks.report.factor_tables import effect_table, level_table, level_title
 
     for factor in dict.fromkeys(level.factor for level in made.factor_levels):
         levels = [level for level in made.factor_levels if level.factor == factor]
-        seeds = "seeds and questions" if levels[0].over_seeds else "questions alone: these runs only"
-        title = f"Perception's lead by {factor} at step {levels[0].step:,.0f} (chance-centred, intervals: {seeds})"
-        head = ["level", "runs", "perception", "reasoning", "lead", "mean over training", "lag, doublings"]
-        rows = [
-            [
-                level.level,
-                str(len(level.runs)),
-                f"{level.perception.estimate:.3f}",
-                f"{level.reasoning.estimate:.3f}",
-                signed_interval(level.lead),
-                signed_interval(level.mean_lead),
-                "–" if level.lag is None else signed_interval(level.lag, 2),
-            ]
-            for level in levels
-        ]
-        _print(title, head, rows, screen)
+        _print(level_title(levels), *level_table(levels), screen)
         effects = [effect for effect in made.factor_effects if effect.factor == factor]
-        head = ["what", "effect", "95% interval, p (uncorrected)", "on runs"]
-        rows = [
-            [
-                effect.quantity,
-                f"per ten times {factor}" if effect.is_slope else f"{effect.level} minus {effect.against}",
-                f"{signed_interval(effect.effect)}, {effect.p_value:.3f}",
-                str(effect.runs),
-            ]
-            for effect in effects
-        ]
-        _print(f"Does it depend on {factor}?", head, rows, screen)
+        _print(f"Does it depend on {factor}?", *effect_table(effects), screen)
 
 
 def _intervention(made: Development, screen: Console) -> None:

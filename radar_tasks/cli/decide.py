@@ -17,9 +17,7 @@ from radar_tasks.cli._runs import console, runs_of
 from radar_tasks.cli._tables import Format, terminal_table
 
 if TYPE_CHECKING:
-    from radar_tasks.analysis.decisions import DecisionAccuracy, Decisions, DecisionStudy
-
-NOTHING = "–"
+    from radar_tasks.analysis.decisions import DecisionStudy
 
 
 def command(
@@ -90,6 +88,7 @@ def _names(made: DecisionStudy, wanted: Sequence[str]) -> list[str]:
 
 
 def _show(made: DecisionStudy, names: Sequence[str], format: Format) -> None:  # noqa: A002
+    from radar_tasks.report.decision_tables import by_questions_table, by_step_table
     from radar_tasks.report.text_tables import markdown
     from radar_tasks.report.wording import amount_words
 
@@ -103,55 +102,14 @@ def _show(made: DecisionStudy, names: Sequence[str], format: Format) -> None:  #
             if not any(row.pairs for row in rows):
                 print(f"{name}: by {target} no two configurations are told apart.\n")
                 continue
-            tables = [(f"{name}: pairs ordered as by {target}, by {made.measured_by}", *_by_step(rows))]
+            tables = [(f"{name}: pairs ordered as by {target}, by {made.measured_by}", *by_step_table(rows))]
             by_size = f"{name}: as by {target}, at {made.measured_by} {amount_words(made.at)} on so many questions"
-            tables += [(by_size, *_by_questions(rows))]
+            tables += [(by_size, *by_questions_table(rows))]
             for title, header, body in tables:
                 if format is Format.markdown:
                     print(f"**{title}**\n\n{markdown(header, body)}")
                 else:
                     _print(title, header, body)
-
-
-def _by_step(rows: Sequence[Decisions]) -> tuple[list[str], list[list[str]]]:
-    from radar_tasks.report.wording import amount_words
-
-    steps = next((row.by_step for row in rows if row.by_step), ())
-    head = [
-        "metric",
-        "signal / noise",
-        "signal / seed noise",
-        "pairs",
-        "not told",
-        *(amount_words(s.at) for s in steps),
-    ]
-    body = [
-        [
-            row.metric,
-            *(_number(row.signal_to_noise), _number(row.signal_to_seed_noise), str(row.pairs), str(row.not_told)),
-            *(f"{step.accuracy.estimate:.2f}" for step in row.by_step),
-            *[NOTHING] * (len(steps) - len(row.by_step)),
-        ]
-        for row in rows
-    ]
-    return head, body
-
-
-def _by_questions(rows: Sequence[Decisions]) -> tuple[list[str], list[list[str]]]:
-    rows = [row for row in rows if row.by_questions]
-    sizes = sorted({part.questions for row in rows for part in row.by_questions})
-    return ["metric", *(f"{size:,}" for size in sizes)], [
-        [row.metric, *(_of_size(row.by_questions, size) for size in sizes)] for row in rows
-    ]
-
-
-def _of_size(parts: Sequence[DecisionAccuracy], size: int) -> str:
-    found = next((part.accuracy for part in parts if part.questions == size), None)
-    return NOTHING if found is None else f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
-
-
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else f"{value:.1f}"
 
 
 def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

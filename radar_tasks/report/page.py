@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +14,18 @@ from radar_tasks.analysis.development.tables import Development
 from radar_tasks.files import write_whole
 from radar_tasks.report.chart_library import chart_library
 from radar_tasks.report.charts.figure import Datum, Figure, Panel
+from radar_tasks.report.decision_tables import by_questions_table, by_step_table
+from radar_tasks.report.factor_tables import effect_table, level_table, level_title
 from radar_tasks.report.figures import figures
 from radar_tasks.report.findings import findings
 from radar_tasks.report.gallery import Gallery
+from radar_tasks.report.overview import overview, study_findings
 from radar_tasks.report.provenance import provenance
 from radar_tasks.report.templates import FOLDER, environment
 from radar_tasks.report.theme import CATEGORY, LEGEND_SHAPES, config
 from radar_tasks.report.tiles import tiles
 from radar_tasks.report.wording import (
+    amount_words,
     emergence_words,
     fall_words,
     lag_words,
@@ -29,6 +34,15 @@ from radar_tasks.report.wording import (
     verdict_words,
 )
 from radar_tasks.results import CheckpointResult
+
+
+@dataclass(frozen=True)
+class _Table:
+    """A table of texts for the template."""
+
+    caption: str
+    head: list[str]
+    rows: list[list[str]]
 
 
 def write_page(
@@ -78,6 +92,10 @@ def render_page(
         drawn=drawn,
         tiles=tiles(made, runs),
         findings=findings(made),
+        overview=overview(made) if made.has_many_runs else None,
+        together=study_findings(made) if made.has_many_runs else [],
+        factors=_factor_tables(made),
+        decisions=_decision_tables(made),
         provenance=provenance(runs),
         gallery=questions,
         now=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -89,6 +107,35 @@ def render_page(
         shapes=LEGEND_SHAPES,
         live=live,
     )
+
+
+def _factor_tables(made: Development) -> list[_Table]:
+    """The levels of each factor and what they do, as `radar analyze` prints them."""
+    tables = []
+    for factor in dict.fromkeys(level.factor for level in made.factor_levels):
+        levels = [level for level in made.factor_levels if level.factor == factor]
+        effects = [effect for effect in made.factor_effects if effect.factor == factor]
+        tables.append(_Table(level_title(levels), *level_table(levels)))
+        if effects:
+            tables.append(_Table(f"Does it depend on {factor}?", *effect_table(effects)))
+    return tables
+
+
+def _decision_tables(made: Development) -> list[_Table]:
+    """Decisions on abilities as `radar decide` prints them: by step, and on fewer questions."""
+    study = made.decisions
+    if study is None:
+        return []
+    rows = [row for row in study.rows if row.of_ability]
+    tables = []
+    for name, target in dict.fromkeys((row.name, row.target) for row in rows):
+        members = [row for row in rows if (row.name, row.target) == (name, target)]
+        if any(row.pairs for row in members):
+            by = f"{name}: pairs ordered as by {target}"
+            tables.append(_Table(f"{by}, by {study.measured_by}", *by_step_table(members)))
+            where = f"{by}, at {study.measured_by} {amount_words(study.at)} on so many questions"
+            tables.append(_Table(where, *by_questions_table(members)))
+    return tables
 
 
 def script_json(value: Any) -> str:

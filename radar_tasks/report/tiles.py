@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from radar_tasks.analysis.development.tables import Development
 from radar_tasks.results import CheckpointResult
-
-_TRAININGS = 3
-"""How many training runs have tiles of their own; of more, the chart below says it better."""
 
 
 @dataclass(frozen=True)
@@ -22,10 +19,13 @@ class Tile:
 
 
 def tiles(made: Development, runs: Sequence[CheckpointResult]) -> list[Tile]:
-    """Both abilities of each of the first training runs at its last checkpoint, then what was run."""
+    """Both abilities of each training run at its last checkpoint (of many, their range), then what was run."""
     trainings = list(dict.fromkeys(point.run for point in made.abilities))
     shown = []
-    for training in trainings[:_TRAININGS]:
+    if made.has_many_runs:
+        shown += _ranges(made)
+        trainings = []
+    for training in trainings:
         whose = f" · {training}" if len(trainings) > 1 else ""
         last = {point.ability: point for point in made.abilities if point.run == training}
         for ability, point in last.items():
@@ -33,6 +33,8 @@ def tiles(made: Development, runs: Sequence[CheckpointResult]) -> list[Tile]:
             shown.append(Tile(f"{ability.capitalize()}{whose}", f"{point.value:.3f}", below))
     experiments = len(dict.fromkeys(run.experiment for run in runs))
     what = "training run" if experiments == 1 else "training runs"
+    if any(len(of.runs) > 1 for of in made.configurations):
+        what += f", {len(made.configurations)} configurations"
     shown.append(Tile("Checkpoints", f"{len(runs):,}", f"of {experiments} {what}"))
     questions: dict[str, int] = {}
     for run in runs:
@@ -41,3 +43,12 @@ def tiles(made: Development, runs: Sequence[CheckpointResult]) -> list[Tile]:
     sources = f"{len(questions)} source" + ("" if len(questions) == 1 else "s")
     shown.append(Tile("Questions", f"{sum(questions.values()):,}", f"from {sources}, each asked once per checkpoint"))
     return shown
+
+
+def _ranges(made: Development) -> Iterator[Tile]:
+    """From the lowest to the highest end of each ability."""
+    last = {(point.run, point.ability): point.value for point in made.abilities}  # the last step stands last
+    for ability in dict.fromkeys(point.ability for point in made.abilities):
+        ends = [value for (_, of), value in last.items() if of == ability]
+        below = f"{made.metric.upper()} at the last step, lowest to highest of {len(ends)} runs"
+        yield Tile(ability.capitalize(), f"{min(ends):.2f} – {max(ends):.2f}", below)

@@ -6,6 +6,7 @@ from radar_metrics.development import Fall
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.compare_trainings import Stretch, TrainingComparison, TrainingDifference
 from radar_tasks.analysis.development.asymmetry import Lead
+from radar_tasks.analysis.development.factor_effects import FactorEffect
 from radar_tasks.analysis.development.growth import Growth
 from radar_tasks.results.metrics import METRICS
 
@@ -41,6 +42,12 @@ def lag_words(lead: Lead) -> str:
 def fall_words(fall: Fall | None) -> str:
     """The largest fall, for a table."""
     return f"{fall.change.estimate:+.3f}, {fall.start:,.0f} to {fall.end:,.0f}" if fall else "–"
+
+
+def effect_words(effect: FactorEffect) -> str:
+    """An effect with its interval and p, in a sentence."""
+    what = f"ten times {effect.factor}" if effect.is_slope else f"{effect.level} minus {effect.against}"
+    return f"{what} {signed_interval(effect.effect)}, p {effect.p_value:.3f}"
 
 
 def amount_words(amount: float) -> str:

@@ -49,6 +49,8 @@ DECIDING_METRICS = ("sds", "sds_pmi", "acc", "margin", "nll")
 """A kind each: discrimination, the same without the text's prior, what a user sees, and two that see less and more."""
 _DECIDED_BETWEEN = 3
 """Configurations: of two there is one pair, and a share of one pair says nothing."""
+FEW_RUNS = 3
+"""Training runs that are told one by one; of more, what they say together comes first."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ class Development:
     bottleneck_shifts: list[BottleneckShift] = field(default_factory=list)
     leaderboard: list[AbilityAverage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def has_many_runs(self) -> bool:
+        """Whether there are more training runs than are told one by one."""
+        return len({point.run for point in self.abilities}) > FEW_RUNS
 
 
 def development(

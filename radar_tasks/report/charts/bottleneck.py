@@ -7,12 +7,11 @@ from collections.abc import Sequence
 import altair as alt
 
 from radar_tasks.analysis.development.bottleneck import Bottleneck
+from radar_tasks.analysis.development.tables import FEW_RUNS
 from radar_tasks.analysis.run_factors import Configuration
 from radar_tasks.report.charts.dot_panel import DotAxes, dot_panel
 from radar_tasks.report.charts.figure import ABILITY_NAMES, Datum, Figure, Panel, inline
 
-_DOTS = 3
-"""Training runs that are told apart as dots on one line; of more, a cell each says more."""
 _CELL = 24
 _FULL = 0.6
 """From here on a cell is so dark that its number is written in the other colour."""
@@ -21,7 +20,7 @@ _FULL = 0.6
 def bottleneck(rows: Sequence[Bottleneck], configurations: Sequence[Configuration] = ()) -> Figure:
     """A panel an ability, the lowest source first; colours are runs where there are several, columns where many."""
     runs = list(dict.fromkeys(row.run for row in rows))
-    if len(runs) > _DOTS:
+    if len(runs) > FEW_RUNS:
         return _cells(rows, configurations)
     single = len(runs) == 1
     axes = DotAxes("source", "value", "SDS, chance-centred (0: chance, 1: perfect)", chances=(0.0,))

@@ -126,10 +126,14 @@ def end_labels(
 
 def label_marks(ends: Sequence[Datum], colors: alt.Color) -> list[alt.Chart]:
     """Labels to the right of the curves' ends, in the colour of the curve; those of reference lines are plain."""
-    named = alt.Chart(inline([end for end in ends if end["series"]])).mark_text(style="label")
-    plain = alt.Chart(inline([end for end in ends if not end["series"]])).mark_text(style="chance-label")
+    named, plain = ([end for end in ends if bool(end["series"]) == whose] for whose in (True, False))
     place = {"x": "x:Q", "y": "value:Q", "text": "label:N"}
-    return [named.encode(color=colors, **place), plain.encode(**place)]
+    marks = []
+    if named:  # Vega warns of axes without data
+        marks.append(alt.Chart(inline(named)).mark_text(style="label").encode(color=colors, **place))
+    if plain:
+        marks.append(alt.Chart(inline(plain)).mark_text(style="chance-label").encode(**place))
+    return marks
 
 
 def push_apart(labels: list[Datum], y: str, gap: float) -> None:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from radar_tasks.analysis.development.tables import FEW_RUNS
 from radar_tasks.analysis.metric_quality import MetricQuality
 from radar_tasks.report.charts.dot_panel import DotAxes, dot_panel
 from radar_tasks.report.charts.figure import ABILITY_NAMES, Figure
-
-_APART = 3
-"""Training runs with panels of their own."""
 
 
 def metric_comparison(rows: Sequence[MetricQuality]) -> Figure:
@@ -19,7 +17,7 @@ def metric_comparison(rows: Sequence[MetricQuality]) -> Figure:
     noise = DotAxes("metric", "growth_to_noise", "Range over training ÷ noise between neighbours")
     order = DotAxes("metric", "monotonicity", "Kendall's τ with the training step", domain=(-1.0, 1.0))
     apart = [(run, [row for row in rows if row.run == run]) for run in runs]
-    if len(runs) > _APART:
+    if len(runs) > FEW_RUNS:
         apart = [("", list(rows))]
     panels = []
     for run, of in apart:
@@ -39,7 +37,7 @@ def metric_comparison(rows: Sequence[MetricQuality]) -> Figure:
             dot_panel(f"{whose}order of training" if whose else "Order of training", data, metrics, order),
         ]
     subtitle = "Further right is better. Noise: scatter about the line between neighbouring checkpoints."
-    if len(runs) > _APART:
+    if len(runs) > FEW_RUNS:
         subtitle += " A dot is a training run."
     title = "Which metric tells checkpoints apart"
     return Figure("metrics", title, subtitle, panels, columns=2, legend=tuple(ABILITY_NAMES))

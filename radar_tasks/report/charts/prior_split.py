@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from radar_tasks.analysis.development.prior_split import PriorSplitPoint
+from radar_tasks.analysis.development.tables import FEW_RUNS
 from radar_tasks.analysis.run_factors import Configuration
 from radar_tasks.report.charts.curve_panel import CurveStyle, curve_panel
 from radar_tasks.report.charts.figure import Datum, Figure
@@ -12,10 +13,6 @@ from radar_tasks.report.charts.run_curves import run_panels
 from radar_tasks.report.charts.training_axis import STEPS, TrainingAxis
 
 TEXT, SIGHT = "Text alone", "Looking adds"
-
-
-_TOGETHER = 3
-"""Training runs with a panel of their own for each ability; of more, the same part of all of them is compared."""
 
 
 def prior_split(
@@ -34,7 +31,7 @@ def prior_split(
         "Shaded: 95 % cluster-bootstrap intervals."
     )
     style = CurveStyle("SDS, and its part")
-    if len(runs) > _TOGETHER:
+    if len(runs) > FEW_RUNS:
         data = {
             f"{name.capitalize()}: {part.lower()}": [
                 datum for datum in _data([p for p in abilities if p.ability == name]) if datum["series"] == part
