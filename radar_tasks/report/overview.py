@@ -13,6 +13,10 @@ from radar_tasks.report.wording import effect_words, emergence_words, signed_int
 
 _TOLD = 0.05
 """Level of a test below which an effect is named."""
+_LOOKED_AT = ("perception", "reasoning", "lead")
+"""What effects are told of; the tables have more."""
+_NAMED = 6
+"""How many sources a sentence names."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,8 @@ def overview(made: Development) -> Overview:
             for ability in abilities
         ]
         rows.append(cells)
-    head = ["configuration", "varies", *(f"{ability} at the end" for ability in abilities), "mean lead of perception"]
-    return Overview([*head, *(f"{ability} emerges at step" for ability in abilities)], rows)
+    head = ["configuration", "varies", *abilities, "mean lead", *(f"{ability} emerges" for ability in abilities)]
+    return Overview(head, rows)
 
 
 def study_findings(made: Development) -> list[str]:
@@ -97,10 +101,12 @@ def _never(growth: Sequence[Growth]) -> Iterator[str]:
         if count
     ]
     if parts:
-        yield f"Runs in which a source never stays above chance: {', '.join(parts)}."
+        more = f", and {len(parts) - _NAMED} more in fewer" if len(parts) > _NAMED else ""
+        yield f"Runs in which a source never stays above chance: {', '.join(parts[:_NAMED])}{more}."
 
 
 def _effects(effects: Sequence[FactorEffect]) -> Iterator[str]:
+    effects = [effect for effect in effects if effect.quantity in _LOOKED_AT]
     if not effects:
         return
     clear = [effect for effect in effects if effect.p_value < _TOLD]

@@ -21,7 +21,7 @@ class Tile:
 def tiles(made: Development, runs: Sequence[CheckpointResult]) -> list[Tile]:
     """Both abilities of each training run at its last checkpoint (of many, their range), then what was run."""
     trainings = list(dict.fromkeys(point.run for point in made.abilities))
-    shown = []
+    shown: list[Tile] = []
     if made.has_many_runs:
         shown += _ranges(made)
         trainings = []

@@ -28,6 +28,7 @@ OTHER = "other runs"
 MEAN_OF_SEEDS = " Seeds of one configuration are one curve, their mean."
 _SEEDS = " Seeds of one configuration are one curve: their mean, shaded from the lowest to the highest."
 CROWD = " Colours say what a run varies."
+_SAID_ABOVE = {"ability", "source", "questions"}
 _LABEL_PIXELS = 13
 """Least distance between two labels of a crowd, which are smaller than those of few curves."""
 
@@ -59,7 +60,12 @@ def run_panels(
         configurations: which runs are seeds of one.
     """
     merged = {title: by_configuration(axis.placed(points), configurations) for title, points in data.items()}
-    merged = {title: points for title, points in merged.items() if points}
+    # A panel's title says what it is of: said again at each point it would be a third of a page of many runs.
+    merged = {
+        title: [{name: value for name, value in point.items() if name not in _SAID_ABOVE} for point in points]
+        for title, points in merged.items()
+        if points
+    }
     names = list(dict.fromkeys(datum["series"] for points in merged.values() for datum in points))
     seeds = _SEEDS if any(len(of.runs) > 1 for of in configurations) else ""
     groups = curve_groups(names, configurations)
