@@ -18,7 +18,7 @@ from radar_tasks.follow.schedule import Schedule
 from radar_tasks.follow.until import check_until
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.checkpoints.model_args import Withheld, check_prior
-from radar_tasks.scoring.engine.lockstep import PATIENCE
+from radar_tasks.scoring.engine.lockstep import PATIENCE, RanksApartError
 from radar_tasks.store import open_source
 
 logger = logging.getLogger("radar")
@@ -32,7 +32,8 @@ class RadarCallback(TrainerCallback):
     it took is logged as `radar/seconds` and printed at the end.
 
     A measurement that fails before the first step ends training, for it will always fail; a later one is only told,
-    whatever has failed, for training is worth more. Ranks agree on that, so that none waits for another.
+    whatever has failed, for training is worth more. Ranks agree on that, so that none waits for another; where they
+    cannot, since one did not come within `patience`, training ends.
 
     Use `RadarCallback.attach(trainer, ...)`: a callback by itself cannot log through its Trainer.
 
@@ -129,6 +130,8 @@ class RadarCallback(TrainerCallback):
             if self._evaluator is None:
                 self._evaluator = LiveEvaluator(model=self._trainer.model_wrapped, **self._settings)
             numbers = self._evaluator.measure(step)
+        except RanksApartError:
+            raise  # they cannot agree on going on, and their next step would wait, or meet the wrong operation
         except RadarError as error:  # `measure` makes one of whatever went wrong on any rank
             return str(error)
         finally:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +16,7 @@ import torch
 
 from radar_metrics.soft_discrimination import answer_probability
 from radar_tasks.analysis.guardian import Alarm, Measurement
-from radar_tasks.errors import CheckpointError, RadarError, ResultsError
+from radar_tasks.errors import CheckpointError, DataError, RadarError, ResultsError
 from radar_tasks.follow.finished import asked_alike
 from radar_tasks.follow.guarding import Guard, Guarding, as_results_say, check_guard
 from radar_tasks.follow.measurement_folder import MeasuredSource, headline_by_category, write_measurement
@@ -31,7 +32,14 @@ from radar_tasks.results.until_record import AbilityChange, UntilRecord
 from radar_tasks.scoring import OptionScore, Scorer
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.checkpoints.model_args import Withheld
-from radar_tasks.scoring.engine.lockstep import PATIENCE, GivenUpError, Lockstep, RanksApartError, StoppedError
+from radar_tasks.scoring.engine.lockstep import (
+    PATIENCE,
+    GivenUpError,
+    Lockstep,
+    RanksApartError,
+    StoppedError,
+    own_error,
+)
 from radar_tasks.scoring.engine.logits import NOT_FINITE
 from radar_tasks.store import open_source
 
@@ -124,8 +132,9 @@ class LiveEvaluator:
 
     Raises:
         RadarError: an impossible schedule, an `until` that is not between 0 and 1, or a `guard` that is none.
-        DataError: a source is missing.
-        CheckpointError: no transformers model, a processor that does not fit, or no question that can be asked.
+        DataError: a source is missing, or not the same on all ranks.
+        CheckpointError: no transformers model, a processor that does not fit, or no question that can be asked; also
+            where another rank has failed.
     """
 
     def __init__(
@@ -152,10 +161,12 @@ class LiveEvaluator:
             check_until(until)
         if guard is not None:
             check_guard(guard)
-        self._documents = {source: Documents.of(open_source(source)) for source in sources}
         self._lockstep = Lockstep(model, patience)
-        self._checkpoint = from_model(self._lockstep.model, processor, **(options or {}))
-        self._scorer = Scorer(self._checkpoint, batch_size=batch_size, lockstep=self._lockstep, prior=prior)
+        with self._met_by_all():
+            self._documents = {source: Documents.of(open_source(source)) for source in sources}
+            self._checkpoint = from_model(self._lockstep.model, processor, **(options or {}))
+            self._scorer = Scorer(self._checkpoint, batch_size=batch_size, lockstep=self._lockstep, prior=prior)
+        self._check_same_data()
         self._prior = prior
         self._limit, self._log = questions, log
         self._output = None if output is None else Path(output)
@@ -205,6 +216,7 @@ class LiveEvaluator:
             ResultsError: the results cannot be written.
         """
         started = time.perf_counter()
+        self.changes, self.alarms = (), ()  # not those of an earlier one, where this one fails
         asking = None if self._until is None else self._until.measurement(self._last_before(step))
         try:
             scores = self._scores(range(len(self))) if asking is None else self._scores_until(asking)
@@ -233,6 +245,32 @@ class LiveEvaluator:
             raise ResultsError(reason)
         self._guard(lambda guarding: guarding.observe(Measurement(step, sources, as_results_say(self._how_scored()))))
         return numbers
+
+    @contextmanager
+    def _met_by_all(self) -> Iterator[None]:
+        """What one rank fails at within is raised by all, for the others would wait for it."""
+        own = None
+        try:
+            yield
+        except Exception as error:
+            own = error
+        reasons = self._lockstep.gathered("" if own is None else _in_words(own))
+        if own is not None:
+            raise own
+        for rank, reason in enumerate(reasons):
+            if reason:
+                raise CheckpointError(f"rank {rank} of {len(reasons)}: {reason}")
+
+    def _check_same_data(self) -> None:
+        """Ranks on several hosts may have stores of their own. Raises `DataError` where they hold other questions."""
+        mine = {source: documents.provenance["data"]["checksum"] for source, documents in self._documents.items()}
+        for rank, other in enumerate(everyone := self._lockstep.gathered(mine)):
+            if other != everyone[0]:
+                differing = sorted(s for s in other.keys() | everyone[0].keys() if other.get(s) != everyone[0].get(s))
+                raise DataError(
+                    f"rank {rank} has other questions of {', '.join(differing)} than rank 0: give every host the same "
+                    "store (RADAR_HOME), and every rank the same sources."
+                )
 
     def _guard(self, look: Callable[[Guarding], list[Alarm]]) -> None:
         """Lets the first rank's guardian look, and tells all ranks what it found.
@@ -271,10 +309,10 @@ class LiveEvaluator:
                 raise  # there is nobody to tell
             except StoppedError:
                 pass
-            except GivenUpError:  # another rank of the group says why
-                self._lockstep.stop()
             except Exception as error:  # whatever it is, the other ranks must not wait for this one
-                share = Share({}, _in_words(error))
+                own = own_error(error)
+                if not isinstance(own, GivenUpError):  # else another rank of the group says why
+                    share = Share({}, _in_words(own))
                 self._lockstep.stop()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -301,8 +339,9 @@ class LiveEvaluator:
         """The last measurement; where this process has made none, that of an earlier one, read by the first rank."""
         if self._earlier is None and self._output is not None:
             read = None
-            if self._lockstep.is_first:
-                read = last_measurement(self._output, step, self._limit, self._is_alike)
+            with self._met_by_all():
+                if self._lockstep.is_first:
+                    read = last_measurement(self._output, step, self._limit, self._is_alike)
             self._earlier = self._lockstep.gathered(read)[0]
         return self._earlier
 

@@ -7,7 +7,8 @@ import json
 import random
 import sys
 import time
-from contextlib import contextmanager, nullcontext
+from collections import Counter
+from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -17,10 +18,14 @@ from unittest.mock import patch
 import numpy as np
 import torch
 from torch import distributed
-from torch.distributed.fsdp import FullyShardedDataParallel, fully_shard
+from torch.distributed.fsdp import FullyShardedDataParallel, _flat_param, fully_shard
+from torch.distributed.fsdp._fully_shard import _fsdp_collectives
+from torch.distributed.fsdp._fully_shard._fsdp_param import FSDPParam
 from torch.distributed.fsdp.wrap import CustomPolicy, ModuleWrapPolicy
 from torch.nn import functional
 from torch.nn.parallel import DistributedDataParallel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from tiny_models import make, picture, question
@@ -31,7 +36,7 @@ from radar_tasks.results import load_run
 from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.checkpoints.checkpoint import Checkpoint
-from radar_tasks.scoring.engine import scorer, self_check, shared_prefix
+from radar_tasks.scoring.engine import collectives, scorer, self_check, shared_prefix
 from radar_tasks.scoring.engine.model_runner import RunningModel
 from radar_tasks.store import open_source
 from radar_tasks.store.document_order import document_order
@@ -52,20 +57,25 @@ def bare(family):
     return make(family)
 
 
-def wrapped(way, family, folder):  # noqa: PLR0911, PLR0912
+def wrapped(way, family, folder):
     """(the model as a loop would call it, processor)"""
     model, processor = bare(family)
+    return wrap(way, model, folder / family), processor
+
+
+def wrap(way, model, place):  # noqa: PLR0911, PLR0912
+    """The model as a loop would call it; `place` is for its weights, where a way reads it from the disk."""
     blocks = blocks_of(model)
     if way == "ddp":
-        return DistributedDataParallel(model, find_unused_parameters=True), processor
+        return DistributedDataParallel(model, find_unused_parameters=True)
     if way == "fsdp1":
         policy = ModuleWrapPolicy({type(block) for block in blocks})
         cpu = torch.device("cpu")
-        return FullyShardedDataParallel(model, auto_wrap_policy=policy, use_orig_params=True, device_id=cpu), processor
+        return FullyShardedDataParallel(model, auto_wrap_policy=policy, use_orig_params=True, device_id=cpu)
     if way == "fsdp2":
         for block in blocks:
             fully_shard(block)
-        return fully_shard(model), processor
+        return fully_shard(model)
     if way == "fsdp2_prefetch":  # gathers ahead, holds on to the last layers, and shards the inner model, too
         for block in blocks:
             fully_shard(block, reshard_after_forward=block is not blocks[-1])
@@ -73,34 +83,32 @@ def wrapped(way, family, folder):  # noqa: PLR0911, PLR0912
             block.set_modules_to_forward_prefetch([following])
         if not model.config.tie_word_embeddings:
             fully_shard(model.model)
-        return fully_shard(model), processor
+        return fully_shard(model)
     if way in ("fsdp1_leaves", "fsdp2_leaves"):  # nothing is left for the root
         inside = {module for block in blocks for module in block.modules()}
         leaves = [m for m in model.modules() if m not in inside and list(m.parameters(recurse=False))]
         if way == "fsdp1_leaves":
             cpu = torch.device("cpu")
             policy = CustomPolicy(lambda module: module in blocks or module in leaves)
-            return FullyShardedDataParallel(
-                model, auto_wrap_policy=policy, use_orig_params=True, device_id=cpu
-            ), processor
+            return FullyShardedDataParallel(model, auto_wrap_policy=policy, use_orig_params=True, device_id=cpu)
         for module in [*blocks, *leaves]:
             fully_shard(module)
-        return fully_shard(model), processor
+        return fully_shard(model)
     if way == "fsdp2_compiled":
         for block in blocks:
             block.compile(backend="eager")
             fully_shard(block)
-        return torch.compile(fully_shard(model), backend="eager"), processor
+        return torch.compile(fully_shard(model), backend="eager")
     if way == "fsdp2_peft":
         import peft
 
         model = peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=True))
         for block in blocks_of(model):
             fully_shard(block)
-        return fully_shard(model), processor
+        return fully_shard(model)
     if way.startswith("zero"):
-        return by_deepspeed(int(way[-1]), model), processor
-    return by_transformers(way, model, family, folder), processor
+        return by_deepspeed(int(way[-1]), model)
+    return by_transformers(way, model, place)
 
 
 def by_deepspeed(stage, model):
@@ -119,12 +127,11 @@ def by_deepspeed(stage, model):
     ]
 
 
-def by_transformers(way, model, family, folder):
+def by_transformers(way, model, place):
     """Tensor parallelism, alone or inside FSDP, by transformers' own plans."""
     from transformers import AutoModelForImageTextToText
     from transformers.distributed import DistributedConfig
 
-    place = folder / family
     if distributed.get_rank() == 0:
         model.save_pretrained(place)
     distributed.barrier()
@@ -289,7 +296,7 @@ class Fault:
             self.seen += 1
             raise self.error
 
-    def remove(self):
+    def close(self):
         if self.handle is not None:
             self.handle.remove()
 
@@ -313,11 +320,11 @@ def faults(folder, cases):
         good = without_time(radar.measure(0))
         fault = Fault(training.model, last, torch.OutOfMemoryError("CUDA out of memory"), rows=4)
         short = without_time(radar.measure(1))
-        fault.remove()
+        fault.close()
         out_of_memory = {"seen": fault.seen, "batch_size": radar._scorer.describe()["batch_size"]}
         fault = Fault(training.model, last, RuntimeError("a broken kernel"))
         broken = reason_of(partial(radar.measure, 2))
-        fault.remove()
+        fault.close()
         training.step(0)
         encode = Checkpoint.encode
 
@@ -419,8 +426,101 @@ def lone(folder, cases):
     return told
 
 
+class Broken(TorchDispatchMode):
+    """The tenth operation that the model's ranks have begun together fails here."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        own = func.namespace in ("_c10d_functional", "c10d")
+        shown = [value for value in tree_leaves(args) if isinstance(value, torch.Tensor)]
+        if own and func._opname != "wait_tensor" and shown[0].is_floating_point() and not shown[0].is_meta:
+            self.seen += 1
+            if self.seen == 10:
+                raise RuntimeError("the network is gone")
+        return func(*args, **(kwargs or {}))
+
+
+class AtOneCall:
+    """A function that raises at one of its calls, counted from 0; `calls` says how many there were."""
+
+    def __init__(self, own, at=None, error=None):
+        self.own, self.at, self.error, self.calls = own, at, error, 0
+
+    def __get__(self, instance, owner):  # it may stand for a method
+        return self if instance is None else partial(self, instance)
+
+    def __call__(self, *given, **named):
+        self.calls += 1
+        if self.calls - 1 == self.at:
+            raise self.error
+        return self.own(*given, **named)
+
+
+def memory_of_ranks(way):
+    """Where a rank takes memory for what ranks put together or add up: before the operation among them, and after."""
+    if way == "tp":
+        return [(collectives, "_make_room")]
+    if way.startswith("fsdp1"):
+        return [(_flat_param, "_alloc_storage")]
+    both = [(_fsdp_collectives.DefaultAllocMixin, "allocate"), (FSDPParam, "alloc_all_gather_outputs")]
+    return [*both, (collectives, "_make_room")] if way == "hybrid" else both
+
+
+@contextmanager
+def failing_call(where, name, rank, at=None, error=None):
+    """One call of a function of one rank."""
+    faulty = AtOneCall(getattr(where, name), at, error)
+    with patch.object(where, name, faulty) if distributed.get_rank() == rank else nullcontext():
+        yield faulty
+
+
+def gathering(folder, cases):
+    """What comes of memory that is short, or an error, on the last rank when ranks put a part together or add up.
+
+    By `way/family`, at some calls from the first to the last, where the rank may enter the part, or lend it, or stand
+    inside it itself.
+    """
+    told = {}
+    last = distributed.get_world_size() - 1
+    for case in cases:
+        way, family = case.split("/")
+        training = Training(way, family, folder)
+
+        def evaluator(training=training):
+            return LiveEvaluator(training.model, training.processor, [SOURCE], questions=13, patience=60, batch_size=8)
+
+        good = without_time(evaluator().measure(0))
+        told[case] = []
+        for where, name in memory_of_ranks(way):
+            radar = evaluator()
+            with failing_call(where, name, last) as counting:
+                radar.measure(0)
+            calls = radar._lockstep.gathered(counting.calls)[last]
+            for at in sorted({calls * k // 5 for k in range(5)} | {calls - 1}):
+                memory = torch.OutOfMemoryError("CUDA out of memory")
+                for error in (memory, RuntimeError("a broken kernel")) if at == calls * 4 // 5 else (memory,):
+                    radar = evaluator()
+                    numbers = {}
+                    with failing_call(where, name, last, at, error):
+                        reason = reason_of(lambda: numbers.update(without_time(radar.measure(1))))  # noqa: B023
+                    again = without_time(radar.measure(2))
+                    told[case].append(
+                        {
+                            "fault": f"{type(error).__name__} in {name}, call {at} of {calls}",
+                            "reason": reason,
+                            "changed": max((abs(numbers[key] - good[key]) for key in numbers), default=0),
+                            "again": max(abs(again[key] - good[key]) for key in good),
+                        }
+                    )
+        training.step(0)
+    return told
+
+
 def apart(folder, cases):
-    """Rank 1 does not come to a measurement, or never leaves a layer."""
+    """Rank 1 does not come to a measurement, or never leaves a layer, or fails in an operation that has begun."""
     where, seconds, way = cases[0], float(cases[1]), cases[2]
     model, processor = wrapped(way, "qwen2_vl", folder)
     radar = LiveEvaluator(model, processor, [SOURCE], questions=4, patience=seconds)
@@ -428,11 +528,12 @@ def apart(folder, cases):
     if distributed.get_rank() == 1 and where == "elsewhere":
         time.sleep(4 * seconds)
         return {}
-    if distributed.get_rank() == 1:
+    if distributed.get_rank() == 1 and where == "inside":
         layer = blocks_of(model)[-1]
         layer.register_forward_pre_hook(lambda *_: time.sleep(1000))
     started = time.monotonic()
-    reason = reason_of(partial(radar.measure, 1))
+    with Broken() if distributed.get_rank() == 1 and where == "operation" else nullcontext():
+        reason = reason_of(partial(radar.measure, 1))
     return {"reason": reason, "seconds": time.monotonic() - started}
 
 
@@ -485,7 +586,7 @@ def callback(folder, cases):
             fault = Fault(loop.model_wrapped, 1, RuntimeError("a broken kernel")) if step == 4 else None
             reason = measure(step)
             if fault is not None:
-                fault.remove()
+                fault.close()
                 broken.append(reason)
             return reason
 
@@ -502,32 +603,53 @@ def callback(folder, cases):
     return told
 
 
-def soak(folder, cases):
-    """Random ways, numbers of questions and faults, one after another."""
-    runs, seed = int(cases[0]), int(cases[1])
-    drawn = random.Random(seed)  # the same on every rank
-    ranks = distributed.get_world_size()
-    came = {"fine": 0, "stopped": 0}
-    for _ in range(runs):
-        way = drawn.choice(["fsdp1", "fsdp2", "fsdp2_prefetch", "ddp"])
-        family = drawn.choice(["qwen2_vl", "llava_onevision", "gemma3"])
-        kind = drawn.choice(["none", "memory", "error"])
-        number, rank, layer = drawn.randint(1, 9), drawn.randrange(ranks), drawn.randrange(2)
+def random_fault(drawn, kind, way, model):
+    """While it is entered one rank has a fault, of its own computing or of what ranks do together."""
+    rank = drawn.randrange(distributed.get_world_size())
+    error = torch.OutOfMemoryError("CUDA out of memory") if "memory" in kind else RuntimeError("a broken kernel")
+    if kind in ("memory", "error"):
         rows = drawn.randint(4, 8) if kind == "memory" else 0  # one question has three rows
+        return closing(Fault(model, rank, error, rows, layer=drawn.randrange(2)))
+    taken = memory_of_ranks(way)
+    if kind == "none" or not taken:
+        return nullcontext()
+    return failing_call(*drawn.choice(taken), rank, drawn.randrange(60), error)
+
+
+WAYS_OF_SOAK = {2: ("fsdp1", "fsdp2", "fsdp2_prefetch", "ddp", "tp"), 4: ("fsdp1", "fsdp2", "ddp", "hybrid")}
+
+
+def soak(folder, cases):
+    """Random ways, numbers of questions and faults, one after another: a run for each seed from the first to the last.
+
+    A long soak is run in pieces, by hand: torchrun --nproc_per_node 2 live_training.py FOLDER soak 0 20, then 20 40, …
+    """
+    came, families = Counter(), ["qwen2_vl", "llava_onevision", "gemma3"]
+    known = {family: alone(family, 9) for family in families}
+    for seed in range(*map(int, cases)):
+        drawn = random.Random(seed)  # the same on every rank
+        way = drawn.choice(WAYS_OF_SOAK[distributed.get_world_size()])
+        family = drawn.choice(families)
+        kind = drawn.choice(["none", "memory", "error", "memory of ranks", "error of ranks"])
+        number = drawn.randint(1, 9)
         training = Training(way, family, folder)
         radar = LiveEvaluator(training.model, training.processor, [SOURCE], questions=number, patience=60, batch_size=8)
-        error = torch.OutOfMemoryError("CUDA out of memory") if kind == "memory" else RuntimeError("a broken kernel")
-        fault = None if kind == "none" else Fault(training.model, rank, error, rows, layer)
-        reason = reason_of(partial(radar.measure, 0))
-        assert not reason or kind == "error", reason
-        assert "RanksApart" not in reason
-        came["stopped" if reason else "fine"] += 1
-        if fault is not None:
-            fault.remove()
+        numbers = {}
+        with random_fault(drawn, kind, way, training.model):
+            reason = reason_of(lambda: numbers.update(radar.measure(0)))  # noqa: B023
+        run = f"seed {seed}: {way}, {family}, {number} questions, {kind}: {reason}"
+        assert "RanksApart" not in reason, run
+        # A rank whose memory runs out can take a smaller batch, unless it has one question only or none.
+        at_its_least = kind == "memory of ranks" and ("does not fit" in reason or "OutOfMemoryError" in reason)
+        assert not reason or "error" in kind or at_its_least, run
+        if numbers:
+            expected = -np.mean([known[family][q.q_id][q.answer] for q in asked(number)])
+            assert abs(numbers[f"radar/{SOURCE}_nll"] - expected) < 1e-5, run
         training.step(0)
         radar.measure(1)
-        if sum(came.values()) % 10 == 0 and distributed.get_rank() == 0:
-            print(f"{sum(came.values())} of {runs} runs", flush=True)
+        came[f"{way}: {'stopped' if reason else 'measured'}"] += 1
+        if distributed.get_rank() == 0:
+            print(f"{time.process_time():.0f} s, {run or 'measured'}", flush=True)
     return came
 
 

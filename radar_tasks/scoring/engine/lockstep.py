@@ -11,7 +11,9 @@ So before a rank enters a part it says which, and all ranks take the first part 
 The part that comes first in the model is taken, so that the rank furthest behind catches up and the ranks run side by
 side. A rank lends its piece without computing anything. Nobody depends on what another rank does inside a part: memory
 that runs out concerns that rank alone, which tries again with fewer questions, and an exception is told to all at their
-next part.
+next part. Putting a part together takes memory on every rank, though. So they meet once more when each has it, right
+before the operation among them; where one has not, all leave the part as it was, and that rank tries with fewer
+questions while the others wait for their part again.
 
 Under tensor parallelism ranks do depend on each other. Those of a group ask the same questions and run the same
 forwards, and nothing that a rank finds out alone may decide how it goes on:
@@ -22,7 +24,8 @@ forwards, and nothing that a rank finds out alone may decide how it goes on:
 - numbers that were found out by each (`least`) are the group's least, and what a rank has learnt in earlier runs is
   the first rank's (`of_group`).
 
-`_agree` is the only way by which ranks speak, so that they can never wait for each other in two places.
+`_agree` is the only way by which ranks speak, so that they can never wait for each other in two places. Only an
+operation that fails on one rank when the others have begun it cannot be agreed upon: that rank ends the others.
 """
 
 from __future__ import annotations
@@ -77,6 +80,18 @@ class GroupOutOfMemoryError(MemoryError):
     """As `GivenUpError`, for memory that has run out."""
 
 
+class _UnreadyError(Exception):
+    """Another rank cannot put a part together now.
+
+    Attributes:
+        told: what `_given_up` takes where that rank is of this one's group, else 0 or more.
+    """
+
+    def __init__(self, told: int) -> None:
+        super().__init__()
+        self.told = told
+
+
 class Lockstep:
     """A model as its ranks run it together; with one process, or where every rank has all weights, it does nothing.
 
@@ -100,11 +115,13 @@ class Lockstep:
         self._ranks = distributed.get_world_size() if distributed.is_initialized() else 1
         self._rank = distributed.get_rank() if self._ranks > 1 else 0
         self._group: Any = None
-        self._watchdog = Watchdog(self._rank, self._ranks, patience)
         self.share, self.shares, self._peers = 0, 1, 1
         if self._ranks > 1:
             # Numbers on the CPU: the device's own queue may be held up by the very thing that is to be told.
             self._group = distributed.new_group(backend="gloo", timeout=timedelta(seconds=patience))
+        name = "" if self._group is None else self._group.group_name
+        self._watchdog = Watchdog(name, self._rank, self._ranks, patience)
+        if self._ranks > 1:
             asked_together = self.gathered(ranks_of_one_question(self._called))
             groups = sorted(set(asked_together))
             self.share, self.shares = groups.index(asked_together[self._rank]), len(groups)
@@ -128,6 +145,11 @@ class Lockstep:
     def device(self) -> torch.device | None:
         """Where a model computes whose weights lie elsewhere between forwards; None where the weights tell."""
         return next((part.device for part in self._parts if part.device is not None), None)
+
+    @property
+    def _grouped(self) -> bool:
+        """Whether any ranks are asked the same questions; the same on every rank."""
+        return self.shares < self._ranks
 
     def __enter__(self) -> Lockstep:
         with contextlib.ExitStack() as undo:
@@ -212,6 +234,8 @@ class Lockstep:
 
     def of_group(self, value: T) -> T:
         """The value of the first rank of this rank's group; every rank of all groups must call this."""
+        if not self._grouped:
+            return value
         return next(of for share, of in self.gathered((self.share, value)) if share == self.share)
 
     def finish(self) -> None:
@@ -249,8 +273,6 @@ class Lockstep:
         def hook(*_: Any) -> None:
             if not part.whole:
                 self._turn(index, part.name)
-                with self._among_ranks():
-                    part.gather()  # at once: what is raised before the wrapper's own hook must not undo the turn
             self._watchdog.at(f"in {part.name or 'the model'}")
 
         return hook
@@ -277,7 +299,7 @@ class Lockstep:
             part.abandon()
 
     def _meeting_before_sums(self) -> contextlib.AbstractContextManager[Any]:
-        return contextlib.nullcontext() if self._peers == 1 else BeforeCollectives(self._before_sum)
+        return contextlib.nullcontext() if self._peers == 1 else BeforeCollectives(self._before_sum, self._sum_failed)
 
     def _before_sum(self) -> None:
         """Before an operation among ranks that the model itself begins; not one that puts a part together."""
@@ -286,28 +308,89 @@ class Lockstep:
             self.least(place=place)
             self._watchdog.at(f"in {place}")
 
+    def _sum_failed(self, error: Exception) -> NoReturn:
+        if self._meeting:
+            raise error  # an operation of the ranks' own, which knows what to do
+        self._operation_failed(error)
+
+    def _operation_failed(self, error: Exception) -> NoReturn:
+        """An operation among ranks has failed here, and the others may have begun it: they cannot be told anything."""
+        reason = f"rank {self._rank} has met an error {self._watchdog.place}: {type(error).__name__}: {error}"
+        self._watchdog.end_others(reason)
+        raise RanksApartError(f"{reason}; the other ranks have begun this operation, and are ended") from error
+
     def _turn(self, index: int, place: str) -> None:
-        """Waits until it is the turn of this rank's next part, and lends pieces to others meanwhile."""
+        """Puts a part together when it is its turn, and lends pieces of others to other ranks until then."""
+        part = self._parts[index]
         while True:
             first, told = self._agree(index, place=place)
             if told >= 0 and first == index:
-                return
-            self._lend(first)
-            if told < 0:
-                raise _given_up(told)
+                # At once: what is raised before the wrapper's own hook must not undo the turn.
+                if self._put_together(part, part.gather):
+                    return
+            else:
+                self._lend(first)
+                if told < 0:
+                    raise _given_up(told)
 
     def _lend(self, index: int) -> None:
-        if index < len(self._parts):  # else nobody wants one
-            self._watchdog.at(f"lending {self._parts[index].name or 'the model'}")
-            with self._among_ranks():
-                self._parts[index].lend()
+        if index >= len(self._parts):  # nobody wants one
+            return
+        part = self._parts[index]
+        was_whole = part.whole
+        if not self._put_together(part, part.lend) and was_whole:
+            self._turn(index, part.name)  # this rank stands inside it
+
+    def _put_together(self, part: Part, gather_or_lend: Callable[[], None]) -> bool:
+        """What every rank does with the part that they have agreed upon; False where another rank could not.
+
+        The part is nobody's then. A rank that could not itself raises what it has met, as the rest of its
+        tensor-parallel group does.
+        """
+        met = False
+
+        def meet() -> None:
+            nonlocal met
+            if not met:  # after the first operation each rank is by itself again
+                met = True
+                first, told = self._agree(BUSY, place=f"putting {name} together")
+                if first != BUSY:
+                    raise _UnreadyError(told)
+                self._watchdog.at(f"putting {name} together")
+
+        name = part.name or "the model"
+        self._watchdog.at(f"putting {name} together")
+        try:
+            with self._among_ranks(), BeforeCollectives(meet, self._operation_failed):
+                gather_or_lend()
+        except _UnreadyError as error:
+            part.give_up()
+            if error.told < 0:
+                raise _given_up(error.told) from None
+            return False
+        except LockstepError:
+            raise
+        except Exception as error:
+            part.give_up()
+            if not met or self._grouped:
+                told = self._agree(BUSY if met else 0, self._words_of(error), place="telling of an error")[1]
+                if told < 0:
+                    raise _given_up(told) from error
+            raise
+        # Each rank has unpacked what it got by itself. Those of a group must go on alike, whatever came of that.
+        if self._grouped and (told := self._agree(BUSY, place=f"going on after putting {name} together")[1]) < 0:
+            raise _given_up(told)
+        return True
 
     def _tell(self, error: Exception) -> NoReturn:
         """This rank has met an error in what is tried together; raises what the others of its group raise."""
-        memory = is_out_of_memory(error)
-        first, told = self._agree(BUSY, -1 - 2 * self._rank - (not memory), place="telling of an error")
+        first, told = self._agree(BUSY, self._words_of(error), place="telling of an error")
         self._lend(first)
         raise _given_up(told) from error
+
+    def _words_of(self, error: Exception) -> int:
+        """What `_given_up` makes of it on the other ranks; nothing where this rank has no group."""
+        return NOTHING if self._peers == 1 else -1 - 2 * self._rank - (not is_out_of_memory(error))
 
     def _agree(self, wanted: int, value: int = NOTHING, *, place: str = "the last question") -> tuple[int, int]:
         """The first part that any rank wants, and the least value that a rank of this tensor-parallel group has named.

@@ -83,6 +83,10 @@ class Part(ABC):
         self.release()
         return lambda: None
 
+    def give_up(self) -> None:
+        """What a `gather` or `lend` that an exception ended has left behind."""
+        self.release()
+
     def abandon(self) -> None:
         """What a forward that an exception ended has left behind."""
         self.release()
@@ -133,6 +137,13 @@ class FullyShardPart(Part):
     def release(self) -> None:
         for group in self._groups:  # `reshard` would keep a root's while its forward runs
             group._to_sharded()
+
+    def give_up(self) -> None:
+        for group in self._groups:
+            group._all_gather_result = None  # else the next gathering takes this one for begun
+            for parameter in group.fsdp_params:
+                parameter.to_sharded()
+        self.release()
 
     @property
     def in_use(self) -> bool:
@@ -194,6 +205,10 @@ class FlatPart(Part):
     def release(self) -> None:
         if self._handle is not None and self._handle.uses_sharded_strategy and self.whole:
             _reshard(self._module, self._handle, True)
+
+    def give_up(self) -> None:
+        if self._handle is not None and self._handle.uses_sharded_strategy:
+            _reshard(self._module, self._handle, self.whole)  # which means here that its memory is taken
 
     def quiet(self) -> Callable[[], None]:
         _lazy_init(self._module, self._module)  # the root's comes first

@@ -12,6 +12,8 @@ from tiny_models import make, opened, picture
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from radar_tasks.errors import CheckpointError, RadarError
+from radar_tasks.live import LiveEvaluator
+from radar_tasks.scoring.engine.lockstep import RanksApartError
 from radar_tasks.training import RadarCallback
 
 SOURCES = ["mini_colour", "mini_sum"]
@@ -200,6 +202,21 @@ def test_no_exception_of_a_later_measurement_ends_training(tmp_path, caplog):
     RadarCallback.attach(again, ["mini_colour"], first=2, per_doubling=1, questions=2)
     with pytest.raises(CheckpointError, match="RadarCallback: RuntimeError: no kernel image"):
         again.train()
+
+
+def test_ranks_that_have_come_apart_end_training(tmp_path, monkeypatch):
+    model, processor = make("qwen2_vl")
+    a_trainer = trainer(tmp_path, model, processor)
+    radar = RadarCallback.attach(a_trainer, ["mini_colour"], every=2, questions=2)
+    radar.on_train_begin(a_trainer.args, a_trainer.state, a_trainer.control)
+
+    def alone(self, step):
+        raise RanksApartError(f"rank 1 did not come to step {step}")
+
+    monkeypatch.setattr(LiveEvaluator, "measure", alone)
+    a_trainer.state.global_step = 2
+    with pytest.raises(RanksApartError, match="rank 1 did not come to step 2"):
+        radar.on_step_end(a_trainer.args, a_trainer.state, a_trainer.control)
 
 
 TWO_RANKS = """
