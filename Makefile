@@ -25,7 +25,7 @@ fuzz: $(READY)
 
 soak: $(READY)
 	RADAR_FUZZ=5 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout 1200 tests/faults/test_killed_scoring.py tests/faults/test_ranks.py
-	RADAR_FUZZ=50 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout 36000 tests/faults/test_live_ranks.py -k random_faults
+	RADAR_FUZZ=40 OMP_NUM_THREADS=1 $(BIN)/python -m pytest --timeout 36000 tests/faults/test_live_ranks.py -k random_faults
 	OMP_NUM_THREADS=1 $(BIN)/python benchmarks/soak.py
 
 # The oldest versions that pyproject.toml promises, installed and tested; `make lock` looks after the newest.

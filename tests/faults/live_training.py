@@ -465,6 +465,10 @@ def memory_of_ranks(way):
         return [(collectives, "_make_room")]
     if way.startswith("fsdp1"):
         return [(_flat_param, "_alloc_storage")]
+    if way == "zero3":
+        return [(torch, "empty")]
+    if way == "ddp":
+        return []
     both = [(_fsdp_collectives.DefaultAllocMixin, "allocate"), (FSDPParam, "alloc_all_gather_outputs")]
     return [*both, (collectives, "_make_room")] if way == "hybrid" else both
 
@@ -520,10 +524,11 @@ def gathering(folder, cases):
 
 
 def apart(folder, cases):
-    """Rank 1 does not come to a measurement, or never leaves a layer, or fails in an operation that has begun."""
+    """Rank 1 does not come to a measurement, never leaves a layer, fails in an operation that has begun, or is slow."""
     where, seconds, way = cases[0], float(cases[1]), cases[2]
     model, processor = wrapped(way, "qwen2_vl", folder)
-    radar = LiveEvaluator(model, processor, [SOURCE], questions=4, patience=seconds)
+    number, batch = (12, 1) if where == "slowly" else (4, 16)
+    radar = LiveEvaluator(model, processor, [SOURCE], questions=number, patience=seconds, batch_size=batch)
     radar.measure(0)
     if distributed.get_rank() == 1 and where == "elsewhere":
         time.sleep(4 * seconds)
@@ -531,6 +536,8 @@ def apart(folder, cases):
     if distributed.get_rank() == 1 and where == "inside":
         layer = blocks_of(model)[-1]
         layer.register_forward_pre_hook(lambda *_: time.sleep(1000))
+    if distributed.get_rank() == 1 and where == "slowly":
+        blocks_of(model)[-1].register_forward_pre_hook(lambda *_: time.sleep(0.12 * seconds))
     started = time.monotonic()
     with Broken() if distributed.get_rank() == 1 and where == "operation" else nullcontext():
         reason = reason_of(partial(radar.measure, 1))

@@ -31,6 +31,7 @@ operation that fails on one rank when the others have begun it cannot be agreed 
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any, NoReturn, TypeVar
@@ -53,6 +54,9 @@ BUSY = NOTHING - 1
 
 PATIENCE = 600.0
 """Seconds that a rank waits for the others."""
+
+HEARD_AFTER = 0.25
+"""Part of the patience after which a rank that has met no other one does so before its next forward."""
 
 T = TypeVar("T")
 
@@ -128,6 +132,7 @@ class Lockstep:
             self._peers = asked_together.count(asked_together[self._rank])
         self._parts = parts_of(self._called)
         self._meeting, self._inside = False, "the model"
+        self._patience, self._met = patience, time.monotonic()
         self._undo: contextlib.ExitStack = contextlib.ExitStack()
 
     @property
@@ -154,6 +159,7 @@ class Lockstep:
     def __enter__(self) -> Lockstep:
         with contextlib.ExitStack() as undo:
             undo.enter_context(self._watchdog)
+            self._met = time.monotonic()
             undo.enter_context(torch.compiler.set_stance("force_eager"))
             undo.enter_context(_without_hooks_of_deepspeed(self._called))
             self._parts = parts_of(self._called)
@@ -175,6 +181,7 @@ class Lockstep:
 
     def forward(self, **inputs: Any) -> Any:
         """The model's output."""
+        self._be_heard()
         with self._meeting_before_sums():
             return self._called(**inputs)
 
@@ -266,6 +273,14 @@ class Lockstep:
             raise RanksApartError(f"{self._watchdog.others()} ({error})") from error
         self._watchdog.at(before)
         return values
+
+    def _be_heard(self) -> None:
+        """A rank that has all weights meets no other one by itself, and those that are done would take it for lost."""
+        if self._ranks == 1 or self._grouped or time.monotonic() - self._met < HEARD_AFTER * self._patience:
+            return
+        before = self._watchdog.place
+        self._lend(self._agree(BUSY, place="the next forward")[0])
+        self._watchdog.at(before)
 
     def _entering(self, index: int) -> Callable[..., None]:
         part = self._parts[index]
@@ -413,6 +428,7 @@ class Lockstep:
         except RuntimeError as error:
             raise RanksApartError(f"{self._watchdog.others()} ({error})") from error
         self._watchdog.at("between parts")
+        self._met = time.monotonic()
         if (first := int(said[0])) < 0:
             raise StoppedError(f"rank {-1 - first} has met an error")
         return first, int(said[1 + self.share])
