@@ -667,6 +667,8 @@ def main(folder, scenario, *cases):
     (folder / f"{distributed.get_rank()}.json").write_text(json.dumps(told))
     if scenario != "apart":  # there one rank may have gone
         distributed.destroy_process_group()
+    elif cases[0] == "operation":
+        time.sleep(200)  # the end of this process would wake the other
 
 
 if __name__ == "__main__":
