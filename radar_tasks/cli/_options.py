@@ -21,7 +21,7 @@ Descriptions = Annotated[
 CurveMetric = Annotated[str, typer.Option("--metric", help="Metric of the curves: sds, sds_logit, acc, …")]
 Parting = Annotated[
     int | None,
-    typer.Option(help="Last step that two experiments share; from there the second is compared with the first."),
+    typer.Option(min=0, help="Last step that two experiments share; from there the second is compared with the first."),
 ]
 TrainingAxis = Annotated[
     str,

@@ -28,8 +28,12 @@ def command(
     parting: Parting = None,
     dark: Dark = False,
     seed: Seed = 0,
-    width: Annotated[int | None, typer.Option(min=80, help="Width of each panel's axes, in pixels.")] = None,
-    height: Annotated[int | None, typer.Option(min=60, help="Height of each panel's axes, in pixels.")] = None,
+    width: Annotated[
+        int | None, typer.Option(min=80, max=10_000, help="Width of each panel's axes, in pixels.")
+    ] = None,
+    height: Annotated[
+        int | None, typer.Option(min=60, max=10_000, help="Height of each panel's axes, in pixels.")
+    ] = None,
     title: Annotated[bool, typer.Option(help="Put title and subtitle above the picture.")] = True,
     x: TrainingAxis = "step",
     log: Annotated[bool, typer.Option("--log", help="Logarithmic training axis.")] = False,

@@ -160,6 +160,8 @@ def read_packed(file: Path) -> list[CheckpointResult]:
     Raises:
         ResultsError: not a parquet file, not written by `pack`, damaged, or breaking a rule that samples keep.
     """
+    if not file.is_file():
+        raise ResultsError(f"{file} is {'a folder' if file.is_dir() else 'not there'}: a packed file is needed.")
     try:
         with pq.ParquetFile(file, page_checksum_verification=True) as opened:
             about = _about(opened, file)

@@ -87,8 +87,8 @@ def forecast_tables(
 
     Raises:
         ResultsError: runs were asked different questions of a source; no run has log-probabilities or enough
-            checkpoints; a size that no description gives, that is not above the sizes described, or fewer than two of
-            those.
+            checkpoints; a step that every run has passed; a size that no description gives, that is not above the sizes
+            described, or fewer than two of those.
     """
     require_same_questions(trainings, {source for training in trainings for source in training.sources})
     runs = [run_track(training) for training in trainings]
@@ -120,6 +120,11 @@ def forecast_tables(
 
 def _add_ends(made: ForecastTables, runs: Sequence[RunTrack], at: int | None) -> None:
     end = float(at) if at is not None else max(run.steps[-1] for run in runs)
+    if all(run.steps[-1] > end for run in runs):
+        first = min(run.steps[-1] for run in runs)
+        raise ResultsError(
+            f"--at {end:,.0f}: these runs have come to step {first:,.0f} and further; give a later step."
+        )
     finished = [run for run in runs if run.steps[-1] == end]
     for run in runs:
         if run.steps[-1] < end:

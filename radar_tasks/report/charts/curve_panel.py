@@ -9,6 +9,7 @@ from typing import Any
 
 import altair as alt
 
+from radar_tasks.errors import ResultsError
 from radar_tasks.report.charts.figure import (
     PANEL_HEIGHT,
     Datum,
@@ -68,8 +69,14 @@ def domain_of(data: Sequence[Datum]) -> tuple[float, float]:
 def curve_panel(
     title: str, data: Sequence[Datum], series: Sequence[str], style: CurveStyle, axis: TrainingAxis = STEPS
 ) -> Panel:
-    """Data hold `series`, `step`, `value`, `low`, `high`, `chance` (or None), and names for table and tooltip."""
+    """Data hold `series`, `step`, `value`, `low`, `high`, `chance` (or None), and names for table and tooltip.
+
+    Raises:
+        ResultsError: none of them has a place on the axis.
+    """
     drawn = axis.placed(data)
+    if not drawn:
+        raise ResultsError(f"{title}: all its checkpoints are at 0, which has no place on a logarithmic axis.")
     low, high = style.domain or domain_of(drawn)
     colors = color(series)
     scale = alt.Scale(domain=[low, high], nice=False, zero=False)

@@ -74,3 +74,10 @@ def test_bad_options_are_refused_before_anything_is_read(arguments, said):
     code, output = radar("nowhere", *arguments)
     assert code == 1
     assert said in output
+
+
+def test_a_step_that_all_runs_have_passed_is_refused(results):
+    code, said = radar(results, "--at", 300)
+    assert code == 1
+    assert "--at 300: these runs have come to step 400 and further" in said
+    assert radar(results, "--at", 400)[0] == 0

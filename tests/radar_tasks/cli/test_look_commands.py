@@ -255,3 +255,17 @@ def test_options_and_names_that_say_nothing_are_refused(curve):
     ]:
         with pytest.raises(RadarError, match=said):
             call(compare, *arguments)
+
+
+def test_a_logarithmic_axis_without_a_place_for_any_checkpoint_is_told(tmp_path):
+    write_curve(tmp_path / "exp1", [0], {"mini_colour": [0.5], "mini_sum": [0.5]}, n=20)
+    for chart in ("abilities", "sources"):
+        with pytest.raises(RadarError, match="no place on a logarithmic axis"):
+            call(plot, tmp_path / "exp1", "--chart", chart, "--log", "--out", tmp_path / "x.svg")
+
+
+@pytest.mark.parametrize("arguments", [("--width", "100000000"), ("--parting", "-5")])
+def test_numbers_that_mean_nothing_are_refused(curve, tmp_path, arguments):
+    result = call(plot, curve, "--out", tmp_path / "x.svg", *arguments)
+    assert result.exit_code == 2
+    assert arguments[0] in result.stderr

@@ -391,3 +391,10 @@ def test_a_spread_that_is_no_number_is_absent(tmp_path, written):
     assert find_runs([tmp_path / "p.parquet"])[0].metrics == run.metrics
     file.write_text(json.dumps(results).replace('"PLACE"', str(error)))
     assert load_run(file).metrics["radar_spatial"]["sds"][1] == error
+
+
+def test_what_is_no_file_is_not_called_damaged(tmp_path):
+    for place, said in ((tmp_path, "is a folder"), (tmp_path / "nowhere.parquet", "is not there")):
+        with pytest.raises(ResultsError, match=said):
+            unpack(place, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
