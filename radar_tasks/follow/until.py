@@ -189,12 +189,12 @@ class Until:
             # No change is told soonest where every difference is 0.
             least = decide_change(np.zeros(len(pictures)), _shares(pictures), self.delta, level=self.level).draws
             if (1 + RESERVE) * least >= len(pictures):
-                said.append(f"{ability} {_questions(pictures)}, of which {_questions(pictures[:least])} at least")
+                said.append(f"{_questions(pictures[:least])} of {_questions(pictures)} ({ability})")
         if not said:
             return ""
         return (
-            f"until={self.delta:g} asks everything where nothing changed, for it has too few questions "
-            f"({'; '.join(said)} are asked before that can be told). Ask more a source, or take a larger change."
+            f"until={self.delta:g} asks every question where nothing changed: at least {' and '.join(said)} are needed "
+            "to tell that. Ask more questions of each source, or give a larger until."
         )
 
     def measurement(self, earlier: Earlier | None) -> UntilMeasurement:

@@ -253,7 +253,7 @@ def test_until_compares_with_nothing_that_was_asked_otherwise(tmp_path, monkeypa
     assert "step 1000 is compared with no earlier one" in caplog.text
     # Of other questions a source, the first of them are no random part.
     radar = LiveEvaluator(model, processor, SOURCES, questions=40, until=0.02, output=tmp_path)
-    assert "asks everything where nothing changed" in caplog.text
+    assert "asks every question where nothing changed" in caplog.text
     radar.measure(1500)
     assert radar.changes == ()
     assert "was asked of 20 questions a source, not of 40" in caplog.text
