@@ -217,7 +217,7 @@ def test_every_eval_ever_has_one_result_a_metric_and_its_instances_add_up_to_it(
 def test_the_same_run_gives_the_same_record_and_a_model_id_must_be_one(run):
     assert record(run, Publisher("x")).path == record(run, Publisher("x")).path
     assert record(run, Publisher("x"), "Qwen/Qwen2-VL-2B").aggregate["model_info"]["id"] == "Qwen/Qwen2-VL-2B"
-    with pytest.raises(ResultsError, match="no model id"):
+    with pytest.raises(ResultsError, match="not a model id"):
         record(run, Publisher("x"), "no-owner")
 
 

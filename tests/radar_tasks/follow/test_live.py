@@ -125,7 +125,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(tmp_path):
     radar = LiveEvaluator(model, processor, ["mini_colour"], questions=2, output=tmp_path)
     (tmp_path / "step-000003").mkdir()
     (tmp_path / "step-000003" / "model.safetensors").touch()
-    with pytest.raises(ResultsError, match="which is no result"):
+    with pytest.raises(ResultsError, match="which is not a result"):
         radar.measure(3)
     assert (tmp_path / "step-000003" / "model.safetensors").exists()
 

@@ -175,7 +175,7 @@ def test_results_of_other_settings_are_never_replaced(tracked, changed, message)
 
 def test_a_checkpoint_is_not_taken_for_a_results_folder(tracked):
     root = tracked[0]
-    with pytest.raises(ResultsError, match="which is no result"):
+    with pytest.raises(ResultsError, match="which is not a result"):
         tracker(root, output=".").once()
     assert (root / "step-00000" / "model.safetensors").is_file()
 

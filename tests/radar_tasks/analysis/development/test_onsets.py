@@ -61,7 +61,7 @@ def test_what_is_not_there_is_told(detections):
     runs = detections[0]
     for onsets, metrics, said in [
         ({"nobody": {"mini_sum": 1.0}}, ("sds",), "no training run is called 'nobody'"),
-        ({"first": {"mini_side": 1.0}}, ("sds",), "first was not asked mini_side"),
+        ({"first": {"mini_side": 1.0}}, ("sds",), "first was not scored on mini_side, but on mini_sum"),
         ({"first": {"mini_sum": 800.0}}, ("sds",), "no checkpoint after the onset of mini_sum at step 800"),
         ({"first": {"mini_sum": 100.0}}, ("nll",), "nll has no chance level"),
     ]:
