@@ -198,8 +198,9 @@ def to_fisher(r: float) -> float:
 
 
 def fisher_interval(r: float, half_width: float) -> Interval:
-    """tanh(atanh(r) +- half_width); [-1, 1] for an infinite one."""
-    return Interval(r, math.tanh(to_fisher(r) - half_width), math.tanh(to_fisher(r) + half_width))
+    """tanh(atanh(r) +- half_width), which holds r; [-1, 1] for an infinite one."""
+    low, high = math.tanh(to_fisher(r) - half_width), math.tanh(to_fisher(r) + half_width)
+    return Interval(r, min(low, r), max(high, r))  # r = 1 has no transform of its own
 
 
 def _ranks(values: FloatArray) -> FloatArray:

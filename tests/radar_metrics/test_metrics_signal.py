@@ -130,3 +130,11 @@ def test_perfect_correlation_has_a_finite_interval():
 def test_bad_input_is_named(call, message):
     with pytest.raises(MetricError, match=message):
         call()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_the_interval_of_a_perfect_correlation_holds_it(sign):
+    found = correlation([1, 2, 3, 4], [sign * 2, sign * 4, sign * 6, sign * 8], runs=[0, 0, 1, 1])
+    for interval in (found.pearson, found.spearman):
+        assert interval.low <= interval.estimate <= interval.high
+        assert interval.estimate == sign
