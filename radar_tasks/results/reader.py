@@ -174,9 +174,9 @@ def _attempts_at(path: Path) -> list[list[_Attempt]]:
     if path.is_file():
         return [[_Attempt(path, _read_results(path))]]
     if not path.is_dir():
+        kind = "is neither a results folder nor a results file" if path.exists() else "does not exist"
         raise ResultsError(
-            f"{path} is neither a results folder nor a results file. Give the --output_path of a run, or a file that "
-            "`radar results pack` wrote."
+            f"{path} {kind}. Give the --output_path of a run, or a file that `radar results pack` wrote."
         )
     files = sorted(f for f in path.rglob("*.json") if _named(f)[0] and not _in_hidden_folder(f, path))
     if not files:
