@@ -20,6 +20,7 @@ from radar_metrics.options import FloatArray
 from radar_metrics.stability import SubsetCurves, enough_questions, subset_curves
 from radar_tasks.analysis.outside_column import Outside
 from radar_tasks.analysis.outside_correlations import OutsideCorrelation
+from radar_tasks.analysis.training_runs import require_same_questions
 from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.results import TrainingRun
 from radar_tasks.results.metrics import METRICS, SourceMetrics, metric_tables, question_matrix
@@ -110,11 +111,12 @@ def metric_qualities(
         n_subsets: random subsets a number of questions.
 
     Raises:
-        ResultsError: an unknown metric, or nothing that all training runs have.
+        ResultsError: an unknown metric, nothing that all training runs have, or runs that were not asked alike.
     """
     if unknown := [metric for metric in metrics if metric not in METRICS]:
         near = did_you_mean(unknown[0], METRICS)
         raise ResultsError(f"unknown metric {', '.join(unknown)}; there are {', '.join(METRICS)}.{near}")
+    require_same_questions(trainings, set.intersection(*(set(training.sources) for training in trainings)))
     tables = {training.name: metric_tables(training) for training in trainings}
     made = []
     for metric in metrics or METRICS:

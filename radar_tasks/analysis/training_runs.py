@@ -47,14 +47,23 @@ def training_runs(runs: Sequence[CheckpointResult], at_least: int = 2) -> tuple[
 
 
 def require_same_questions(trainings: Sequence[TrainingRun], sources: Iterable[str]) -> None:
-    """Raises `ResultsError` where two trainings that share a source were asked different questions of it."""
-    for source in sources:
+    """Raises `ResultsError` where two trainings that share a source were asked different questions of it, or otherwise.
+
+    Questions of one name in another version of the data, or with another prompt, are others. Images may be withheld.
+    """
+    for source in sorted(sources):
         first, *others = [training for training in trainings if source in training.sources]
         for training in others:
             if not np.array_equal(first.results[0].sources[source].q_id, training.results[0].sources[source].q_id):
                 raise ResultsError(
                     f"{source}: {first.name} and {training.name} were asked different questions. Give runs that were "
                     "scored on the same data with the same --limit."
+                )
+            differing = must_agree(first.results[0], training.results[0], [source])
+            if problems := [str(setting) for setting in differing if setting.name != "images"]:
+                raise ResultsError(
+                    f"{first.name} and {training.name} were not scored alike, so that one says nothing of the other: "
+                    f"{'; '.join(problems)}."
                 )
 
 

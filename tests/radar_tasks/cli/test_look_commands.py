@@ -8,7 +8,7 @@ import typer
 from fake_runs import write_curve
 from typer.testing import CliRunner
 
-from radar_tasks.cli import agreement, analyze, compare, decide, export, plot, report
+from radar_tasks.cli import agreement, analyze, compare, decide, export, forecast, plot, report
 from radar_tasks.errors import RadarError
 
 
@@ -269,3 +269,21 @@ def test_numbers_that_mean_nothing_are_refused(curve, tmp_path, arguments):
     result = call(plot, curve, "--out", tmp_path / "x.svg", *arguments)
     assert result.exit_code == 2
     assert arguments[0] in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("other", "said"),
+    [
+        ({"checksums": {"spatial": "0" * 64}}, "not scored alike.*data of spatial"),
+        ({"scoring": {"prompt_format": "official"}}, "not scored alike.*prompt_format: plain against official"),
+        ({"n": 20}, "were asked different questions"),
+    ],
+)
+def test_trainings_that_were_not_asked_alike_say_nothing_of_each_other(tmp_path, other, said):
+    steps = [100, 200, 300, 400, 500]
+    for name, more in (("a", {}), ("b", other), ("c", {"scoring": {"dtype": "bfloat16"}})):
+        write_curve(tmp_path / name, steps, {"spatial": [0.2 * k for k in range(5)]}, **{"n": 30, **more})
+    for module in (agreement, forecast):
+        with pytest.raises(RadarError, match=said):
+            call(module, tmp_path / "a", tmp_path / "b")
+        assert call(module, tmp_path / "a", tmp_path / "c").exit_code == 0
