@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager, nullcontext
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -465,8 +465,12 @@ def memory_of_ranks(way):
         return [(collectives, "_make_room")]
     if way.startswith("fsdp1"):
         return [(_flat_param, "_alloc_storage")]
-    if way == "zero3":
-        return [(torch, "empty")]
+    if way == "zero3":  # of DeepSpeed's alone: ranks that speak with each other take memory by `torch.empty`, too
+        from deepspeed.runtime.zero import partition_parameters
+
+        partition_parameters.torch = ModuleType("torch")
+        partition_parameters.torch.__dict__.update(torch.__dict__)
+        return [(partition_parameters.torch, "empty")]
     if way == "ddp":
         return []
     both = [(_fsdp_collectives.DefaultAllocMixin, "allocate"), (FSDPParam, "alloc_all_gather_outputs")]
