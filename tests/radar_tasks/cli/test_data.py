@@ -120,7 +120,7 @@ def test_rebuild_from_a_local_copy(tmp_path):
     assert open_source("seephys").manifest.for_results()["stand_in"] is True
     assert "stand-in" in " ".join(radar_data("status").split())
     assert "2 sources checked, 0 problems" in radar_data("verify")
-    with pytest.raises(DataError, match="one source"):
+    with pytest.raises(DataError, match="a single source"):
         radar_data("rebuild", "--from", tmp_path)
 
 
