@@ -48,7 +48,12 @@ def find_checkpoints(patterns: Sequence[str], every: int = 1) -> list[TrackedChe
     Raises:
         CheckpointError: nothing matches, a name holds no step, or two folders claim the same step.
     """
-    matches = {Path(match) for pattern in patterns for match in glob.glob(pattern)}  # noqa: PTH207, absolute ones, too
+    # A folder that is there is meant as it is called, brackets and stars in its name included.
+    found_by = (
+        [pattern] if Path(pattern).is_dir() else glob.glob(pattern)  # noqa: PTH207, absolute ones, too
+        for pattern in patterns
+    )
+    matches = {Path(match) for among in found_by for match in among}
     folders = {folder for match in matches if match.is_dir() for folder in _checkpoints_at(match)}
     if not folders:
         raise CheckpointError(
