@@ -112,3 +112,12 @@ def test_a_link_that_leads_nowhere_is_no_change(tmp_path):
     (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
     (tmp_path / "config.json").touch()
     assert [name for name, _, _ in signature(tmp_path)] == ["config.json"]
+
+
+def test_a_folder_is_meant_as_it_is_called(tmp_path):
+    for name in ("a [x]", "a *", "a x"):
+        (tmp_path / name / "step-100").mkdir(parents=True)
+        (tmp_path / name / "step-100" / "config.json").write_text("{}")
+    for name in ("a [x]", "a *"):
+        assert [c.folder for c in find_checkpoints([str(tmp_path / name)])] == [tmp_path / name / "step-100"]
+    assert [c.folder.parent.name for c in find_checkpoints([str(tmp_path / "a [xy]" / "step-*")])] == ["a x"]
