@@ -3,7 +3,8 @@
 A configuration is what a user chooses between (a data mix, a size): one training run, or several seeds of it. Every
 metric on every source and ability is asked at every step that all runs have, on all questions and on random parts of
 them. What it is held against is the end: of the metric itself, of accuracy, or a column from outside such as accuracy
-after fine-tuning. Definitions: `radar_metrics.decisions`.
+after fine-tuning. With a factor for the size of the model, models of every size are asked for what the largest say at
+their end. Definitions: `radar_metrics.decisions`.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from radar_metrics.signal import signal_to_noise
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.metric_quality import LAST_CHECKPOINTS, SIZES
 from radar_tasks.analysis.outside_column import Outside
+from radar_tasks.analysis.paired_questions import refuse_unless_comparable
 from radar_tasks.analysis.run_descriptions import RunDescription
-from radar_tasks.analysis.run_factors import configurations_of
+from radar_tasks.analysis.run_factors import configurations_of, factors_of
 from radar_tasks.analysis.study_curves import Study, StudyCurve, StudyScores, ability_curve, source_curve, study_of
 from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.questions import Ability
 from radar_tasks.results import TrainingRun
 from radar_tasks.results.metrics import METRICS, available, question_weights, require_mean_over_questions
@@ -71,6 +73,7 @@ class Decisions:
         signal_to_seed_noise: range between configurations at the end in standard deviations between seeds.
         by_step: on all questions.
         by_questions: at the step asked for, fewest questions first.
+        size: the size of the models that are asked, where the target is the end of the largest; else "".
     """
 
     metric: str
@@ -83,6 +86,7 @@ class Decisions:
     signal_to_seed_noise: float | None
     by_step: tuple[DecisionAccuracy, ...]
     by_questions: tuple[DecisionAccuracy, ...]
+    size: str
 
     @property
     def of_ability(self) -> bool:
@@ -97,9 +101,11 @@ class DecisionStudy:
     Attributes:
         configurations: what is decided between, with the names of their runs.
         measured_by: `step`, or what `amounts` are of.
-        amounts: those that all runs have; the last is the end.
-        at: the one that parts of the questions are tried at.
-        rows: by target, metric, and source or ability.
+        amounts: those that all runs (of the largest size) have; the last is the end.
+        at: the one that parts of the questions are tried at (by the largest size).
+        rows: by size, target, metric, and source or ability.
+        size_factor, sizes: the factor whose levels are sizes, and those that are asked, the largest last; "" and none
+            where size is not asked about.
         notes: what else must be known.
     """
 
@@ -108,7 +114,26 @@ class DecisionStudy:
     amounts: tuple[float, ...]
     at: float
     rows: tuple[Decisions, ...]
+    size_factor: str
+    sizes: tuple[str, ...]
     notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Runs that are asked together: all of them, or those of one size.
+
+    Attributes:
+        size: the level of the factor of the sizes, or "".
+        study: the runs where they can be compared.
+        configurations: (R,) of each run.
+        asked: the position of the amount that parts of the questions are tried at.
+    """
+
+    size: str
+    study: Study
+    configurations: list[str]
+    asked: int
 
 
 @dataclass(frozen=True)
@@ -146,6 +171,7 @@ def decisions(
     outside: Outside | None = None,
     amount: TrainingAmount = IN_STEPS,
     at: float | None = None,
+    size: str | None = None,
 ) -> DecisionStudy:
     """Asks every metric on everything that all runs have.
 
@@ -158,29 +184,60 @@ def decisions(
             that has one.
         amount: what training is measured by.
         at: where parts of the questions are tried; about half-way without it.
+        size: a factor of the descriptions whose levels are sizes. Models of each size are asked for what the largest
+            say at their end, of the configurations that there are at both sizes: runs at the same levels of all other
+            factors.
 
     Raises:
         ResultsError: one configuration only, an unknown metric or one without values of single questions, no such step,
-            or as `study_of`.
+            sizes that share no two configurations, or as `study_of`.
     """
-    configurations = configurations_of(runs, descriptions)
-    if len(set(configurations)) < 2:
-        raise ResultsError(
-            f"one configuration only ({configurations[0]}): decisions are between two or more. Give results of several "
-            "training runs; runs at the same levels in the file of --runs are seeds of one configuration."
-        )
-    study = study_of(runs, amount)
-    asked = _asked_at(study, at)
-    chosen = _held(study, metrics)
-    measured = {metric: _measured(study, metric, asked, rng) for metric in dict.fromkeys([*chosen, "acc"])}
-    rows: dict[str, list[Decisions]] = {}
-    for metric, name in product(chosen, measured["acc"]):
-        of = measured[metric][name]
-        targets = {ITSELF: _Against(of.order_at_the_end(configurations), list(range(len(runs))))}
+    groups = _by_size(runs, descriptions, size, amount, at) if size else [_all(runs, descriptions, amount, at)]
+    *_, largest = groups
+    chosen = _held([run for group in groups for run in group.study.runs], largest.study.sources, metrics)
+    asked = list(dict.fromkeys([*chosen, "acc"]))
+    by_group = {group.size: {m: _measured(group.study, m, group.asked, rng) for m in asked} for group in groups}
+    ends = by_group[largest.size]
+    rows: list[Decisions] = []
+    for group in groups:
+        made = list(_rows(group, by_group[group.size], largest, ends, metrics=chosen, outside=outside, rng=rng))
+        rows += [row for target in dict.fromkeys(row.target for row in made) for row in made if row.target == target]
+    every = [run.name for group in groups for run in group.study.runs]
+    of_run = [name for group in groups for name in group.configurations]
+    return DecisionStudy(
+        configurations={
+            name: tuple(run for run, of in zip(every, of_run, strict=True) if of == name)
+            for name in dict.fromkeys(of_run)
+        },
+        measured_by=amount.name,
+        amounts=tuple(largest.study.amounts.tolist()),
+        at=float(largest.study.amounts[largest.asked]),
+        rows=tuple(rows),
+        size_factor=size or "",
+        sizes=tuple(group.size for group in groups) if size else (),
+        notes=tuple(_notes(groups, outside)),
+    )
+
+
+def _rows(
+    group: _Group,
+    measured: Mapping[str, Mapping[str, _Measured]],
+    largest: _Group,
+    ends: Mapping[str, Mapping[str, _Measured]],
+    *,
+    metrics: Sequence[str],
+    outside: Outside | None,
+    rng: np.random.Generator,
+) -> Iterator[Decisions]:
+    """What a group's runs say, by metric and source or ability, of every target that the largest models have."""
+    everyone = list(range(len(largest.configurations)))
+    for metric, name in product(metrics, measured["acc"]):
+        of, end = measured[metric][name], ends[metric][name]
+        targets = {ITSELF: _Against(end.order_at_the_end(largest.configurations), everyone)}
         if metric != "acc":
-            targets[ACCURACY] = replace(targets[ITSELF], target=measured["acc"][name].order_at_the_end(configurations))
+            targets[ACCURACY] = _Against(ends["acc"][name].order_at_the_end(largest.configurations), everyone)
         for column in outside.columns if outside else ():
-            if outside and (found := _as_outside(outside, column, study, of.curve, configurations)):
+            if outside and (found := _as_outside(outside, column, largest.study, end.curve, largest.configurations)):
                 targets[column] = found
         plain = Decisions(
             metric=metric,
@@ -190,23 +247,74 @@ def decisions(
             pairs=0,
             not_told=0,
             signal_to_noise=_signal_to_noise(of.curve.values),
-            signal_to_seed_noise=signal_to_seed_noise(of.end, configurations),
+            signal_to_seed_noise=signal_to_seed_noise(of.end, group.configurations),
             by_step=(),
             by_questions=(),
+            size=group.size,
         )
         for label, against in targets.items():
-            rows.setdefault(label, []).append(_asked(replace(plain, target=label), of, against, study.amounts, rng))
-    return DecisionStudy(
-        configurations={
-            name: tuple(run.name for run, of in zip(runs, configurations, strict=True) if of == name)
-            for name in dict.fromkeys(configurations)
-        },
-        measured_by=amount.name,
-        amounts=tuple(study.amounts.tolist()),
-        at=float(study.amounts[asked]),
-        rows=tuple(row for of in rows.values() for row in of),
-        notes=tuple(_notes(study, configurations, outside)),
-    )
+            mine = against if group is largest else _of_other_runs(against, largest, group)
+            if mine is not None:
+                yield _asked(replace(plain, target=label), of, mine, group.study.amounts, rng)
+
+
+def _all(
+    runs: Sequence[TrainingRun], descriptions: Sequence[RunDescription], amount: TrainingAmount, at: float | None
+) -> _Group:
+    configurations = configurations_of(runs, descriptions)
+    if len(set(configurations)) < 2:
+        raise ResultsError(
+            f"one configuration only ({configurations[0]}): decisions are between two or more. Give results of several "
+            "training runs; runs at the same levels in the file of --runs are seeds of one configuration."
+        )
+    study = study_of(runs, amount)
+    return _Group("", study, configurations, _asked_at(study, at))
+
+
+def _by_size(
+    runs: Sequence[TrainingRun],
+    descriptions: Sequence[RunDescription],
+    size: str,
+    amount: TrainingAmount,
+    at: float | None,
+) -> list[_Group]:
+    """The runs of each size, the largest last; sizes that share fewer than two configurations with it are left out."""
+    factors = factors_of(runs, descriptions)
+    factor = next((factor for factor in factors if factor.name == size), None)
+    if factor is None:
+        known = [factor.name for factor in factors]
+        raise ResultsError(
+            f"the file of --runs gives these runs no two levels of a factor {size!r}; there is "
+            f"{', '.join(known) or 'none'}.{did_you_mean(size, known)}"
+        )
+    if factor.amounts is None:
+        raise ResultsError(
+            f"{size} is no size: its levels are {', '.join(level.name for level in factor.levels)}, and sizes are "
+            "numbers above 0."
+        )
+    others = [row for row in descriptions if row.factor != size]
+    of_run = dict(zip([run.name for run in factor.runs], configurations_of(factor.runs, others), strict=True))
+    *smaller, largest = [(level, [of_run[run.name] for run in level.runs]) for level in factor.levels]
+    shared = [(level, names) for level, names in smaller if len(set(names) & set(largest[1])) > 1]
+    if not shared:
+        raise ResultsError(
+            f"no two configurations are there at {size} {largest[0].name} and at a smaller one: models of one size can "
+            "be asked for the decisions of another where the same ones were trained at both. Runs at the same levels "
+            f"of all factors but {size} are one configuration."
+        )
+    made = []
+    for level, names in [*shared, largest]:
+        study = study_of(level.runs, amount)
+        made.append(_Group(level.name, study, names, _asked_at(study, at)))
+    for group in made[:-1]:
+        # One size can speak of another only about the same questions, put alike.
+        first, other = (of.study.runs[0].results[0] for of in (made[-1], group))
+        refuse_unless_comparable(first, other, allow_different=False)
+        if missing := set(made[-1].study.sources) ^ set(group.study.sources):
+            raise ResultsError(
+                f"not all runs at {size} {group.size} and {largest[0].name} answered {sorted(missing)[0]}."
+            )
+    return made
 
 
 @dataclass(frozen=True)
@@ -215,6 +323,18 @@ class _Against:
 
     target: Target
     runs: list[int]
+
+
+def _of_other_runs(against: _Against, of: _Group, group: _Group) -> _Against | None:
+    """The same order asked of another group's runs, of the configurations that both have; None with fewer than two."""
+    known = list(dict.fromkeys(of.configurations[k] for k in against.runs))  # as the target numbers them
+    both = [name for name in known if name in group.configurations]
+    if len(both) < 2:
+        return None
+    places = [known.index(name) for name in both]
+    runs = [k for k, name in enumerate(group.configurations) if name in both]
+    numbers = np.array([both.index(group.configurations[k]) for k in runs], dtype=np.int64)
+    return _Against(Target(numbers, against.target.signs[np.ix_(places, places)]), runs)
 
 
 def _asked(
@@ -301,13 +421,13 @@ def _signal_to_noise(values: FloatArray) -> float | None:
         return None
 
 
-def _held(study: Study, metrics: Sequence[str]) -> list[str]:
+def _held(runs: Sequence[TrainingRun], sources: Sequence[str], metrics: Sequence[str]) -> list[str]:
     """The metrics asked for, or those of the default ones that all runs hold."""
     for metric in metrics:
         require_mean_over_questions(metric)
     if metrics:
         return list(dict.fromkeys(metrics))
-    parts = [result.sources[source] for run in study.runs for result in run.results for source in study.sources]
+    parts = [result.sources[source] for run in runs for result in run.results for source in sources]
     return [metric for metric in DEFAULT_METRICS if all(available(samples, metric) for samples in parts)]
 
 
@@ -328,15 +448,16 @@ def _asked_at(study: Study, at: float | None) -> int:
     return int(found[0])
 
 
-def _notes(study: Study, configurations: Sequence[str], outside: Outside | None) -> Iterator[str]:
-    end = study.amounts[-1]
-    for run in study.runs:
-        if study.measured_by == "step" and run.steps[-1] > end:
-            yield (
-                f"{run.name} goes on to step {run.steps[-1]:,.0f}: the end is the last step that all runs have, "
-                f"{end:,.0f}."
-            )
-    if len(set(configurations)) == len(configurations):
+def _notes(groups: Sequence[_Group], outside: Outside | None) -> Iterator[str]:
+    for group in groups:
+        end = group.study.amounts[-1]
+        for run in group.study.runs:
+            if group.study.measured_by == "step" and run.steps[-1] > end:
+                yield (
+                    f"{run.name} goes on to step {run.steps[-1]:,.0f}: the end is the last step that all runs have, "
+                    f"{end:,.0f}."
+                )
+    if all(len(set(group.configurations)) == len(group.configurations) for group in groups):
         yield (
             "No two runs are declared as seeds of one configuration: pairs are told apart by chance in the questions "
             "alone, and how another seed would have turned out is not known."

@@ -40,6 +40,10 @@ def command(
     at: Annotated[
         float | None, typer.Option(help="Step at which fewer questions are tried (default: half-way).")
     ] = None,
+    size: Annotated[
+        str | None,
+        typer.Option(help="Factor of --runs that is a size: how smaller models decide as the largest do at their end."),
+    ] = None,
     x: TrainingAxis = "step",
     format: Annotated[Format, typer.Option(help="Output format of the tables.")] = Format.terminal,  # noqa: A002
     seed: Seed = 0,
@@ -63,6 +67,7 @@ def command(
         outside=read_outside(outside, found) if outside else None,
         amount=training_amount(x, found, rows),
         at=at,
+        size=size,
     )
     for note in [*notes, *(note for training in trainings for note in training.notes), *made.notes]:
         print(note, file=sys.stderr)
@@ -97,13 +102,16 @@ def _show(made: DecisionStudy, names: Sequence[str], format: Format) -> None:  #
     print(f"{len(made.configurations)} configurations in {runs} runs, {seeds} of them with several seeds.")
     print("Share of the pairs that differ at the end that are ordered in the same way; 0.5 is guessing.\n")
     for name in names:
-        for target in dict.fromkeys(row.target for row in made.rows if row.name == name):
-            rows = [row for row in made.rows if (row.name, row.target) == (name, target)]
+        for target, size in dict.fromkeys((row.target, row.size) for row in made.rows if row.name == name):
+            rows = [row for row in made.rows if (row.name, row.target, row.size) == (name, target, size)]
+            end = f"{target} at {made.size_factor} {made.sizes[-1]}" if size else target
+            asked = f" by runs at {made.size_factor} {size}," if size else ""
             if not any(row.pairs for row in rows):
-                print(f"{name}: by {target} no two configurations are told apart.\n")
+                print(f"{name}:{asked} by {end} no two configurations are told apart.\n")
                 continue
-            tables = [(f"{name}: pairs ordered as by {target}, by {made.measured_by}", *by_step_table(rows))]
-            by_size = f"{name}: as by {target}, at {made.measured_by} {amount_words(made.at)} on so many questions"
+            at = next(row.by_questions[-1].at for row in rows if row.by_questions)
+            tables = [(f"{name}:{asked} pairs ordered as by {end}, by {made.measured_by}", *by_step_table(rows))]
+            by_size = f"{name}:{asked} as by {end}, at {made.measured_by} {amount_words(at)} on so many questions"
             tables += [(by_size, *by_questions_table(rows))]
             for title, header, body in tables:
                 if format is Format.markdown:
@@ -119,14 +127,15 @@ def _print(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
 
 
 def _csv(made: DecisionStudy) -> str:
-    """One line per target, metric, source or ability, step and number of questions."""
+    """One line per target, size, metric, source or ability, step and number of questions."""
     from radar_tasks.report.text_tables import comma_separated
 
-    head = ["target", "metric", "source", "ability", "pairs", "not_told", "signal_to_noise", "signal_to_seed_noise"]
+    head = ["target", "size", "metric", "source", "ability", "pairs", "not_told"]
+    head += ["signal_to_noise", "signal_to_seed_noise"]
     head += ["measured_by", "at", "questions", "accuracy", "low", "high"]
     body = [
         [
-            *(row.target, row.metric, row.name, row.ability, str(row.pairs), str(row.not_told)),
+            *(row.target, row.size, row.metric, row.name, row.ability, str(row.pairs), str(row.not_told)),
             *("" if number is None else repr(number) for number in (row.signal_to_noise, row.signal_to_seed_noise)),
             *(made.measured_by, repr(part.at), str(part.questions)),
             *map(repr, (part.accuracy.estimate, part.accuracy.low, part.accuracy.high)),

@@ -127,6 +127,91 @@ def test_without_descriptions_every_run_is_one_and_it_is_said(runs):
     json.dumps(asdict(made), allow_nan=False)
 
 
+SIZES = {"64": [-0.1, 0.3, 0.2], "128": [0.1, 0.6, 0.8], "256": [0.2, 0.8, 1.0]}
+"""How much of the end's differences models of a width show at each step; at 64, a and f have changed places."""
+
+
+@pytest.fixture(scope="module")
+def sized():
+    """Five configurations at three widths, b at the largest twice, e not at the smallest, and their descriptions."""
+    rng = np.random.default_rng(5)
+    level = rng.normal(scale=0.5, size=120)
+    made, rows = [], []
+    for width, shares in SIZES.items():
+        ends = (
+            {"b": 0.0, "c": 0.4, "d": 0.8, "e": 1.2, "f": 1.6}
+            if width != "64"
+            else {"f": 0.0, "c": 0.4, "d": 0.8, "b": 1.6}
+        )
+        for kind, end in ends.items():
+            for seed in ("1", "2") if (width, kind) == ("256", "b") else ("1",):
+                name = f"{kind}-{width}-{seed}"
+                margins = np.array(shares)[:, None] * end + level + rng.normal(scale=0.05, size=(3, 120))
+                # The smallest are trained half as long.
+                steps = [50, 100, 200] if width == "64" else STEPS
+                made.append(made_run(name, steps, {"mini_sum": margins}))
+                rows += [RunDescription(run=name, factor="width", level=width)]
+                rows += [RunDescription(run=name, factor="kind", level=kind)]
+    return made, rows
+
+
+def test_smaller_models_are_asked_for_what_the_largest_say_at_their_end(sized):
+    """Against plain loops over pairs of configurations and the runs of each."""
+    runs, rows = sized
+    made = decisions(runs, np.random.default_rng(1), descriptions=rows, metrics=("sds",), size="width")
+    assert (made.size_factor, made.sizes) == ("width", ("64", "128", "256"))
+    assert len(made.configurations) == 5
+    asked = {row.size: row for row in made.rows if row.target == ITSELF and row.name == "mini_sum"}
+    assert {size: (row.pairs, row.not_told) for size, row in asked.items()} == {
+        "64": (6, 0),  # e is not there
+        "128": (10, 0),
+        "256": (10, 0),
+    }
+    for size, row in asked.items():
+        kinds = [kind for kind in "bcdef" if (size, kind) != ("64", "e")]
+        steps = [50, 100, 200] if size == "64" else STEPS
+        assert [part.at for part in row.by_step] == steps
+        for step, part in zip(steps, row.by_step, strict=True):
+            shares = []
+            for k, first in enumerate(kinds):
+                for second in kinds[k + 1 :]:  # the later letter is better at width 256
+                    pairs = [
+                        (x, y)
+                        for x in runs
+                        for y in runs
+                        if x.name.startswith(f"{first}-{size}") and y.name.startswith(f"{second}-{size}")
+                    ]
+                    right = [
+                        probability(x, step, "mini_sum").mean() < probability(y, step, "mini_sum").mean()
+                        for x, y in pairs
+                    ]
+                    shares.append(np.mean(right))
+            assert part.accuracy.estimate == pytest.approx(np.mean(shares))
+    assert asked["128"].by_step[-1].accuracy.estimate == 1.0
+    assert asked["64"].by_step[-1].accuracy.estimate < 0.5
+
+
+def test_a_column_from_outside_is_of_the_largest_models(sized):
+    runs, rows = sized
+    tuned = {run.name: float("bcdef".index(run.name[0])) for run in runs if "-256-" in run.name}
+    values = {(run.results[-1].file, "", "tuned"): tuned[run.name] for run in runs if run.name in tuned}
+    outside = Outside(("tuned",), values, ())
+    made = decisions(runs, np.random.default_rng(1), descriptions=rows, metrics=("sds",), outside=outside, size="width")
+    row = next(row for row in made.rows if (row.size, row.target, row.name) == ("128", "tuned", "mini_sum"))
+    assert (row.pairs, row.by_step[-1].accuracy.estimate) == (10, 1.0)
+
+
+def test_sizes_that_share_no_two_configurations_are_refused(sized):
+    runs, rows = sized
+    only = [row for row in rows if row.factor == "width"]
+    with pytest.raises(ResultsError, match="no two configurations are there at width 256 and at a smaller one"):
+        decisions(runs, np.random.default_rng(0), descriptions=only, size="width")
+    with pytest.raises(ResultsError, match="no two levels of a factor 'wdith'; there is width, kind. Did you mean"):
+        decisions(runs, np.random.default_rng(0), descriptions=rows, size="wdith")
+    with pytest.raises(ResultsError, match="kind is no size: its levels are"):
+        decisions(runs, np.random.default_rng(0), descriptions=rows, size="kind")
+
+
 def test_what_goes_wrong_is_said(runs):
     with pytest.raises(ResultsError, match="one configuration only"):
         decisions(runs[:2], np.random.default_rng(0), descriptions=ROWS)
