@@ -49,8 +49,8 @@ def draw_fine_tuning(results: Path, finetuned: Path, output: Path) -> None:
     found = [result for file in files if file.is_file() for result in find_runs([file])]
     if not found:
         return
-    after, losses = (read_outside(finetuned / name, found) for name in ("accuracy.csv", "losses.csv"))
-    rows = outside_correlations(training_runs(found)[0], after, DECIDING, [losses])
+    after, mir, losses = (read_outside(finetuned / name, found) for name in ("accuracy.csv", "mir.csv", "losses.csv"))
+    rows = outside_correlations(training_runs(found)[0], after, DECIDING, [mir, losses])
     save(correlation_chart([row for row in rows if row.column == FREE]), output / "fine_tuning.svg", width=210)
 
 

@@ -8,8 +8,9 @@ questions show lettered options in drawn order and are answered with the letter,
 Then the held-out questions of the study's abilities are asked in both forms, decoded greedily, parsed and counted.
 
 OUT/finetuned.csv has a row for each run, step, seed, form and ability. OUT/accuracy.csv has the same as `radar
-agreement --outside` takes it, OUT/losses.csv the loss of pre-training at the same checkpoints. What is there is not
-made again; the exit status is 1 while checkpoints are missing, and the same command goes on when they are there.
+agreement --outside` takes it, OUT/losses.csv the loss of pre-training at the same checkpoints and OUT/mir.csv their
+MIR. What is there is not made again; the exit status is 1 while checkpoints are missing, and the same command goes on
+when they are there.
 """
 
 from __future__ import annotations
@@ -37,8 +38,11 @@ from transformers import (
 )
 
 from radar_tasks.files import write_whole
+from radar_tasks.mir.hidden_states import modality_integration
+from radar_tasks.mir.pairs import pairs_of_sources
 from radar_tasks.questions import Question
 from radar_tasks.report.text_tables import comma_separated
+from radar_tasks.scoring.checkpoints import checkpoint_options, load
 from radar_tasks.sources.sample_pictures import Digits, load_digits
 
 HERE = Path(__file__).resolve().parent
@@ -61,6 +65,8 @@ LEARNING_RATE = 1e-3
 QUESTIONS = 100
 """Held-out questions an ability: the first ones of those that are scored."""
 ASKED_AT_ONCE = 50
+MIR_PAIRS = 100
+"""Pairs of picture and text of the embedded sample that MIR is made from."""
 SEED = 7_000_000
 """Added to the seed of a fine-tuning, so that no pre-training has read the same documents."""
 
@@ -307,6 +313,25 @@ def write_losses(runs: Path, out: Path, wanted: Sequence[FineTuning]) -> None:
     write_whole(out / "losses.csv", comma_separated(["checkpoint", "training loss"], rows))
 
 
+def write_mir(runs: Path, out: Path, wanted: Sequence[FineTuning]) -> None:
+    """MIR of each checkpoint before its fine-tuning, as `radar mir` writes it; what is there is not made again."""
+    file = out / "mir.csv"
+    rows = []
+    if file.is_file():
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = [[row["checkpoint"], row["mir"]] for row in csv.DictReader(lines)]
+    made = {name for name, _ in rows}
+    pairs = pairs_of_sources([], MIR_PAIRS)
+    folders = dict.fromkeys(one.checkpoint(runs) for one in wanted)
+    todo = {f"{folder.parent.name}/{folder.name}": folder for folder in folders if folder.is_dir()}
+    for name, folder in todo.items():
+        if name not in made:
+            found = modality_integration(load(checkpoint_options({"pretrained": str(folder)})), pairs)
+            rows.append([name, repr(found.mir)])
+            write_whole(file, comma_separated(["checkpoint", "mir"], rows))
+            print(f"{name}: MIR {found.mir:.4f}; {len(todo) - len(rows)} to go", flush=True)
+
+
 def run_all(runs: Path, out: Path, wanted: Sequence[FineTuning]) -> int:
     """Make what is not there yet and can be made; returns how many fine-tunings still wait for their checkpoints."""
     rows = read_rows(out / "finetuned.csv")
@@ -334,6 +359,7 @@ def run_all(runs: Path, out: Path, wanted: Sequence[FineTuning]) -> int:
         print(f"{one.run} step {one.step} seed {one.seed}: {', '.join(means)}; {len(ready) - done} to go, "
               f"about {left:.0f} min", flush=True)  # fmt: skip
     write_losses(runs, out, wanted)
+    write_mir(runs, out, wanted)
     return len(todo) - len(ready)
 
 

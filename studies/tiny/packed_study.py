@@ -222,8 +222,8 @@ def documents_of(plan: Mapping[str, Any], run: Mapping[str, Any]) -> int:
 def runs_file(plan: Mapping[str, Any]) -> str:
     """What `--runs` of `radar` commands takes, as CSV: what each run varies, and the parameters of each width.
 
-    Seeds of the base configuration stand at the base level of everything; a run that differs in its length or on its way
-    is at no level.
+    Seeds of the base configuration stand at the base level of everything; a run that differs in its length or on its
+    way is at no level.
     """
     runs = {name: run for name, run in plan["runs"].items() if "later" not in run and "pictures" not in run}
     whole = {name: run for name, run in runs.items() if "steps" not in run}

@@ -61,14 +61,21 @@ def which_metric(study: Study) -> str:
     made = study.decided.configurations
     seeds = sum(len(runs) > 1 for runs in made.values())
     return (
-        f"From {sum(map(len, made.values()))} trainings of our own: {len(made)} recipes, {seeds} of them with several "
-        "seeds"
+        f"From {sum(map(len, made.values()))} trainings of our own, of {len(made)} recipes ({seeds} of them with "
+        "several seeds):"
     )
 
 
 def which_metric_said(study: Study) -> str:
-    """What the table of that name comes to."""
-    return f"{_decisions(study)} {_fine_tuning(study)} {_onsets(study)}"
+    """What else is to be said of them."""
+    pooled = {row.metric: row for row in study.tuned if row.column == TUNED and row.correlation.kind is Kind.pooled}
+    sds, step = (_signed(pooled[name].correlation.r) for name in ("sds", LOG_STEP))
+    qualities = {row.metric: row for row in onset_qualities(study.onsets)}
+    of_sds, of_accuracy = (qualities[name].false_alarms or "none" for name in ("sds", "acc"))
+    return (
+        f"Log step alone has an r of {step} where SDS has {sds}. Of {qualities['sds'].controls} runs that leave the "
+        f"leaf `side` at chance, SDS says of {of_sds} that it has been learnt, accuracy of {of_accuracy}."
+    )
 
 
 def forecast_said(study: Study) -> str:
@@ -116,10 +123,9 @@ def _factors(study: Study) -> str:
         for row in clear
     ]
     return (
-        f"**What changes the lead.** Of {len(leads)} changes of data, size, mix and strategy, "
-        + (f"{len(clear)} move it by more than chance would" if clear else "none moves it by more than chance would")
-        + " (p < .05, uncorrected for their number)"
-        + (f": {'; '.join(told)}." if told else ".")
+        f"**What changes the lead.** Of {len(leads)} changes of width, documents, mix and strategy, "
+        f"{len(clear) or 'none'} {'have' if len(clear) > 1 else 'has'} an effect on it with p < .05 (not corrected for "
+        "their number)" + (f": {'; '.join(told)}." if told else ".")
     )
 
 
@@ -132,7 +138,10 @@ def _strategy(study: Study) -> str:
         for name, row in levels.items()
     ]
     step = amount_words(next(iter(levels.values())).step)
-    return f"**Strategy.** From chance (0) to perfect (1) at step {step}, perception and reasoning: {'; '.join(told)}."
+    return (
+        f"**Strategy.** Perception and reasoning at step {step}, chance-centred (0 is chance, 1 perfect): "
+        f"{'; '.join(told)}."
+    )
 
 
 def _decisions(study: Study) -> str:
@@ -146,8 +155,8 @@ def _decisions(study: Study) -> str:
     order = sorted(DECIDING, key=told, reverse=True)
     counts = [f"{CALLED[metric]} {_pairs([rows[metric, kind] for kind in KINDS])}" for metric in order]
     return (
-        f"**{_capital(CALLED[best])} tells most recipes apart.** Of {pairs} pairs of configurations, so many are told "
-        f"apart at the end by perception and by reasoning: {'; '.join(counts)}."
+        f"**{_capital(CALLED[best])} tells most recipes apart.** Pairs of configurations told apart at the end, of "
+        f"{pairs}, by perception and by reasoning: {'; '.join(counts)}."
     )
 
 
@@ -166,8 +175,8 @@ def _onsets(study: Study) -> str:
     untrained = sum(row.emergence == 0 for row in growth)
     sds = qualities[METRICS[0]]
     return (
-        f"**False alarms and planted onsets.** Of {sds.controls} runs that leave `side` at chance, so many are said to "
-        f"have learnt it: {', '.join(alarms)}. Of {sds.onsets} planted onsets ({len(PAIRED)} abilities a run), "
+        f"**False alarms and planted onsets.** Runs said to have learnt `side`, of {sds.controls} in which it stays at "
+        f"chance: {', '.join(alarms)}. Of {sds.onsets} planted onsets ({len(PAIRED)} abilities per run), "
         f"{', '.join(found)}. By SDS {untrained or 'none'} of {len(growth)} abilities of "
         f"{len(study.base_growth)} untrained models stand{'s' if untrained == 1 else ''} above chance."
     )
@@ -189,36 +198,28 @@ def _fine_tuning(study: Study) -> str:
     beyond = rows["sds", Kind.pooled].beyond_step
     more = beyond is not None and beyond.low > 0
     return (
-        f"**SDS {'goes' if more else 'does not go'} with accuracy after fine-tuning beyond what log step says**: with "
-        f"free answers r is {r('sds', Kind.pooled)} pooled (log step alone {r(LOG_STEP, Kind.pooled)}) and "
-        f"{r('sds', Kind.between_runs)} between runs at one step; {'; '.join(told)}."
+        f"**SDS {'says more' if more else 'says no more'} about accuracy after fine-tuning than log step does.** With "
+        f"free answers, its r is {r('sds', Kind.pooled)} pooled (log step alone: {r(LOG_STEP, Kind.pooled)}) and "
+        f"{r('sds', Kind.between_runs)} between runs at one step; the others': {'; '.join(told)}."
     )
 
 
 def _forecast(study: Study) -> str:
     rows = {(row.held_out, row.ability): row for row in study.forecasts if row.metric == "sds" and row.of_ability}
 
-    def missed(held_out: str) -> str:
+    def told(held_out: str) -> str:
         of: list[BackTest] = [rows[held_out, kind] for kind in KINDS if (held_out, kind) in rows]
-        return " and ".join(
-            f"{_short(row.missed, 3)} (by copying the last {_short(row.copying_missed, 3)})" for row in of
+        # Less than a tenth better is as good as not.
+        better = [row.ability for row in of if row.missed < 0.9 * row.copying_missed]
+        verdict = (
+            f"better than by copying the last value for {_all_of(better)}" if better else "no better than by copying"
         )
+        errors = [f"of {row.ability} {_short(row.missed, 3)} against {_short(row.copying_missed, 3)}" for row in of]
+        return f"{verdict}: mean error {', '.join(errors)}"
 
-    def beaten(held_out: str) -> str:
-        # By less than a tenth is as good as not.
-        better = [
-            kind
-            for kind in KINDS
-            if (held_out, kind) in rows and rows[held_out, kind].missed < 0.9 * rows[held_out, kind].copying_missed
-        ]
-        return f"can be forecast for {_all_of(better)}" if better else "cannot be forecast better than by copying"
-
-    told = [
-        f"the end of a run {beaten('last third')}, where the mean of an ability is missed by {missed('last third')}"
-    ]
-    if any(held_out == "largest size" for held_out, _ in rows):
-        told.append(f"the largest model {beaten('largest size')}, missed by {missed('largest size')}")
-    return f"**Forecasts, perception and reasoning.** From other runs {'; '.join(told)}."
+    said = f"**Forecasts.** The end of a run is forecast {told('last third')}."
+    larger = any(held_out == "largest size" for held_out, _ in rows)
+    return said + (f" The largest model is forecast {told('largest size')}." if larger else "")
 
 
 SECTIONS: dict[str, Callable[[Study], str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import numpy as np
 from abilities import ABILITIES, CONTROL
 from packed_study import DECIDING, PAIRED, TUNED, Study, end_interval
 
@@ -164,18 +165,22 @@ def decisions(study: Study) -> str:
 
 def few_questions(study: Study) -> str:
     """The same at half of training with fewer questions, with intervals over runs."""
-    return _by_questions([row for row in study.decided.rows if row.target == ITSELF and row.of_ability])
+    rows = [row for row in study.decided.rows if row.target == ITSELF and row.of_ability]
+    return _by_questions([row for kind in KINDS for row in rows if row.ability == kind])
 
 
 def decisions_tuned(study: Study) -> str:
-    """How early, and on how few questions, a metric orders configurations as accuracy after fine-tuning does."""
-    rows = [row for row in study.decided.rows if row.target == TUNED and row.of_ability]
-    body = [
-        [row.ability, row.metric, str(row.pairs), str(row.not_told)]
-        + ([f"{step.accuracy.estimate:.2f}" for step in row.by_step] or [NOTHING] * len(study.decided.amounts))
-        for row in rows
-    ]
-    return markdown(["ability", "metric", "pairs", "not told", *map(amount_words, study.decided.amounts)], body)
+    """How early a metric orders the fine-tuned configurations, on each source, as their accuracy afterwards does."""
+    rows = [row for row in study.decided.rows if row.target == TUNED and row.pairs]
+    body = []
+    for ability, metric in dict.fromkeys(
+        (row.ability, row.metric) for kind in KINDS for row in rows if row.ability == kind
+    ):
+        of = [row for row in rows if (row.ability, row.metric) == (ability, metric)]
+        pairs = np.array([row.pairs for row in of])
+        right = pairs @ np.array([[step.accuracy.estimate for step in row.by_step] for row in of]) / pairs.sum()
+        body.append([ability, metric, f"{pairs.sum()}", *(f"{share:.2f}" for share in right)])
+    return markdown(["ability", "metric", "pairs", *map(amount_words, study.decided.amounts)], body)
 
 
 def signal(study: Study) -> str:
@@ -183,11 +188,13 @@ def signal(study: Study) -> str:
     metrics = ("sds", "acc", "nll")
     rows = {(row.name, row.metric): row for row in study.decided.rows if row.target == ITSELF and not row.of_ability}
     body = []
-    for source in dict.fromkeys(name for name, _ in rows):
+    for source in dict.fromkeys(name for name, _ in rows if name != CONTROL):
         of = [rows[source, metric] for metric in metrics]
         cells = [f"{_number(row.signal_to_noise)} / {_number(row.signal_to_seed_noise)} / {row.pairs}" for row in of]
         body.append([source.removeprefix("tiny_"), of[0].ability, *cells])
-    return markdown(["ability", "kind", *metrics], body)
+    return markdown(
+        ["ability", "kind", *(f"{metric}: over noise / over seed noise / pairs" for metric in metrics)], body
+    )
 
 
 def which_metric(study: Study) -> str:

@@ -117,6 +117,7 @@ def test_held_out_questions_are_the_first_of_those_that_are_scored(study, runs):
 def test_rows_are_written_once_and_what_waits_is_counted(study, runs, tmp_path, monkeypatch):
     finetune = study["finetune"]
     monkeypatch.setattr(finetune, "BATCH", 2)
+    monkeypatch.setattr(finetune, "MIR_PAIRS", 20)
     wanted = finetune.fine_tunings(PLAN)
     assert [(one.run, one.step, one.seed) for one in wanted] == [
         ("base-1", 2, 1), ("base-1", 4, 1), ("base-1", 2, 2), ("base-1", 4, 2), ("other", 4, 1),
@@ -126,7 +127,8 @@ def test_rows_are_written_once_and_what_waits_is_counted(study, runs, tmp_path, 
     assert len(first) == 3 * 40
     assert {(row.run, row.step, row.seed) for row in first} == {("base-1", 2, 1), ("base-1", 4, 1), ("base-1", 2, 2)}
     # The same command goes on: nothing is made again, and the same fine-tuning says the same.
-    monkeypatch.setattr(finetune, "fine_tune", lambda *arguments: pytest.fail("was there"))
+    for name in ("fine_tune", "modality_integration"):
+        monkeypatch.setattr(finetune, name, lambda *arguments: pytest.fail("was there"))
     assert finetune.run_all(runs, tmp_path, wanted[:3]) == 0
     assert finetune.read_rows(tmp_path / "finetuned.csv") == first
     with (tmp_path / "accuracy.csv").open() as file:
@@ -138,6 +140,9 @@ def test_rows_are_written_once_and_what_waits_is_counted(study, runs, tmp_path, 
     losses = (tmp_path / "losses.csv").read_text().splitlines()
     assert losses[0] == "checkpoint,training loss"
     assert [line.split(",")[0] for line in losses[1:]] == ["base-1/step-00002", "base-1/step-00004"]
+    mir = list(csv.DictReader((tmp_path / "mir.csv").open()))
+    assert [row["checkpoint"] for row in mir] == ["base-1/step-00002", "base-1/step-00004"]
+    assert all(float(row["mir"]) for row in mir)
     with pytest.raises(SystemExit, match="asked \\[2\\] questions an ability"):
         finetune.run_all(runs, tmp_path, [replace(one, questions=3) for one in wanted])
 

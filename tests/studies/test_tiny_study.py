@@ -1,6 +1,7 @@
 """The study's parts end to end on a very small plan, what it asks, and its page from the packed results."""
 
 import csv
+import re
 import subprocess
 import sys
 from collections import Counter
@@ -12,22 +13,24 @@ import yaml
 from transformers import AutoProcessor
 
 from radar_tasks import paths
-from radar_tasks.analysis.run_descriptions import read_descriptions
 from radar_tasks.results import find_runs
 from radar_tasks.results.metrics import value
 
 TINY = Path(__file__).parents[2] / "studies" / "tiny"
 sys.path[:0] = [str(TINY)]
 from abilities import ABILITIES, questions_of  # noqa: E402
+from cards import cards  # noqa: E402
+from packed_study import PARAMETERS, runs_file, study_of  # noqa: E402
 from pretrain import read_plan  # noqa: E402
 from prior import score  # noqa: E402
-from report import PARAMETERS, SECTIONS, cards, renewed, runs_file, study_of, tables  # noqa: E402
+from report import PAGES, folded, made_parts, renewed  # noqa: E402
 from study import QUICK_RUNS, make_study, quick_plan  # noqa: E402
 
 from radar_tasks.sources.sample import QUESTIONS  # noqa: E402
 from radar_tasks.sources.sample_pictures import load_digits  # noqa: E402
 
 pytestmark = pytest.mark.timeout(3600)
+MARK = re.compile(r"<!-- ((?:table|text) \w+) -->")
 
 SMALL = {
     "steps": 4,
@@ -132,14 +135,20 @@ def test_every_ability_of_the_plan_is_asked_in_its_order():
 
 
 def test_only_what_stands_between_marks_is_renewed():
-    page = "a\n<!-- table final -->\nold\n<!-- end -->\nb\n<!-- table side -->\n<!-- end -->\n"
-    made = {"final": "| new |\n", "side": "| one |\n"}
+    page = "a\n<!-- table final -->\nold\n<!-- end -->\nb\n<!-- text side -->\n<!-- end -->\n"
+    made = {"table final": "\n| new |\n\n", "text side": "\nSo.\n\n"}
     assert renewed(page, made) == (
-        "a\n<!-- table final -->\n\n| new |\n\n<!-- end -->\nb\n<!-- table side -->\n\n| one |\n\n<!-- end -->\n"
+        "a\n<!-- table final -->\n\n| new |\n\n<!-- end -->\nb\n<!-- text side -->\n\nSo.\n\n<!-- end -->\n"
     )
     assert renewed(renewed(page, made), made) == renewed(page, made)
-    with pytest.raises(KeyError, match="side"):
-        renewed(page, {"final": ""})
+    with pytest.raises(KeyError, match="text side"):
+        renewed(page, {"table final": ""})
+
+
+def test_long_sentences_are_folded_and_a_list_stays_one():
+    assert folded(f"- {'word ' * 40}\n- short") == "\n".join(
+        [f"- {'word ' * 23}".rstrip(), f"  {'word ' * 17}".rstrip(), "- short"]
+    )
 
 
 @pytest.mark.parametrize("width", PARAMETERS)
@@ -153,36 +162,46 @@ def test_models_have_the_parameters_that_tables_give_them(width):
     assert make_model(processor, width).num_parameters() == PARAMETERS[width]
 
 
-def test_the_file_of_runs_gives_those_of_every_width_their_parameters():
-    runs = read_plan()["runs"]
-    given = {row.run: row.amounts for row in read_descriptions(TINY / "runs.csv") if row.factor == "width"}
-    assert given == {run: {"parameters": PARAMETERS[runs[run].get("width", 128)]} for run in given}
-    assert {run for run in runs if run.startswith("width")} <= set(given)
+def test_the_file_of_runs_is_that_of_the_plan():
+    assert (TINY / "runs.csv").read_text(encoding="utf-8") == runs_file(read_plan())
 
 
-def test_what_differs_between_runs_is_said_of_every_run():
-    """Seeds of one configuration stand at the same levels; the base configuration at the first of every factor."""
+def test_what_differs_between_runs_is_said_of_those_that_differ_in_it_alone():
+    """Seeds of one configuration stand at the same levels; the base configuration at the base level of every factor."""
     rows = list(csv.DictReader(runs_file(read_plan()).splitlines()))
     levels = {run: {(r["factor"], r["level"]) for r in rows if r["run"] == run} for run in read_plan()["runs"]}
-    assert all(levels.values())
     assert levels["base-1"] == levels["base-2"] == levels["base-3"]
     assert levels["spatial-rich-1"] == levels["spatial-rich-2"] == {("mix", "spatial_rich")}
-    assert levels["width-064"] == {("parameters", "264592")}
+    assert levels["width-064"] == {("width", "64")}
     assert levels["pool-1-64"] == {("documents", "800")}
-    assert levels["onset-0283"] == {("pairs from step", "283")}
-    assert levels["groups-tripled"] == {("groups", "tripled from 566")}
+    assert levels["unfrozen"] == {("strategy", "projector, then everything")}
+    assert not any(levels[run] for run in ("onset-0283", "groups-tripled", "side-wide", "text-only"))
     assert {factor for of in levels.values() for factor, _ in of} == {factor for factor, _ in levels["base-1"]}
 
 
-def test_the_tables_of_the_page_are_those_of_the_packed_results():
-    """What stands in docs/study.md and in the cards of the models is what the shipped results give."""
-    page = TINY.parents[1] / "docs" / "study.md"
-    text = page.read_text(encoding="utf-8")
-    study = study_of(TINY / "results", TINY / "finetuned", read_plan())
-    assert cards(study) == (TINY / "cards.md").read_text(encoding="utf-8")
-    made = tables(study)
-    assert set(made) == set(SECTIONS)
-    assert renewed(text, made) == text
+@pytest.fixture(scope="module")
+def shipped():
+    return study_of(TINY / "results", TINY / "finetuned", read_plan())
+
+
+def test_runs_that_differ_in_their_seed_alone_are_one_configuration(shipped):
+    of = shipped.configurations
+    assert of["base-1"] == ["base-1", "base-2", "base-3"]
+    assert of["width-064"] == ["width-064"]
+    assert "side-wide" not in of  # measured at other steps
+    assert set(shipped.alike) - set(shipped.full_length) <= {"projector-only", "unfrozen"}
+
+
+def test_what_pages_say_of_the_study_is_what_its_results_give(shipped):
+    """Tables and sentences with numbers in all pages, and the cards of the models."""
+    made = made_parts(shipped)
+    used = set()
+    for page in PAGES:
+        text = (TINY.parents[1] / page).read_text(encoding="utf-8")
+        assert renewed(text, made) == text, f"{page} is behind: run studies/tiny/report.py --pages"
+        used |= set(MARK.findall(text))
+    assert used == set(made)
+    assert cards(shipped) == (TINY / "cards.md").read_text(encoding="utf-8")
 
 
 def test_the_demo_writes_the_page_of_the_study(tmp_path):
