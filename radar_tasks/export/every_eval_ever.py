@@ -134,7 +134,7 @@ def _part(text: str) -> str:
 
 
 def _model_info(run: CheckpointResult, model: str) -> dict[str, Any]:
-    details = {name: str(value) for name, value in named(run.scoring).items() if value is not None}
+    details = {name: _text(value) for name, value in named(run.scoring).items() if value is not None}
     return {
         "name": run.name,
         "id": model,
@@ -252,7 +252,8 @@ def _result_id(name: str, metric: str) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
+    """A detail as the schema has it, a text: JSON where it is more than a text."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
 
 
 def _uuid(*identity: str) -> str:
