@@ -86,7 +86,7 @@ class Decisions:
     signal_to_seed_noise: float | None
     by_step: tuple[DecisionAccuracy, ...]
     by_questions: tuple[DecisionAccuracy, ...]
-    size: str
+    size: str = ""
 
     @property
     def of_ability(self) -> bool:
@@ -104,9 +104,9 @@ class DecisionStudy:
         amounts: those that all runs (of the largest size) have; the last is the end.
         at: the one that parts of the questions are tried at (by the largest size).
         rows: by size, target, metric, and source or ability.
+        notes: what else must be known.
         size_factor, sizes: the factor whose levels are sizes, and those that are asked, the largest last; "" and none
             where size is not asked about.
-        notes: what else must be known.
     """
 
     configurations: Mapping[str, tuple[str, ...]]
@@ -114,9 +114,9 @@ class DecisionStudy:
     amounts: tuple[float, ...]
     at: float
     rows: tuple[Decisions, ...]
-    size_factor: str
-    sizes: tuple[str, ...]
     notes: tuple[str, ...]
+    size_factor: str = ""
+    sizes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
