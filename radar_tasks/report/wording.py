@@ -74,7 +74,7 @@ def _verdict(row: TrainingDifference, made: TrainingComparison) -> str:
         return (
             f"{name} better on average over training, {signed_interval(row.mean)}, at no single point beyond the band"
         )
-    return f"no difference beyond {row.bound:.3f} shown"
+    return f"not told apart (up to ±{row.bound:.3f} possible)"
 
 
 def _better(stretch: Stretch, made: TrainingComparison) -> str:

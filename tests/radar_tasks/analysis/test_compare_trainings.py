@@ -69,7 +69,7 @@ def test_a_training_that_is_better_from_a_step_on_is_found_there(pair):
     assert row_of(pair, "reasoning").stretches == ()
     said = verdict_words(pair)
     assert "perception: rich-1 better from step 200 to 400, +0." in said
-    assert "reasoning: no difference beyond 0." in said
+    assert "reasoning: not told apart (up to ±0." in said
     assert "two runs only" in " ".join(pair.notes)
 
 

@@ -101,7 +101,7 @@ def test_runs_against_the_first_are_all_drawn_and_told_in_words():
     said = verdict_words(replace(compared(), rows=(several,)))
     assert said == "perception: exp2 better from step 100 to 200, +0.150 [+0.100, +0.200] (also exp1 0)."
     flat = replace(compared().rows[0], stretches=(), mean=Interval(0.0, -0.1, 0.1))
-    assert verdict_words(replace(compared(), rows=(flat,))) == "perception: no difference beyond 0.250 shown."
+    assert verdict_words(replace(compared(), rows=(flat,))) == "perception: not told apart (up to ±0.250 possible)."
     slow = replace(flat, mean=Interval(-0.02, -0.03, -0.01))
     assert "exp1 better on average over training, -0.020" in verdict_words(replace(compared(), rows=(slow,)))
 
