@@ -291,5 +291,5 @@ def test_results_that_are_no_json_or_nobody_s(tmp_path, run_file):
 def test_paths_without_results(tmp_path, what):
     path = {"nothing there": tmp_path / "no", "an empty folder": tmp_path, "another file": tmp_path / "a.json"}[what]
     (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(ResultsError, match=r"neither|no results in|not a results file"):
+    with pytest.raises(ResultsError, match=r"does not exist|no results in|not a results file"):
         find_runs([path])

@@ -25,6 +25,7 @@ SEEN = {
     },
     "scoring/engine/collectives.py": {
         "torch.utils._python_dispatch": None,
+        "torch.utils._pytree": None,
     },
     "scoring/engine/sharded_parts.py": {
         "torch.distributed.fsdp._common_utils": None,
