@@ -26,12 +26,18 @@ class Developed:
 
 
 def develop(
-    results: Sequence[str], descriptions: Path | None, metric: str, parting: int | None, seed: int
+    results: Sequence[str],
+    descriptions: Path | None,
+    metric: str,
+    parting: int | None,
+    seed: int,
+    onsets: Path | None = None,
 ) -> Developed:
     """Reads results and makes all tables. Raises as the functions that it calls."""
     import numpy as np
 
     from radar_tasks.analysis.development.curves import training_curves
+    from radar_tasks.analysis.development.onsets import read_onsets
     from radar_tasks.analysis.development.tables import development
     from radar_tasks.results.metrics import require_mean_over_questions
 
@@ -39,7 +45,8 @@ def develop(
     runs, rows = described(runs_of(results), descriptions)
     rng = np.random.default_rng(seed)
     trainings, notes = training_curves(runs, rng, metric)
-    tables = development(trainings, runs, rng, descriptions=rows, parting=parting, notes=notes)
+    planted = read_onsets(onsets, {t.name: t.sources for t in trainings}) if onsets is not None else None
+    tables = development(trainings, runs, rng, descriptions=rows, parting=parting, onsets=planted, notes=notes)
     return Developed(tables, runs, rows)
 
 

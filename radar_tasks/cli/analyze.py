@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from radar_tasks.cli._development import develop
 from radar_tasks.cli._json import to_json
@@ -24,6 +27,10 @@ def command(
     runs: Descriptions = None,
     metric: CurveMetric = "sds",
     parting: Parting = None,
+    onsets: Annotated[
+        Path | None,
+        typer.Option(help="CSV with run, source, onset (a step, or never): judge when each metric says it emerged."),
+    ] = None,
     json_file: JsonFile = None,
     seed: Seed = 0,
 ) -> None:
@@ -35,7 +42,7 @@ def command(
     from radar_tasks.errors import ResultsError
     from radar_tasks.files import write_whole
 
-    made = develop(results, runs, metric, parting, seed).tables
+    made = develop(results, runs, metric, parting, seed, onsets).tables
     if not made.abilities:
         raise ResultsError("; ".join(made.notes))
     screen = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
@@ -59,6 +66,7 @@ def show(made: Development, screen: Console) -> None:
     _scaling(made, screen)
     _factors(made, screen)
     _intervention(made, screen)
+    _onsets(made, screen)
     for note in made.notes:
         screen.print(f"note: {escape(note)}")
     if _many(made):
@@ -266,6 +274,32 @@ def _intervention_causes(made: Development, screen: Console) -> None:
         for row in made.bottleneck_shifts
     ]
     _print("Share of what its ability lacks: before the parting, and at the end of both runs", head, rows, screen)
+
+
+def _onsets(made: Development, screen: Console) -> None:
+    from radar_tasks.analysis.development.onsets import onset_table
+
+    head = ["run", "source", "metric", "onset", "first chance", "emerges", "steps after the onset"]
+    rows = [
+        [
+            row.run,
+            row.source,
+            row.metric,
+            "never" if row.onset is None else f"{row.onset:,.0f}",
+            "–" if row.first_chance is None else f"{row.first_chance:,.0f}",
+            "never" if row.emergence is None else f"{row.emergence:,.0f}",
+            "–" if row.behind is None else f"{row.behind:+,.0f}",
+        ]
+        for row in made.onsets
+    ]
+    _print(
+        "When each metric says that a source emerged (0 or less: before anything could teach it)", head, rows, screen
+    )
+    _print(
+        "All of them together; a false alarm is of a source that is never learnt",
+        *onset_table(made.onset_summary),
+        screen,
+    )
 
 
 def _print(

@@ -22,7 +22,7 @@ from radar_tasks.analysis.development.asymmetry import Lead, asymmetry_of, lead_
 from radar_tasks.analysis.development.curves import DevelopmentCurve, TrainingCurves, training_curves
 from radar_tasks.analysis.development.factor_effects import FactorEffect, FactorLevel, factor_effects
 from radar_tasks.analysis.development.growth import Growth, growth_of
-from radar_tasks.analysis.development.onsets import OnsetDetection, onset_detections
+from radar_tasks.analysis.development.onsets import OnsetDetection, emerging_metrics, onset_detections
 from radar_tasks.analysis.forecast.backtest import BackTest, back_test, last_thirds
 from radar_tasks.analysis.forecast.forecast_tables import Larger, forecast_tables
 from radar_tasks.analysis.forecast.margin_tracks import run_track
@@ -32,10 +32,7 @@ from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.report.text_tables import comma_separated
 from radar_tasks.results import CheckpointResult, TrainingRun, find_runs
-from radar_tasks.results.metrics import available
 
-METRICS = ("sds", "sds_pmi", "sds_free", "acc")
-"""Those that have a chance level and so say when an ability emerges."""
 DECIDING = ("sds", "sds_pmi", "acc", "margin", "nll")
 PARAMETERS = {64: 264_592, 96: 613_264, 128: 959_264, 192: 2_084_016}
 """Weights of a model by its width."""
@@ -103,12 +100,6 @@ class Study:
         rows = csv.DictReader(runs_file(self.plan).splitlines())
         return [RunDescription(**{name: cell for name, cell in row.items() if cell}) for row in rows]
 
-    @cached_property
-    def metrics(self) -> list[str]:
-        """Those of `METRICS` that can be had; `sds_free` needs many questions."""
-        samples = [s for results in self.results.values() for result in results for s in result.sources.values()]
-        return [metric for metric in METRICS if all(available(part, metric) for part in samples)]
-
     def curves(self, name: str, metric: str = "sds") -> TrainingCurves:
         """The curves of one run."""
         if (name, metric) not in self._curves:
@@ -142,17 +133,18 @@ class Study:
 
     @cached_property
     def onsets(self) -> list[OnsetDetection]:
-        """What each metric says of the planted onsets, and of the control in the runs that leave it at chance."""
+        """What each metric says of the planted onsets, and of the control, in every run.
+
+        The control is not left out where a metric says that it was learnt: that metric would have no false alarms then.
+        """
         runs = self.plan["runs"]
-        asked: dict[str, dict[str, float]] = {}
+        asked: dict[str, dict[str, float | None]] = {}
         for name in self.trainings:
             planted = runs[name].get("mix") == "no_pair"
             asked[name] = dict.fromkeys(PAIRED, float(*runs[name]["later"])) if planted else {}
-            if ends_at_chance(self.curves(name).sources[CONTROL]):
-                asked[name][CONTROL] = np.inf
-        of = {name: sources for name, sources in asked.items() if sources}
-        trainings = [self.trainings[name] for name in of]
-        return onset_detections(trainings, of, self.metrics, np.random.default_rng(0))
+            asked[name][CONTROL] = None
+        trainings = list(self.trainings.values())
+        return onset_detections(trainings, asked, emerging_metrics(trainings), np.random.default_rng(0))
 
     def compared(self, first: Sequence[str], second: Sequence[str]) -> TrainingComparison:
         """Runs against runs, as `radar compare FIRST... vs SECOND...` does it."""
@@ -206,12 +198,6 @@ def end_interval(curve: DevelopmentCurve) -> tuple[float, float]:
     """95 % interval at the last checkpoint."""
     low, high = np.quantile(curve.curve.replicates[:, -1], (0.025, 0.975))
     return float(low), float(high)
-
-
-def ends_at_chance(curve: DevelopmentCurve) -> bool:
-    """Whether chance lies within that interval."""
-    low, high = end_interval(curve)
-    return curve.chance is not None and low <= curve.chance <= high
 
 
 def documents_of(plan: Mapping[str, Any], run: Mapping[str, Any]) -> int:

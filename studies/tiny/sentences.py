@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from abilities import ABILITIES
-from packed_study import DECIDING, METRICS, PAIRED, TUNED, Study
+from packed_study import DECIDING, PAIRED, TUNED, Study
 from tables import can_be_made
 
 from radar_metrics.panel_correlation import Kind
@@ -74,7 +74,7 @@ def which_metric_said(study: Study) -> str:
     of_sds, of_accuracy = (qualities[name].false_alarms or "none" for name in ("sds", "acc"))
     return (
         f"Log step alone has an r of {step} where SDS has {sds}. Of {qualities['sds'].controls} runs that leave the "
-        f"leaf `side` at chance, SDS says of {of_sds} that it has been learnt, accuracy of {of_accuracy}."
+        f"leaf `side` at or near chance, SDS says of {of_sds} that it has been learnt, accuracy of {of_accuracy}."
     )
 
 
@@ -173,10 +173,10 @@ def _onsets(study: Study) -> str:
     alarms = [f"{CALLED[name]} {row.false_alarms or 'none'}" for name, row in qualities.items()]
     growth = [of[part.source] for of in study.base_growth.values() for part in ABILITIES]
     untrained = sum(row.emergence == 0 for row in growth)
-    sds = qualities[METRICS[0]]
+    sds = qualities["sds"]
     return (
-        f"**False alarms and planted onsets.** Runs said to have learnt `side`, of {sds.controls} in which it stays at "
-        f"chance: {', '.join(alarms)}. Of {sds.onsets} planted onsets ({len(PAIRED)} abilities per run), "
+        f"**False alarms and planted onsets.** Runs said to have learnt `side`, of {sds.controls} that leave it at or "
+        f"near chance: {', '.join(alarms)}. Of {sds.onsets} planted onsets ({len(PAIRED)} abilities per run), "
         f"{', '.join(found)}. By SDS {untrained or 'none'} of {len(growth)} abilities of "
         f"{len(study.base_growth)} untrained models stand{'s' if untrained == 1 else ''} above chance."
     )

@@ -93,7 +93,7 @@ def onsets(study: Study) -> str:
     table = []
     for run, metric in dict.fromkeys((run, metric) for run, metric, _ in said):
         rows = [said[run, metric, source] for source in PAIRED]
-        cells = ["never" if row.emergence is None else f"{row.emergence - row.onset:+,.0f}" for row in rows]
+        cells = ["never" if row.behind is None else f"{row.behind:+,.0f}" for row in rows]
         table.append([run, f"{rows[0].onset:,.0f}", metric, *cells])
     return markdown(["run", "onset", "metric", *(source.removeprefix("tiny_") for source in PAIRED)], table)
 

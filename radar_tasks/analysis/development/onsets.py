@@ -7,8 +7,9 @@ at which anything could be seen. A control is a source that a run never learns.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.special import stdtrit
@@ -18,9 +19,15 @@ from radar_metrics.development import emergence
 from radar_metrics.options import FloatArray
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.study_curves import source_curve, study_of
-from radar_tasks.errors import ResultsError
+from radar_tasks.errors import DataError, ResultsError
 from radar_tasks.results import TrainingRun
+from radar_tasks.results.metrics import available
+from radar_tasks.sources.record_files import DelimitedFile, sound_records
 
+EMERGING_METRICS = ("sds", "sds_pmi", "sds_free", "acc")
+"""Those that have a chance level and so say when an ability emerges."""
+_COLUMNS = ("run", "source", "onset")
+_NEVER = "never"
 _RESAMPLES = 2_000
 
 
@@ -30,7 +37,7 @@ class OnsetDetection:
 
     Attributes:
         run, source, metric: what was asked.
-        onset: the step until which nothing taught the source; infinite for a control.
+        onset: the step until which nothing taught the source; None for a control.
         first_chance: the first checkpoint after it; None for a control.
         emergence: the step from which the metric stays above chance, or None.
         late: how many checkpoints after `first_chance` that is; below 0 where it was said too early, None where never.
@@ -39,7 +46,7 @@ class OnsetDetection:
     run: str
     source: str
     metric: str
-    onset: float
+    onset: float | None
     first_chance: float | None
     emergence: float | None
     late: int | None
@@ -47,7 +54,12 @@ class OnsetDetection:
     @property
     def is_control(self) -> bool:
         """Whether the source is never learnt."""
-        return not np.isfinite(self.onset)
+        return self.onset is None
+
+    @property
+    def behind(self) -> float | None:
+        """Emergence minus onset in steps, 0 or less where it was said falsely; None for a control and where never."""
+        return None if self.onset is None or self.emergence is None else self.emergence - self.onset
 
 
 @dataclass(frozen=True)
@@ -77,9 +89,53 @@ class OnsetQuality:
     false_alarms: int
 
 
+def read_onsets(file: Path, sources: Mapping[str, Collection[str]]) -> dict[str, dict[str, float | None]]:
+    """Reads a CSV file with the columns `run`, `source` and `onset`: a step, or `never` for a control.
+
+    Args:
+        file: the table.
+        sources: by training run the sources that it was scored on.
+
+    Returns:
+        What `onset_detections` takes.
+
+    Raises:
+        ResultsError: no such file or columns, a broken or repeated row, an unknown run or source, an onset that is no
+            step; names file and line.
+    """
+    try:
+        table = DelimitedFile(file, ",")
+        if {name.strip() for name in table.columns} != set(_COLUMNS):
+            raise ResultsError(f"{file}: the columns run, source and onset are needed, there are {table.columns}.")
+        rows = sound_records(table)
+    except DataError as error:
+        raise ResultsError(f"{error}; a table with the columns run, source and onset is needed.") from None
+    found: dict[str, dict[str, float | None]] = {}
+    for row in rows:
+        cells = {name.strip(): value.strip() for name, value in row.values.items()}
+        run, source, onset = (cells.get(name, "") for name in _COLUMNS)
+        where = f"{file}, line {row.line}"
+        if run not in sources:
+            raise ResultsError(f"{where}: no training run is called {run!r}; there are {', '.join(sources)}.")
+        if source not in sources[run]:
+            raise ResultsError(f"{where}: {run} was not scored on {source!r}, but on {', '.join(sources[run])}.")
+        if source in found.setdefault(run, {}):
+            raise ResultsError(f"{where}: {source} of {run} comes twice.")
+        if onset != _NEVER and not onset.isdecimal():
+            raise ResultsError(f"{where}: the onset must be a step, or {_NEVER} for a control, not {onset!r}.")
+        found[run][source] = None if onset == _NEVER else float(onset)
+    return found
+
+
+def emerging_metrics(runs: Sequence[TrainingRun]) -> list[str]:
+    """Those of `EMERGING_METRICS` that every source of every checkpoint has."""
+    samples = [part for run in runs for result in run.results for part in result.sources.values()]
+    return [metric for metric in EMERGING_METRICS if all(available(part, metric) for part in samples)]
+
+
 def onset_detections(
     runs: Sequence[TrainingRun],
-    onsets: Mapping[str, Mapping[str, float]],
+    onsets: Mapping[str, Mapping[str, float | None]],
     metrics: Sequence[str],
     rng: np.random.Generator,
 ) -> list[OnsetDetection]:
@@ -87,7 +143,7 @@ def onset_detections(
 
     Args:
         runs: training runs.
-        onsets: by run and source the planted step; infinite for a control, which is never learnt.
+        onsets: by run and source the planted step; None for a control, which is never learnt.
         metrics: means over questions that have a chance level.
         rng: source of the resamples.
 
@@ -135,14 +191,17 @@ def onset_table(qualities: Sequence[OnsetQuality]) -> tuple[list[str], list[list
     ]
 
 
-def _detection(asked: tuple[str, str, str], onset: float, steps: FloatArray, emerged: float | None) -> OnsetDetection:
+def _detection(
+    asked: tuple[str, str, str], onset: float | None, steps: FloatArray, emerged: float | None
+) -> OnsetDetection:
+    if onset is None:
+        return OnsetDetection(*asked, None, None, emerged, None)
     run, source, _ = asked
     later = np.flatnonzero(steps > onset)
-    if np.isfinite(onset) and not len(later):
+    if not len(later):
         raise ResultsError(f"{run}: no checkpoint after the onset of {source} at step {onset:,g}.")
-    late = None if emerged is None or not len(later) else int(np.searchsorted(steps, emerged)) - int(later[0])
-    first_chance = float(steps[later[0]]) if len(later) else None
-    return OnsetDetection(*asked, onset, first_chance, emerged, late)
+    late = None if emerged is None else int(np.searchsorted(steps, emerged)) - int(later[0])
+    return OnsetDetection(*asked, onset, float(steps[later[0]]), emerged, late)
 
 
 def _quality(metric: str, rows: Sequence[OnsetDetection]) -> OnsetQuality:
@@ -152,7 +211,7 @@ def _quality(metric: str, rows: Sequence[OnsetDetection]) -> OnsetQuality:
     for row in planted:
         if row.late is not None and row.late >= 0:
             late.setdefault(row.run, []).append(row.late)
-    emerged = [row.emergence - row.onset for row in planted if row.emergence is not None]
+    behind = [row.behind for row in planted if row.behind is not None]
     return OnsetQuality(
         metric=metric,
         onsets=len(planted),
@@ -160,7 +219,7 @@ def _quality(metric: str, rows: Sequence[OnsetDetection]) -> OnsetQuality:
         early=sum(row.late is not None and row.late < 0 for row in planted),
         never=sum(row.late is None for row in planted),
         delay=_over_runs([float(np.mean(of)) for of in late.values()]),
-        bias=float(np.mean(emerged)) if emerged else None,
+        bias=float(np.mean(behind)) if behind else None,
         controls=len(controls),
         false_alarms=sum(row.emergence is not None for row in controls),
     )

@@ -7,7 +7,7 @@ definition, or a number that so few checkpoints cannot give.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -26,6 +26,13 @@ from radar_tasks.analysis.development.intervention_causes import (
     InterventionSplit,
     bottleneck_shifts,
     intervention_splits,
+)
+from radar_tasks.analysis.development.onsets import (
+    OnsetDetection,
+    OnsetQuality,
+    emerging_metrics,
+    onset_detections,
+    onset_qualities,
 )
 from radar_tasks.analysis.development.prior_split import FallCause, PriorSplitPoint, fall_causes, prior_split
 from radar_tasks.analysis.development.scaling import ScalingLine, ScalingPoint, SlopeComparison, scaling_of
@@ -75,6 +82,7 @@ class Development:
             depends on it.
         intervention, intervention_summary: what a change of training did.
         intervention_splits: its last difference, split in the text's prior and sight.
+        onsets, onset_summary: what each metric says of sources with a known onset, one by one and together.
         bottleneck_shifts: what held an ability back before the change, and does at the end with it and without.
         leaderboard: averages by raw logits, of last checkpoints beside the published models.
         notes: what was left out and why.
@@ -104,6 +112,8 @@ class Development:
     intervention_summary: list[InterventionEffect] = field(default_factory=list)
     intervention_splits: list[InterventionSplit] = field(default_factory=list)
     bottleneck_shifts: list[BottleneckShift] = field(default_factory=list)
+    onsets: list[OnsetDetection] = field(default_factory=list)
+    onset_summary: list[OnsetQuality] = field(default_factory=list)
     leaderboard: list[AbilityAverage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -120,6 +130,7 @@ def development(
     *,
     descriptions: Sequence[RunDescription] = (),
     parting: int | None = None,
+    onsets: Mapping[str, Mapping[str, float | None]] | None = None,
     notes: Sequence[str] = (),
 ) -> Development:
     """Every table that these training runs allow.
@@ -130,6 +141,7 @@ def development(
         rng: source of the resamples and subsets.
         descriptions: amounts of the runs, for scaling.
         parting: the last step that two training runs share: the second is the changed run.
+        onsets: by training run and source the step until which nothing taught it, None where nothing ever did.
         notes: further notes to carry along.
 
     Raises:
@@ -144,6 +156,7 @@ def development(
     decided, not_decided = _decisions(trainings, descriptions, rng)
     levels, effects, no_effects = _factors(trainings, descriptions, rng)
     splits, shifts = _causes(trainings, parting, rng)
+    detections = _detections(trainings, onsets or {})
     alone = [training.name for training in trainings if len(training.steps) == 1]
     metric = trainings[0].metric if trainings else "sds"
     growth = [row for t in trainings for row in growth_of(t)]
@@ -173,6 +186,8 @@ def development(
         intervention_summary=changes[1],
         intervention_splits=splits,
         bottleneck_shifts=shifts,
+        onsets=detections,
+        onset_summary=onset_qualities(detections),
         leaderboard=ability_averages(last_of_each(runs)),
         notes=[
             *notes,
@@ -239,6 +254,14 @@ def _causes(
         intervention_splits(unchanged, changed, parting, rng, resamples),
         bottleneck_shifts(unchanged, changed, parting, rng, resamples),
     )
+
+
+def _detections(
+    trainings: Sequence[TrainingCurves], onsets: Mapping[str, Mapping[str, float | None]]
+) -> list[OnsetDetection]:
+    """With resamples of their own, so that a file of onsets changes no other number."""
+    runs = [run for run in _runs(trainings) if run.name in onsets]
+    return onset_detections(runs, onsets, emerging_metrics(runs), np.random.default_rng(0))
 
 
 def _runs(trainings: Sequence[TrainingCurves]) -> list[TrainingRun]:

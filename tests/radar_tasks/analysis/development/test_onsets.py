@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from made_runs import made_run
 
-from radar_tasks.analysis.development.onsets import onset_detections, onset_qualities, onset_table
+from radar_tasks.analysis.development.onsets import onset_detections, onset_qualities, onset_table, read_onsets
 from radar_tasks.errors import ResultsError
 
 STEPS = [0, 100, 200, 400, 800]
-NEVER = float("inf")
+NEVER = None
 
 
 @pytest.fixture(scope="module")
@@ -67,3 +67,28 @@ def test_what_is_not_there_is_told(detections):
     ]:
         with pytest.raises(ResultsError, match=said):
             onset_detections(runs, onsets, metrics, np.random.default_rng(0))
+
+
+def test_a_table_of_onsets_is_read(tmp_path):
+    file = tmp_path / "onsets.csv"
+    sources = {"first": ["mini_sum", "mini_side"], "second": ["mini_sum"]}
+    file.write_text("run, source,onset\nfirst,mini_sum,100\nfirst, mini_side ,never\nsecond,mini_sum,0\n")
+    assert read_onsets(file, sources) == {"first": {"mini_sum": 100.0, "mini_side": None}, "second": {"mini_sum": 0.0}}
+    for text, said in [
+        ("run,source\nfirst,mini_sum\n", "the columns run, source and onset are needed"),
+        ("run,source,onset\n", "no rows below its header"),
+        (
+            "run,source,onset\nfirst,mini_sum,100\nnobody,mini_sum,1\n",
+            "line 3: no training run is called 'nobody'; there are",
+        ),
+        ("run,source,onset\nsecond,mini_side,1\n", "line 2: second was not scored on 'mini_side', but on mini_sum"),
+        ("run,source,onset\nfirst,mini_sum,1\nfirst,mini_sum,2\n", "line 3: mini_sum of first comes twice"),
+        ("run,source,onset\nfirst,mini_sum,-5\n", "line 2: the onset must be a step, or never .*not '-5'"),
+        ("run,source,onset\nfirst,mini_sum,\n", "line 2: the onset must be a step"),
+        ("run,source,onset\nfirst,mini_sum,1,2\n", "row 1"),
+    ]:
+        file.write_text(text)
+        with pytest.raises(ResultsError, match=said):
+            read_onsets(file, sources)
+    with pytest.raises(ResultsError, match="none.csv"):
+        read_onsets(tmp_path / "none.csv", sources)
