@@ -216,6 +216,16 @@ def test_brackets_in_what_users_call_things_are_shown_to_the_letter(curve, tmp_p
     assert re.search(r"(?m)^ *\[/tok\] +perception", compared)
 
 
+def test_analyze_judges_metrics_by_onsets_that_are_known(curve, tmp_path):
+    (tmp_path / "onsets.csv").write_text("run,source,onset\nexp1,mini_colour,100\nexp1,mini_sum,never\n")
+    result = call(analyze, curve, "--onsets", tmp_path / "onsets.csv", "--json", tmp_path / "all.json")
+    assert re.search(r"(?m)^ mini_colour +sds +100 +200 +200 +\+100", result.stdout)
+    made = json.loads((tmp_path / "all.json").read_text())
+    (sds,) = [row for row in made["onset_summary"] if row["metric"] == "sds"]
+    assert (sds["onsets"], sds["found"], sds["bias"], sds["controls"]) == (1, 1, 100.0, 1)
+    assert {row["onset"] for row in made["onsets"]} == {100.0, None}
+
+
 def test_a_run_of_the_descriptions_that_no_result_is_of_is_told(curve, tmp_path):
     (tmp_path / "runs.csv").write_text("run,images\nexp1,5\nexpp1,5\n")
     assert "no results here of expp1" in call(analyze, curve, "--runs", tmp_path / "runs.csv").stderr
