@@ -168,7 +168,7 @@ def test_decide_writes_every_format(curve, tmp_path):
     assert "perception: pairs ordered as by tuned, by step" in said
     assert "| metric | signal / noise |" in call(decide, *folders, *more, "--format", "markdown").stdout
     lines = call(decide, *folders, *more, "--format", "csv").stdout.splitlines()
-    assert lines[0].startswith("target,metric,source,ability,pairs,not_told")
+    assert lines[0].startswith("target,size,metric,source,ability,pairs,not_told")
     made = json.loads(call(decide, *folders, *more, "--format", "json").stdout)
     assert made["amounts"] == [100, 200, 300]
     with pytest.raises(RadarError, match="Did you mean perception"):
@@ -236,7 +236,8 @@ def test_only_what_is_asked_for_is_written_in_every_format(curve, tmp_path):
     write_curve(other, [100, 200, 300], {"mini_colour": [0, 1, 1.0], "mini_sum": [0, 0, 0.4]}, n=60)
     found = [curve, other, "--metric", "sds", "--on", "mini_sum"]
     lines = call(decide, *found, "--format", "csv").stdout.splitlines()
-    assert {line.split(",")[2] for line in lines[1:]} == {"mini_sum"}
+    source = lines[0].split(",").index("source")
+    assert {line.split(",")[source] for line in lines[1:]} == {"mini_sum"}
     rows = json.loads(call(decide, *found, "--format", "json").stdout)["rows"]
     assert {row["name"] for row in rows} == {"mini_sum"}
 
