@@ -9,12 +9,13 @@ from abilities import ABILITIES, CONTROL
 from packed_study import DECIDING, PAIRED, TUNED, Study, end_interval
 
 from radar_metrics.panel_correlation import Kind
-from radar_tasks.analysis.decisions import ITSELF, DecisionAccuracy, Decisions
+from radar_tasks.analysis.decisions import ITSELF
 from radar_tasks.analysis.development.curves import DevelopmentCurve
 from radar_tasks.analysis.development.onsets import onset_qualities, onset_table
 from radar_tasks.analysis.forecast.backtest import BackTest
 from radar_tasks.questions import ABILITIES as KINDS
 from radar_tasks.report.correlation_table import correlation_table, correlation_words
+from radar_tasks.report.decision_tables import by_questions_table, by_step_table
 from radar_tasks.report.text_tables import markdown
 from radar_tasks.report.wording import amount_words, lag_words, signed_interval, step_words, verdict_words
 
@@ -142,31 +143,19 @@ def decisions(study: Study) -> str:
     )
     for ability in KINDS:
         rows = [row for row in made.rows if (row.name, row.target) == (ability, ITSELF)]
-        head = [
-            "metric",
-            "signal / noise",
-            "signal / seed noise",
-            "pairs",
-            "not told",
-            *map(amount_words, made.amounts),
-        ]
-        body = [
-            [
-                row.metric,
-                *(_number(row.signal_to_noise), _number(row.signal_to_seed_noise)),
-                *(str(row.pairs), str(row.not_told)),
-                *([f"{step.accuracy.estimate:.2f}" for step in row.by_step] or [NOTHING] * len(made.amounts)),
-            ]
-            for row in rows
-        ]
-        text += f"\n**{ability}: pairs ordered as by its own end, by step**\n\n{markdown(head, body)}"
+        text += f"\n**{ability}: pairs ordered as by its own end, by step**\n\n{markdown(*by_step_table(rows))}"
     return text
 
 
 def few_questions(study: Study) -> str:
     """The same at half of training with fewer questions, with intervals over runs."""
-    rows = [row for row in study.decided.rows if row.target == ITSELF and row.of_ability]
-    return _by_questions([row for kind in KINDS for row in rows if row.ability == kind])
+    of_abilities = [row for row in study.decided.rows if row.target == ITSELF and row.of_ability and row.pairs]
+    rows = [row for kind in KINDS for row in of_abilities if row.ability == kind]
+    (metric, *sizes), body = by_questions_table(rows)
+    return markdown(
+        ["ability", metric, "pairs", *sizes],
+        [[row.ability, name, str(row.pairs), *cells] for row, (name, *cells) in zip(rows, body, strict=True)],
+    )
 
 
 def decisions_tuned(study: Study) -> str:
@@ -288,21 +277,6 @@ def last_words(curve: DevelopmentCurve) -> str:
     """The last value of a curve with its interval."""
     low, high = end_interval(curve)
     return f"{curve.curve.values[-1]:.3f} [{low:.3f}, {high:.3f}]"
-
-
-def _by_questions(rows: Sequence[Decisions]) -> str:
-    sizes = sorted({part.questions for row in rows for part in row.by_questions})
-    body = [
-        [row.ability, row.metric, str(row.pairs), *(_of_size(row.by_questions, size) for size in sizes)]
-        for row in rows
-        if row.pairs
-    ]
-    return markdown(["ability", "metric", "pairs", *(f"{size:,}" for size in sizes)], body)
-
-
-def _of_size(parts: Sequence[DecisionAccuracy], size: int) -> str:
-    found = next(part.accuracy for part in parts if part.questions == size)
-    return f"{found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
 def _back_test(rows: Sequence[BackTest], names: Sequence[str]) -> str:
