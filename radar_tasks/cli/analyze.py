@@ -277,29 +277,12 @@ def _intervention_causes(made: Development, screen: Console) -> None:
 
 
 def _onsets(made: Development, screen: Console) -> None:
-    from radar_tasks.analysis.development.onsets import onset_table
+    from radar_tasks.report.onset_tables import detection_table, onset_table
 
-    head = ["run", "source", "metric", "onset", "first chance", "emerges", "steps after the onset"]
-    rows = [
-        [
-            row.run,
-            row.source,
-            row.metric,
-            "never" if row.onset is None else f"{row.onset:,.0f}",
-            "–" if row.first_chance is None else f"{row.first_chance:,.0f}",
-            "never" if row.emergence is None else f"{row.emergence:,.0f}",
-            "–" if row.behind is None else f"{row.behind:+,.0f}",
-        ]
-        for row in made.onsets
-    ]
-    _print(
-        "When each metric says that a source emerged (0 or less: before anything could teach it)", head, rows, screen
-    )
-    _print(
-        "All of them together; a false alarm is of a source that is never learnt",
-        *onset_table(made.onset_summary),
-        screen,
-    )
+    title = "When each metric says that a source emerged (0 or less: before anything could teach it)"
+    _print(title, *detection_table(made.onsets), screen)
+    title = "All of them together; a false alarm is of a source that is never learnt"
+    _print(title, *onset_table(made.onset_summary), screen)
 
 
 def _print(

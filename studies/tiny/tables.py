@@ -11,11 +11,12 @@ from packed_study import DECIDING, PAIRED, TUNED, Study, end_interval
 from radar_metrics.panel_correlation import Kind
 from radar_tasks.analysis.decisions import ITSELF
 from radar_tasks.analysis.development.curves import DevelopmentCurve
-from radar_tasks.analysis.development.onsets import onset_qualities, onset_table
+from radar_tasks.analysis.development.onsets import onset_qualities
 from radar_tasks.analysis.forecast.backtest import BackTest
 from radar_tasks.questions import ABILITIES as KINDS
 from radar_tasks.report.correlation_table import correlation_table, correlation_words
 from radar_tasks.report.decision_tables import by_questions_table, by_step_table
+from radar_tasks.report.onset_tables import onset_table
 from radar_tasks.report.text_tables import markdown
 from radar_tasks.report.wording import amount_words, lag_words, signed_interval, step_words, verdict_words
 

@@ -176,21 +176,6 @@ def onset_qualities(detections: Sequence[OnsetDetection]) -> list[OnsetQuality]:
     return [_quality(metric, of) for metric, of in by_metric.items()]
 
 
-def onset_table(qualities: Sequence[OnsetQuality]) -> tuple[list[str], list[list[str]]]:
-    """Head and rows of a table for `radar_tasks.report.text_tables`."""
-    head = ["metric", "onsets", "found", "too early", "never", "checkpoints late", "bias in steps", "false alarms"]
-    return head, [
-        [
-            row.metric,
-            *map(str, (row.onsets, row.found, row.early, row.never)),
-            "–" if row.delay is None else f"{row.delay.estimate:.2f} [{row.delay.low:.2f}, {row.delay.high:.2f}]",
-            "–" if row.bias is None else f"{row.bias:+,.0f}",
-            f"{row.false_alarms} of {row.controls}",
-        ]
-        for row in qualities
-    ]
-
-
 def _detection(
     asked: tuple[str, str, str], onset: float | None, steps: FloatArray, emerged: float | None
 ) -> OnsetDetection:

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from made_runs import made_run
 
-from radar_tasks.analysis.development.onsets import onset_detections, onset_qualities, onset_table, read_onsets
+from radar_tasks.analysis.development.onsets import onset_detections, onset_qualities, read_onsets
 from radar_tasks.errors import ResultsError
+from radar_tasks.report.onset_tables import onset_table
 
 STEPS = [0, 100, 200, 400, 800]
 NEVER = None
