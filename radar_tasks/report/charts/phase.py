@@ -10,8 +10,15 @@ import altair as alt
 from radar_metrics.discrimination import chance_centred
 from radar_tasks.analysis.development.curve_points import CurvePoint
 from radar_tasks.analysis.run_factors import Configuration
-from radar_tasks.report.charts.figure import Datum, Figure, Panel, color, inline, padded, shape
-from radar_tasks.report.charts.run_curves import CROWD, MEAN_OF_SEEDS, by_configuration, curve_groups, under_pointer
+from radar_tasks.report.charts.figure import Datum, Figure, Panel, color, distinct, inline, padded, shape
+from radar_tasks.report.charts.run_curves import (
+    CROWD,
+    MEAN_OF_SEEDS,
+    are_joined,
+    by_configuration,
+    curve_groups,
+    under_pointer,
+)
 
 _SIDE = 380
 
@@ -21,9 +28,10 @@ def phase_plane(points: Sequence[CurvePoint], configurations: Sequence[Configura
     data = _both(points, configurations)
     if not data:
         return None
-    groups = curve_groups(list(dict.fromkeys(datum["series"] for datum in data)), configurations)
+    curves = distinct(data, "series")
+    groups = curve_groups(curves, configurations)
     names = tuple(dict.fromkeys(groups.values()))
-    reading = MEAN_OF_SEEDS if any(len(of.runs) > 1 for of in configurations) else ""
+    reading = MEAN_OF_SEEDS if are_joined(curves, configurations) else ""
     subtitle = (
         "0 is chance, 1 perfect; a point is a checkpoint, training goes upwards and to the right. On the dashed line "
         f"both grow alike; below it perception is ahead.{reading}{CROWD if len(groups) > len(names) else ''}"

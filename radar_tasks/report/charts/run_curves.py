@@ -11,6 +11,7 @@ import altair as alt
 import numpy as np
 
 from radar_tasks.analysis.run_factors import Configuration
+from radar_tasks.errors import ResultsError
 from radar_tasks.report.charts.curve_panel import (
     MOST_LABELS,
     CurveStyle,
@@ -58,6 +59,9 @@ def run_panels(
         style: of the panels.
         axis: of training.
         configurations: which runs are seeds of one.
+
+    Raises:
+        ResultsError: no point of any panel has a place on the axis.
     """
     merged = {title: by_configuration(axis.placed(points), configurations) for title, points in data.items()}
     # A panel's title says what it is of: said again at each point it would be a third of a page of many runs.
@@ -66,8 +70,10 @@ def run_panels(
         for title, points in merged.items()
         if points
     }
+    if not merged:
+        raise ResultsError("all checkpoints are at 0, which has no place on a logarithmic axis.")
     names = list(dict.fromkeys(datum["series"] for points in merged.values() for datum in points))
-    seeds = _SEEDS if any(len(of.runs) > 1 for of in configurations) else ""
+    seeds = _SEEDS if are_joined(names, configurations) else ""
     groups = curve_groups(names, configurations)
     if len(set(groups.values())) == len(names):
         named = style.named and fit_as_labels(names)
@@ -87,23 +93,32 @@ def by_configuration(data: Sequence[Datum], configurations: Sequence[Configurati
 
     Returns:
         Of several runs the mean, with the lowest and the highest as `low` and `high`, where all of them have a
-        checkpoint.
+        checkpoint. Runs of a configuration that have none in common stay as they are.
     """
     of_run = {run: of for of in configurations for run in of.runs}
-    seeds = {of.name: len(of.runs) for of in configurations}
-    places: dict[tuple[str, float], list[Datum]] = {}
+    places: dict[str, dict[float, list[Datum]]] = {}
     for datum in data:
         of = of_run.get(datum["run"])
         name = datum["run"] if of is None else of.name
-        places.setdefault((name, datum["x"]), []).append({**datum, "run": name, "series": name})
+        places.setdefault(name, {}).setdefault(datum["x"], []).append(datum)
+    seeds = {of.name: len(of.runs) for of in configurations}
     made: list[Datum] = []
-    for (name, _), members in places.items():
-        if len(members) == 1 == seeds.get(name, 1):
-            made += members
-        elif len(members) == seeds.get(name):
-            values = [datum["value"] for datum in members]
-            made.append({**members[0], "value": float(np.mean(values)), "low": min(values), "high": max(values)})
+    for name, at in places.items():
+        shared = [members for members in at.values() if len(members) == seeds.get(name, 1)]
+        if not shared:
+            made += [{**datum, "series": datum["run"]} for members in at.values() for datum in members]
+        for members in shared:
+            joined = {**members[0], "run": name, "series": name}
+            if len(members) > 1:
+                values = [datum["value"] for datum in members]
+                joined |= {"value": float(np.mean(values)), "low": min(values), "high": max(values)}
+            made.append(joined)
     return made
+
+
+def are_joined(names: Sequence[str], configurations: Sequence[Configuration]) -> bool:
+    """Whether any of these curves is of several seeds."""
+    return any(len(of.runs) > 1 and of.name in names for of in configurations)
 
 
 def curve_groups(names: Sequence[str], configurations: Sequence[Configuration]) -> dict[str, str]:
@@ -115,7 +130,7 @@ def curve_groups(names: Sequence[str], configurations: Sequence[Configuration]) 
     if len(names) <= MOST_LABELS:
         return {name: name for name in names}
     first = configurations[0].name if configurations else names[0]
-    varies = {of.name: of.varies for of in configurations}
+    varies = {name: of.varies for of in configurations for name in (of.name, *of.runs)}
     # The first is among them even where it is not drawn (what is compared with it), so that colours mean the same.
     groups = {first: first} | {name: varies.get(name, "") or OTHER for name in names if name != first}
     if len(set(groups.values())) > MOST_LABELS:

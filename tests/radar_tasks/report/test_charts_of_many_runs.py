@@ -1,5 +1,7 @@
 """Charts of a study: seeds as one curve, colours by what varies, what decides; against numbers worked out by hand."""
 
+from dataclasses import replace
+
 import pytest
 
 from radar_metrics.panel_correlation import Kind, PanelCorrelation
@@ -11,6 +13,7 @@ from radar_tasks.analysis.development.factor_effects import FactorLevel
 from radar_tasks.analysis.outside_correlations import OutsideCorrelation
 from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.analysis.run_factors import Configuration, configurations
+from radar_tasks.errors import ResultsError
 from radar_tasks.report import charts
 from radar_tasks.report.charts.bottleneck import bottleneck
 from radar_tasks.report.charts.correlations import correlation_chart
@@ -18,6 +21,7 @@ from radar_tasks.report.charts.decision_accuracy import decision_chart
 from radar_tasks.report.charts.factors import factor_curves
 from radar_tasks.report.charts.phase import phase_plane
 from radar_tasks.report.charts.run_curves import OTHER, by_configuration, curve_groups
+from radar_tasks.report.charts.training_axis import TrainingAxis
 
 BASE = Configuration("base (2 runs)", ("base-1", "base-2"), "")
 WIDE = Configuration("wide", ("wide",), "width")
@@ -63,6 +67,29 @@ def test_where_a_seed_has_no_checkpoint_there_is_no_mean():
     ]
     assert [(datum["series"], datum["x"]) for datum in by_configuration(data, [BASE])] == [("base (2 runs)", 2)]
     assert [datum["run"] for datum in by_configuration(data, [])] == ["base-1", "base-1", "base-2"]
+
+
+def test_seeds_without_a_checkpoint_in_common_stay_runs():
+    later = [replace(point, step=point.step + 50) for point in points("base-2", [0.5, 0.95], [0.25, 0.70])]
+    of_study = [point for point in STUDY if point.run != "base-2"]
+    for made in (of_study, [*of_study, *later]):  # the other seed is not there, or at other steps
+        figure = charts.abilities_over_steps(made, configurations=[BASE, WIDE])
+        assert {name for name, _ in drawn(figure.panels[0])} == {point.run for point in made}
+        assert "Seeds" not in figure.subtitle
+    plane = phase_plane([*of_study, *later], [BASE, WIDE])
+    assert {datum["series"] for datum in plane.panels[0].data} == {"base-1", "base-2", "wide"}
+    assert "Seeds" not in plane.subtitle
+    others = [Configuration(f"width-{k}", (f"width-{k}",), "width") for k in range(9)]
+    groups = curve_groups(["mix-1", "mix-2", *(of.name for of in others)],
+                          [*others, Configuration("mix (2 runs)", ("mix-1", "mix-2"), "mix")])  # fmt: skip
+    assert groups["mix-1"] == groups["mix-2"] == "mix"
+
+
+def test_runs_that_have_no_place_on_the_axis_are_said_and_no_empty_picture_is_drawn():
+    untrained = [point for point in STUDY if point.step == 0]
+    with pytest.raises(ResultsError, match="no place on a logarithmic axis"):
+        charts.abilities_over_steps(untrained, axis=TrainingAxis(log=True))
+    assert charts.abilities_over_steps(untrained).panels
 
 
 def test_more_curves_than_colours_are_coloured_by_what_they_vary():
