@@ -227,13 +227,10 @@ def _scaling(made: Development, screen: Console) -> None:
 
 
 def _factors(made: Development, screen: Console) -> None:
-    from radar_tasks.report.factor_tables import effect_table, level_table, level_title
+    from radar_tasks.report.factor_tables import factor_tables
 
-    for factor in dict.fromkeys(level.factor for level in made.factor_levels):
-        levels = [level for level in made.factor_levels if level.factor == factor]
-        _print(level_title(levels), *level_table(levels), screen)
-        effects = [effect for effect in made.factor_effects if effect.factor == factor]
-        _print(f"Does it depend on {factor}?", *effect_table(effects), screen)
+    for title, head, rows in factor_tables(made.factor_levels, made.factor_effects):
+        _print(title, head, rows, screen)
 
 
 def _intervention(made: Development, screen: Console) -> None:

@@ -15,7 +15,7 @@ from radar_tasks.files import write_whole
 from radar_tasks.report.chart_library import chart_library
 from radar_tasks.report.charts.figure import Datum, Figure, Panel
 from radar_tasks.report.decision_tables import by_questions_table, by_step_table
-from radar_tasks.report.factor_tables import effect_table, level_table, level_title
+from radar_tasks.report.factor_tables import factor_tables
 from radar_tasks.report.figures import figures
 from radar_tasks.report.findings import findings
 from radar_tasks.report.gallery import Gallery
@@ -94,7 +94,7 @@ def render_page(
         findings=findings(made),
         overview=overview(made) if made.has_many_runs else None,
         together=study_findings(made) if made.has_many_runs else [],
-        factors=_factor_tables(made),
+        factors=[_Table(*table) for table in factor_tables(made.factor_levels, made.factor_effects)],
         decisions=_decision_tables(made),
         provenance=provenance(runs),
         gallery=questions,
@@ -107,18 +107,6 @@ def render_page(
         shapes=LEGEND_SHAPES,
         live=live,
     )
-
-
-def _factor_tables(made: Development) -> list[_Table]:
-    """The levels of each factor and what they do, as `radar analyze` prints them."""
-    tables = []
-    for factor in dict.fromkeys(level.factor for level in made.factor_levels):
-        levels = [level for level in made.factor_levels if level.factor == factor]
-        effects = [effect for effect in made.factor_effects if effect.factor == factor]
-        tables.append(_Table(level_title(levels), *level_table(levels)))
-        if effects:
-            tables.append(_Table(f"Does it depend on {factor}?", *effect_table(effects)))
-    return tables
 
 
 def _decision_tables(made: Development) -> list[_Table]:
