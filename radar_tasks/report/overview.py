@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from radar_tasks.analysis.decisions import ITSELF
+from radar_tasks.analysis.development.curve_points import last_points
 from radar_tasks.analysis.development.factor_effects import FactorEffect
 from radar_tasks.analysis.development.growth import Growth
 from radar_tasks.analysis.development.tables import Development
@@ -30,7 +31,7 @@ class Overview:
 def overview(made: Development) -> Overview:
     """Each configuration at its end. Of several seeds the mean with the lowest and the highest, and each emergence."""
     abilities = list(dict.fromkeys(point.ability for point in made.abilities))
-    last = {(point.run, point.ability): point for point in made.abilities}  # the last step stands last
+    last = last_points(made.abilities)
     growth = {(row.run, row.source): row for row in made.growth}
     leads = {lead.run: lead for lead in made.asymmetry_summary}
     rows = []
@@ -66,9 +67,9 @@ def study_findings(made: Development) -> list[str]:
 
 
 def _ends(made: Development) -> Iterator[str]:
-    last = {(point.run, point.ability): point for point in made.abilities}
-    for ability in dict.fromkeys(point.ability for point in made.abilities):
-        points = [point for (_, of), point in last.items() if of == ability]
+    last = last_points(made.abilities)
+    for ability in dict.fromkeys(ability for _, ability in last):
+        points = [point for point in last.values() if point.ability == ability]
         low, high = min(points, key=lambda point: point.value), max(points, key=lambda point: point.value)
         yield (
             f"{ability.capitalize()} ends between {low.value:.3f} ({low.run}) and {high.value:.3f} ({high.run}) in "

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from radar_tasks.analysis.development.curve_points import CurvePoint, last_points
 from radar_tasks.analysis.development.tables import Development
+from radar_tasks.questions import Ability
 from radar_tasks.results import CheckpointResult
 
 
@@ -20,15 +22,14 @@ class Tile:
 
 def tiles(made: Development, runs: Sequence[CheckpointResult]) -> list[Tile]:
     """Both abilities of each training run at its last checkpoint (of many, their range), then what was run."""
-    trainings = list(dict.fromkeys(point.run for point in made.abilities))
+    last = last_points(made.abilities)
     shown: list[Tile] = []
     if made.has_many_runs:
-        shown += _ranges(made)
-        trainings = []
-    for training in trainings:
-        whose = f" · {training}" if len(trainings) > 1 else ""
-        last = {point.ability: point for point in made.abilities if point.run == training}
-        for ability, point in last.items():
+        shown += _ranges(made.metric, last)
+    else:
+        several = len({training for training, _ in last}) > 1
+        for (training, ability), point in last.items():
+            whose = f" · {training}" if several else ""
             below = f"{made.metric.upper()} at step {point.step:,}, 95 % {point.low:.3f} to {point.high:.3f}"
             shown.append(Tile(f"{ability.capitalize()}{whose}", f"{point.value:.3f}", below))
     experiments = len(dict.fromkeys(run.experiment for run in runs))
@@ -45,10 +46,9 @@ def tiles(made: Development, runs: Sequence[CheckpointResult]) -> list[Tile]:
     return shown
 
 
-def _ranges(made: Development) -> Iterator[Tile]:
+def _ranges(metric: str, last: Mapping[tuple[str, Ability], CurvePoint]) -> Iterator[Tile]:
     """From the lowest to the highest end of each ability."""
-    last = {(point.run, point.ability): point.value for point in made.abilities}  # the last step stands last
-    for ability in dict.fromkeys(point.ability for point in made.abilities):
-        ends = [value for (_, of), value in last.items() if of == ability]
-        below = f"{made.metric.upper()} at the last step, lowest to highest of {len(ends)} runs"
+    for ability in dict.fromkeys(ability for _, ability in last):
+        ends = [point.value for point in last.values() if point.ability == ability]
+        below = f"{metric.upper()} at the last step, lowest to highest of {len(ends)} runs"
         yield Tile(ability.capitalize(), f"{min(ends):.2f} – {max(ends):.2f}", below)

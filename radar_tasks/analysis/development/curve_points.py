@@ -55,3 +55,8 @@ def curve_points(training: TrainingCurves, curves: Iterable[DevelopmentCurve]) -
                 )
             )
     return points
+
+
+def last_points(points: Iterable[CurvePoint]) -> dict[tuple[str, Ability], CurvePoint]:
+    """The last of `curve_points` of each run and ability."""
+    return {(point.run, point.ability): point for point in points}
