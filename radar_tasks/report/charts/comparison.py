@@ -8,7 +8,7 @@ from radar_tasks.analysis.compare_trainings import TrainingComparison
 from radar_tasks.analysis.run_factors import Configuration
 from radar_tasks.report.charts.curve_panel import CurveStyle
 from radar_tasks.report.charts.figure import Datum, Figure
-from radar_tasks.report.charts.run_curves import CROWD, run_panels
+from radar_tasks.report.charts.run_curves import run_panels
 from radar_tasks.report.charts.training_axis import TrainingAxis
 
 
@@ -48,7 +48,6 @@ def comparison(
         seeds = "The spread between seeds is in the bands."
     elif alone < len(made):
         seeds = "The spread between seeds is in the bands, but for one seed against one: there questions alone."
-    subtitle = f"Bands hold the whole curve at 95 %: where one leaves 0, the two differ. {seeds}"
-    subtitle += CROWD if CROWD in drawn.reading else ""
+    subtitle = f"Bands hold the whole curve at 95 %: where one leaves 0, the two differ. {seeds}{drawn.reading}"
     title = f"Training against training: each minus {made[0].first}"
     return Figure("comparison", title, subtitle, drawn.panels, columns=2, legend=drawn.legend)

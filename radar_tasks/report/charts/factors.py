@@ -30,11 +30,9 @@ def factor_curves(
     panels: list[Panel] = []
     for factor in dict.fromkeys(level.factor for level in levels):
         named = [Configuration(level.level, level.runs, factor) for level in levels if level.factor == factor]
-        runs = {run for of in named for run in of.runs}
         for ability in dict.fromkeys(point.ability for point in points):
             data = [asdict(p) for of in named for p in points if p.ability == ability and p.run in of.runs]
-            of_ability = [asdict(point) for point in points if point.ability == ability and point.run in runs]
-            style = CurveStyle(metric_title(metric), domain_of(of_ability), _HEIGHT, names_alone=True)
+            style = CurveStyle(metric_title(metric), domain_of(data), _HEIGHT, names_alone=True)
             panels += run_panels({f"{ability.capitalize()} by {factor}": data}, style, axis, named).panels
     subtitle = (
         "A curve is a level: of several seeds their mean, shaded from the lowest to the highest; of one run shaded its "
