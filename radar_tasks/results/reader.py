@@ -283,7 +283,7 @@ def _read_run(attempt: _Attempt, reading: _Reading) -> CheckpointResult:
     file, results = attempt.file, attempt.results
     leaves, printed = _leaves(results), _metrics(results)
     checkpoint, revision = _checkpoint(results, _scoring(leaves), file)
-    parts = checkpoint.rstrip("/").split("/")
+    parts = checkpoint.split("/")
     name = parts[-1] + (f"@{revision}" if revision else "")
     data: dict[str, dict[str, Any]] = {}
     sources: dict[str, SourceSamples] = {}
@@ -373,7 +373,7 @@ def _is_missing(config: Mapping[str, Any]) -> bool:
 
 
 def _checkpoint(results: dict[str, Any], scoring: dict[str, Any], file: Path) -> tuple[str, str | None]:
-    """The checkpoint as the user named it, and the revision."""
+    """The checkpoint as the user named it, without the slash that completion puts behind a folder, and the revision."""
     given = (results.get("config") or {}).get("model_args")
     try:
         args = model_arguments(given)
@@ -381,7 +381,8 @@ def _checkpoint(results: dict[str, Any], scoring: dict[str, Any], file: Path) ->
         raise ResultsError(f"{file}: config.model_args is {given!r}, no arguments ({error}).") from error
     pretrained = scoring.get("pretrained") or args.get("pretrained") or results.get("model_name") or file.parent.name
     revision = scoring.get("revision") or args.get("revision")
-    return str(pretrained), None if revision in (None, "", "main") else str(revision)
+    name = str(pretrained)
+    return name.rstrip("/") or name, None if revision in (None, "", "main") else str(revision)
 
 
 def _expected(results: dict[str, Any], leaf: str) -> int | None:

@@ -70,6 +70,16 @@ def test_what_was_scored_in_another_way_or_is_another_checkpoint_stays_apart(tmp
     assert len(find_runs([tmp_path])) == 2
 
 
+def test_a_slash_behind_the_checkpoint_makes_no_other_one(tmp_path):
+    """Completion in a shell puts it there; a table of one's own names checkpoints by the end of their place."""
+    write(tmp_path, ["spatial"], name="final")
+    again = {"model_args": {"pretrained": "checkpoints/exp1/final/"}, "date": "20261124_101112"}
+    alone = load_run(write(tmp_path, ["wiki_plant"], name="final", **again))
+    assert (alone.name, alone.path, alone.place) == ("final", *["checkpoints/exp1/final"] * 2)
+    (result,) = find_runs([tmp_path])
+    assert set(result.sources) == {"spatial", "wiki_plant"}
+
+
 def test_how_a_run_went_makes_no_other_result(tmp_path):
     write(
         tmp_path, ["spatial"], scoring={"batch_size": 8, "device": "cuda:0", "torch": "2.14", "radar": "0.1"}, limit=-1
