@@ -13,7 +13,7 @@ from radar_tasks.results.until_record import until_of
 from radar_tasks.run_arguments import limit_of, model_arguments
 from radar_tasks.scoring.checkpoints import recognise
 from radar_tasks.scoring.checkpoints.fingerprints import of_an_earlier_scheme
-from radar_tasks.scoring.checkpoints.model_args import options_of
+from radar_tasks.scoring.checkpoints.model_args import options_for
 
 CHOSEN = ("attn_implementation", "prompt_format", "min_pixels", "max_pixels", "max_tiles", "blind")
 """What a user chooses and the results say as `describe` does."""
@@ -54,7 +54,7 @@ def reason_to_score(
     except ResultsError:
         return ""
     try:
-        now = recognise(options_of({"pretrained": str(checkpoint), **model_args})[0]).describe()
+        now = recognise(options_for(str(checkpoint), model_args)[0]).describe()
     except CheckpointError:
         return ""  # what is wrong with it is said when it is scored
     _refuse_other_settings(run, {**now, **_given(model_args)}, limit, until)
