@@ -85,6 +85,7 @@ from radar_tasks.scoring import Scorer
 from radar_tasks.scoring.checkpoints import from_model
 from radar_tasks.scoring.engine.logits import NOT_FINITE
 from radar_tasks.sources.sample_statements import NUMBERS
+from radar_tasks.store import sample_names
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "tiny_pretraining"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "studies" / "tiny"))
@@ -433,7 +434,7 @@ def main() -> None:
     logging.getLogger("radar").setLevel(logging.ERROR)  # alarms are what the tables are about
     torch.set_num_threads(1)
     if not chosen.table:
-        asked = Asked(sorted(file.stem for file in paths.sample().glob("*.parquet")), QUESTIONS)
+        asked = Asked(sample_names(), QUESTIONS)
         for k in range(max(chosen.clean, chosen.faulty)):
             faults = [*(FAULTS if k < chosen.faulty else []), *([SOUND] if k < chosen.clean else [])]
             run_seed(chosen.out, chosen.start[k % len(chosen.start)], chosen.first_seed + k, faults, asked)

@@ -32,7 +32,7 @@ from transformers import (
 )
 from transformers.trainer_utils import get_last_checkpoint
 
-from radar_tasks import paths
+from radar_tasks.store import sample_names
 from radar_tasks.training import RadarCallback
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -232,8 +232,7 @@ def pretrain(out: Path, recipe: Recipe | None = None, *, measure_every: int = 0)
         callbacks=[KeepCheckpoints(out, kept, processor)],
     )
     if measure_every:
-        sources = sorted(file.stem for file in paths.sample().glob("*.parquet"))
-        RadarCallback.attach(trainer, sources, every=measure_every, questions=20, processor=processor)
+        RadarCallback.attach(trainer, sample_names(), every=measure_every, questions=20, processor=processor)
     last = get_last_checkpoint(str(trainer_folder))
     if last is not None:
         # A checkpoint has Qwen2-VL's weights under the names of the Hub. The Trainer of transformers 5.23 looks for
