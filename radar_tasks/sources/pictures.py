@@ -9,7 +9,7 @@ import io
 import os
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -101,7 +101,7 @@ def picture_bytes(value: Any, folder: Path) -> bytes:
         return _decoded(value[address.end() :])
     if _URL.match(value) or value.startswith("data:"):
         raise DataError(f"image {shortened(value)} is a URL, not a path: fetch the pictures and give their paths")
-    if _BASE64.fullmatch(value) and not _is_file(folder / value):
+    if _BASE64.fullmatch(value) and not _is(Path.is_file, folder / value):
         return _decoded(value)
     return _file_bytes(folder / value)
 
@@ -141,23 +141,17 @@ def _decoded(text: str) -> bytes:
         raise DataError(f"the image is not base64 as expected ({error}): {shortened(text)}") from None
 
 
-def _is_file(path: Path) -> bool:
+def _is(look: Callable[[Path], bool], path: Path) -> bool:
+    """What `Path.is_file` or `Path.is_dir` says of whatever a table holds."""
     try:
-        return path.is_file()
+        return look(path)
     except (OSError, ValueError):  # a name that is too long, or holds a null byte
         return False
 
 
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
-
-
 def _file_bytes(path: Path) -> bytes:
-    if not _is_file(path):
-        raise DataError(f"image {_shown(path)} is {'a folder' if _is_folder(path) else 'missing'}")
+    if not _is(Path.is_file, path):
+        raise DataError(f"image {_shown(path)} is {'a folder' if _is(Path.is_dir, path) else 'missing'}")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_FILE_BYTES + 1)
