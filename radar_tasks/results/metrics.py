@@ -145,9 +145,9 @@ def scores_missing(name: str, metric: str, sources: Iterable[str]) -> str:
 def require_mean_over_questions(metric: str) -> None:
     """Raises `ResultsError` for a metric that is unknown or has no value of one question."""
     if metric not in METRICS or METRICS[metric].per_question is None:
-        known = ", ".join(name for name, made in METRICS.items() if made.per_question)
-        near = did_you_mean(metric, known.split(", "))
-        raise ResultsError(f"{metric!r} is not a mean over questions; these are: {known}.{near}")
+        known = [name for name, made in METRICS.items() if made.per_question]
+        near = did_you_mean(metric, known)
+        raise ResultsError(f"{metric!r} is not a mean over questions; these are: {', '.join(known)}.{near}")
 
 
 def value(samples: SourceSamples, metric: str, by_question: bool = False) -> float | None:
