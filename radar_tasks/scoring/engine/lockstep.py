@@ -24,8 +24,9 @@ forwards, and nothing that a rank finds out alone may decide how it goes on:
 - numbers that were found out by each (`least`) are the group's least, and what a rank has learnt in earlier runs is
   the first rank's (`of_group`).
 
-`_agree` is the only way by which ranks speak, so that they can never wait for each other in two places. Only an
-operation that fails on one rank when the others have begun it cannot be agreed upon: that rank ends the others.
+From the first question to the last `_agree` is the only way by which ranks speak (`gathered` is for before and after),
+so that they never wait for each other in two places. Only an operation that fails on one rank when the others have
+begun it cannot be agreed upon: that rank ends the others.
 """
 
 from __future__ import annotations
