@@ -42,33 +42,28 @@ def read_outside(file: Path, runs: Sequence[CheckpointResult]) -> Outside:
             several checkpoints, a repeated row, or no checkpoint and source with results; names file and line.
     """
     try:
-        table = DelimitedFile(file, ",")
-        header = [name.strip() for name in table.columns]
-        columns = tuple(name for name in header if name not in ("checkpoint", "source"))
-        if "checkpoint" not in header or not columns:
+        table = DelimitedFile(file, ",", trimmed=True)
+        columns = tuple(name for name in table.columns if name not in ("checkpoint", "source"))
+        if "checkpoint" not in table.columns or not columns:
             raise ResultsError(
-                f"{file}: a column `checkpoint` and one of numbers are needed, there are {', '.join(header)}."
+                f"{file}: a column `checkpoint` and one of numbers are needed, there are {', '.join(table.columns)}."
             )
-        # Names and numbers, written by hand: blanks around them mean nothing.
-        rows = [
-            (row.line, {name.strip(): value.strip() for name, value in row.values.items()})
-            for row in sound_records(table)
-        ]
+        rows = sound_records(table)
     except DataError as error:
         raise ResultsError(f"{error}; a column `checkpoint` and one of numbers are needed.") from None
     sources = {source for run in runs for source in run.sources}
     values: dict[tuple[Path, str, str], float] = {}
     unknown: list[str] = []
-    for line, row in rows:
-        where = f"{file}, line {line}"
-        source = row.get("source", "")
-        name = row.get("checkpoint", "")
+    for row in rows:
+        where = f"{file}, line {row.line}"
+        source = row.values.get("source", "")
+        name = row.values.get("checkpoint", "")
         run = _run_named(name, runs, where)
         if run is None or (source and source not in sources):
             unknown.append(name if run is None else source)
             continue
         for column in columns:
-            if not (cell := row.get(column, "")):
+            if not (cell := row.values.get(column, "")):
                 continue
             key = (run.file, source, column)
             if key in values:

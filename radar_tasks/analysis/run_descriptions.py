@@ -218,12 +218,8 @@ def _rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
 
 
 def _csv_rows(path: Path) -> list[tuple[str, str, dict[str, Any]]]:
-    table = DelimitedFile(path, ",")
-    if "run" not in map(str.strip, table.columns):
+    table = DelimitedFile(path, ",", trimmed=True)
+    if "run" not in table.columns:
         there = ", ".join(map(shortened, table.columns))
         raise DataError(f"{path}: there is no column `run`; the header names {there}.")
-    # Names and numbers, written by hand: blanks around them mean nothing.
-    return [
-        (f"{path}, row {row.number}", f" (line {row.line})", {k.strip(): v.strip() for k, v in row.values.items()})
-        for row in sound_records(table)
-    ]
+    return [(f"{path}, row {row.number}", f" (line {row.line})", dict(row.values)) for row in sound_records(table)]

@@ -157,29 +157,34 @@ def text_problem(text: str) -> str | None:
 
 
 class DelimitedFile(RecordFile):
-    """CSV or TSV in UTF-8 with a header, fields quoted as RFC 4180 and pandas do it."""
+    """CSV or TSV in UTF-8 with a header, fields quoted as RFC 4180 and pandas do it.
+
+    Where it is `trimmed`, blanks around names and values mean nothing: people write such a table by hand.
+    """
 
     pictures_are_text = True
 
-    def __init__(self, path: Path, delimiter: str) -> None:
+    def __init__(self, path: Path, delimiter: str, *, trimmed: bool = False) -> None:
         super().__init__(path)
         self._delimiter = delimiter
+        self._trimmed = trimmed
         # A limit of the process, of 131,072 characters: a picture in base64 is longer. It is only ever raised.
         csv.field_size_limit(max(csv.field_size_limit(), MAX_ROW))
 
     @cached_property
     def columns(self) -> tuple[str, ...]:
-        """The names in the header, as they stand there."""
+        """The names in the header."""
         with _text_file(self.path) as file:
             header = next(self._rows(file), None)
         if header is None:
             raise DataError(f"{self.path} has no rows, nor a header with the names of the columns")
         if isinstance(header.fields, str):
             raise DataError(f"{self.path}, header: {header.fields}")
-        _refuse_repeated(self.path, header.fields)
-        if problems := [problem for name in header.fields if (problem := text_problem(name))]:
+        names = self._texts(header.fields)
+        _refuse_repeated(self.path, names)
+        if problems := [problem for name in names if (problem := text_problem(name))]:
             raise DataError(f"{self.path}, header: the name of a column {problems[0]}")
-        return tuple(header.fields)
+        return tuple(names)
 
     def records(self, columns: Collection[str] | None = None) -> Iterator[Record]:
         """See `RecordFile.records`. Empty fields are missing ones."""
@@ -196,10 +201,13 @@ class DelimitedFile(RecordFile):
                 else:
                     values = {
                         name: value
-                        for name, value in zip(names, row.fields, strict=True)
+                        for name, value in zip(names, self._texts(row.fields), strict=True)
                         if value and (columns is None or name in columns)
                     }
                     yield Record(number, where, values, row.line)
+
+    def _texts(self, fields: list[str]) -> list[str]:
+        return [field.strip() for field in fields] if self._trimmed else fields
 
     def _wrong_count(self, row: _Row) -> str:
         comma = "a comma" if self._delimiter == "," else "a tab"

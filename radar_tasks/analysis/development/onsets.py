@@ -104,16 +104,16 @@ def read_onsets(file: Path, sources: Mapping[str, Collection[str]]) -> dict[str,
             step; names file and line.
     """
     try:
-        table = DelimitedFile(file, ",")
-        if {name.strip() for name in table.columns} != set(_COLUMNS):
-            raise ResultsError(f"{file}: the columns run, source and onset are needed, there are {table.columns}.")
+        table = DelimitedFile(file, ",", trimmed=True)
+        if set(table.columns) != set(_COLUMNS):
+            there = ", ".join(table.columns)
+            raise ResultsError(f"{file}: the columns run, source and onset are needed, there are {there}.")
         rows = sound_records(table)
     except DataError as error:
         raise ResultsError(f"{error}; a table with the columns run, source and onset is needed.") from None
     found: dict[str, dict[str, float | None]] = {}
     for row in rows:
-        cells = {name.strip(): value.strip() for name, value in row.values.items()}
-        run, source, onset = (cells.get(name, "") for name in _COLUMNS)
+        run, source, onset = (row.values.get(name, "") for name in _COLUMNS)
         where = f"{file}, line {row.line}"
         if run not in sources:
             raise ResultsError(f"{where}: no training run is called {run!r}; there are {', '.join(sources)}.")

@@ -80,6 +80,7 @@ def test_correlation_with_an_outside_column(tmp_path, runs):
         ("checkpoint,sft\nexp1/step-00100,high\n", "line 2, column sft: 'high' is not a number"),
         ("checkpoint,sft\nexp1/step-00100,nan\n", "not a finite number"),
         ("checkpoint,sft\nexp1/step-00100,1\nexp1/step-00100,2\n", "line 3: .* comes twice"),
+        ("checkpoint,sft, sft\nexp1/step-00100,1,2\n", "'sft' comes more than once"),
         ("step,sft\n1,2\n", "a column `checkpoint` and one of numbers are needed"),
         ("", "a column `checkpoint`"),
     ],

@@ -19,6 +19,7 @@ from radar_tasks.results import find_runs
         ("runs.csv", "run,images\nexp1,1,000\n", r"row 1: 3 fields, the header has 2 .*line 2"),
         ("runs.csv", "run,images,step\nexp1,5\n", "row 1: 2 fields, the header has 3"),
         ("runs.csv", "run,images,images\nexp1,5,6\n", "'images' comes more than once"),
+        ("runs.csv", "run,images, images\nexp1,5,6\n", "'images' comes more than once"),
         ("runs.csv", 'run,images\n"exp1,5\nexp2,6\n', "a quote opens in line 2 and is never closed"),
         ("runs.csv", "run;images\nexp1;5\n", "no column `run`; the header names 'run;images'"),
         ("runs.csv", "Run,images\nexp1,5\n", "no column `run`"),

@@ -77,6 +77,7 @@ def test_a_table_of_onsets_is_read(tmp_path):
     assert read_onsets(file, sources) == {"first": {"mini_sum": 100.0, "mini_side": None}, "second": {"mini_sum": 0.0}}
     for text, said in [
         ("run,source\nfirst,mini_sum\n", "the columns run, source and onset are needed"),
+        ("run,source,onset,onset \nfirst,mini_sum,1,2\n", "'onset' comes more than once"),
         ("run,source,onset\n", "no rows below its header"),
         (
             "run,source,onset\nfirst,mini_sum,100\nnobody,mini_sum,1\n",
