@@ -21,7 +21,7 @@ from radar_metrics.options import FloatArray
 from radar_metrics.run_contrasts import Contrast, contrast, difference_weights, run_spread
 from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.compare import default_metrics
-from radar_tasks.analysis.run_factors import shared_name
+from radar_tasks.analysis.run_factors import shared_names
 from radar_tasks.analysis.study_curves import RESAMPLES, Study, StudyCurve, over_training, study_of
 from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
 from radar_tasks.analysis.training_runs import training_runs
@@ -211,14 +211,12 @@ def training_sides(found: Sequence[tuple[str, Sequence[CheckpointResult]]]) -> t
         for (where, _), of in zip(found, sides, strict=True)
     ]
     trainings, notes = training_runs([run for of in named for run in of], at_least=1)
-    made = []
-    for (where, _), of in zip(found, named, strict=True):
-        mine = tuple(training for training in trainings if training.results[0] in of)
-        if not mine:
+    of_sides = [tuple(training for training in trainings if training.results[0] in of) for of in named]
+    for (where, _), of_side in zip(found, of_sides, strict=True):
+        if not of_side:
             raise ResultsError(f"{where}: no training run with steps in the names of its checkpoints.")
-        made.append(TrainingSide(shared_name([training.name for training in mine]), mine))
-    if len({side.name for side in made}) < len(made):  # seeds of two settings that are called alike
-        made = [replace(side, name=" + ".join(run.name for run in side.runs)) for side in made]
+    called = shared_names([[training.name for training in of_side] for of_side in of_sides])
+    made = list(map(TrainingSide, called, of_sides))
     return made, [*notes, *(note for training in trainings for note in training.notes)]
 
 

@@ -92,15 +92,16 @@ def configurations(runs: Sequence[TrainingRun], descriptions: Sequence[RunDescri
     Factors stand in the order of the file, and runs of which it says nothing last.
     """
     names = configurations_of(runs, descriptions)
-    factors = {row.factor: k for k, row in reversed(list(enumerate(descriptions))) if row.factor is not None}
+    factors = list(dict.fromkeys(row.factor for row in descriptions if row.factor is not None))
     base = set(_levels_of(runs[0], descriptions)) if runs else set()
-    made = []
+    made: list[tuple[int, Configuration]] = []
     for name in dict.fromkeys(names):
         members = [run for run, of in zip(runs, names, strict=True) if of == name]
-        other = [factor for factor, level in _levels_of(members[0], descriptions) if (factor, level) not in base]
-        made.append(Configuration(name, tuple(run.name for run in members), ", ".join(dict.fromkeys(other))))
-    place = {of.name: factors.get(of.varies.split(", ")[0], len(descriptions)) for of in made}
-    return made[:1] + sorted(made[1:], key=lambda of: place[of.name])
+        levels = _levels_of(members[0], descriptions)
+        other = list(dict.fromkeys(factor for factor, level in levels if (factor, level) not in base))
+        place = factors.index(other[0]) if other else len(factors)
+        made.append((place, Configuration(name, tuple(run.name for run in members), ", ".join(other))))
+    return [of for _, of in made[:1] + sorted(made[1:], key=lambda entry: entry[0])]
 
 
 def configurations_of(runs: Sequence[TrainingRun], descriptions: Sequence[RunDescription]) -> list[str]:
@@ -108,12 +109,19 @@ def configurations_of(runs: Sequence[TrainingRun], descriptions: Sequence[RunDes
 
     A run of which no row gives a level is a configuration of its own.
     """
-    levels = [frozenset(_levels_of(run, descriptions)) for run in runs]
-    names = {}
-    for run, of in zip(runs, levels, strict=True):
-        alike = [other.name for other, same in zip(runs, levels, strict=True) if same == of] if of else [run.name]
-        names[run.name] = shared_name(alike)
+    members: dict[frozenset[tuple[str, str]] | str, list[str]] = {}
+    for run in runs:
+        members.setdefault(frozenset(_levels_of(run, descriptions)) or run.name, []).append(run.name)
+    names = {
+        run: name for of, name in zip(members.values(), shared_names(list(members.values())), strict=True) for run in of
+    }
     return [names[run.name] for run in runs]
+
+
+def shared_names(groups: Sequence[Sequence[str]]) -> list[str]:
+    """What each of several groups of runs is called: as `shared_name`, or all its names where others begin alike."""
+    short = [shared_name(runs) for runs in groups]
+    return [name if short.count(name) == 1 else " + ".join(runs) for name, runs in zip(short, groups, strict=True)]
 
 
 def shared_name(runs: Sequence[str]) -> str:

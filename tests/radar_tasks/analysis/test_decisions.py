@@ -11,7 +11,7 @@ from made_runs import made_run
 from radar_tasks.analysis.decisions import ACCURACY, ITSELF, decisions
 from radar_tasks.analysis.outside_column import Outside
 from radar_tasks.analysis.run_descriptions import RunDescription
-from radar_tasks.analysis.run_factors import configurations_of, factors_of, shared_name
+from radar_tasks.analysis.run_factors import configurations, configurations_of, factors_of, shared_name
 from radar_tasks.errors import ResultsError
 
 STEPS = [100, 200, 400]
@@ -238,3 +238,26 @@ def test_factors_hold_levels_in_the_order_of_the_file(runs):
     assert shared_name(["left", "right"]) == "left + right"
     first, second, third = configurations_of(runs[:3], rows)
     assert first == second != third == "b-1"
+
+
+def test_configurations_whose_runs_are_called_alike_are_told_apart():
+    runs = [made_run(f"run-{k}", STEPS, {"mini_sum": np.full((3, 20), end)}) for k, end in enumerate((1, 2, 1, 2, 1))]
+    rows = [RunDescription(run=run.name, factor="mix", level=of) for run, of in zip(runs, "abab", strict=False)]
+    assert configurations_of(runs, rows) == [
+        "run-0 + run-2",
+        "run-1 + run-3",
+        "run-0 + run-2",
+        "run-1 + run-3",
+        "run-4",
+    ]
+
+
+def test_configurations_stand_in_the_order_of_their_factors_whatever_these_are_called():
+    runs = [made_run(name, STEPS, {"mini_sum": np.zeros((3, 20))}) for name in ("base", "late", "early")]
+    said = {"early": ("width, depth", "2"), "late": ("mix", "b"), "base": ("mix", "a")}
+    rows = [RunDescription(run=run, factor=factor, level=level) for run, (factor, level) in said.items()]
+    assert [(of.name, of.varies) for of in configurations(runs, rows)] == [
+        ("base", ""),
+        ("early", "width, depth"),
+        ("late", "mix"),
+    ]
