@@ -30,7 +30,7 @@ from radar_tasks.analysis.training_amount import IN_STEPS, TrainingAmount
 from radar_tasks.errors import ResultsError, did_you_mean
 from radar_tasks.questions import Ability
 from radar_tasks.results import TrainingRun
-from radar_tasks.results.metrics import METRICS, available, question_weights, require_mean_over_questions
+from radar_tasks.results.metrics import METRICS, available_everywhere, question_weights, require_mean_over_questions
 
 ITSELF = "its own end"
 """The target that every metric has: its own value at the last matched step."""
@@ -427,8 +427,9 @@ def _held(runs: Sequence[TrainingRun], sources: Sequence[str], metrics: Sequence
         require_mean_over_questions(metric)
     if metrics:
         return list(dict.fromkeys(metrics))
-    parts = [result.sources[source] for run in runs for result in run.results for source in sources]
-    return [metric for metric in DEFAULT_METRICS if all(available(samples, metric) for samples in parts)]
+    return available_everywhere(
+        DEFAULT_METRICS, (result.sources[source] for run in runs for result in run.results for source in sources)
+    )
 
 
 def _asked_at(study: Study, at: float | None) -> int:

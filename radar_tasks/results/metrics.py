@@ -179,6 +179,12 @@ def available(samples: SourceSamples, metric: str) -> bool:
     return not why_absent(samples, metric)
 
 
+def available_everywhere(metrics: Iterable[str], parts: Iterable[SourceSamples]) -> list[str]:
+    """Those of the metrics that can be had of each of these sources."""
+    every = list(parts)
+    return [metric for metric in metrics if all(available(samples, metric) for samples in every)]
+
+
 def why_absent(samples: SourceSamples, metric: str) -> str:
     """Why a metric of a source cannot be had, "" where it can."""
     made = METRICS[metric]

@@ -21,7 +21,7 @@ from radar_metrics.uncertainty import Interval
 from radar_tasks.analysis.study_curves import source_curve, study_of
 from radar_tasks.errors import DataError, ResultsError
 from radar_tasks.results import TrainingRun
-from radar_tasks.results.metrics import available
+from radar_tasks.results.metrics import available_everywhere
 from radar_tasks.sources.record_files import DelimitedFile, sound_records
 
 EMERGING_METRICS = ("sds", "sds_pmi", "sds_free", "acc")
@@ -129,8 +129,9 @@ def read_onsets(file: Path, sources: Mapping[str, Collection[str]]) -> dict[str,
 
 def emerging_metrics(runs: Sequence[TrainingRun]) -> list[str]:
     """Those of `EMERGING_METRICS` that every source of every checkpoint has."""
-    samples = [part for run in runs for result in run.results for part in result.sources.values()]
-    return [metric for metric in EMERGING_METRICS if all(available(part, metric) for part in samples)]
+    return available_everywhere(
+        EMERGING_METRICS, (part for run in runs for result in run.results for part in result.sources.values())
+    )
 
 
 def onset_detections(

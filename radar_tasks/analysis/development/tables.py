@@ -49,7 +49,7 @@ from radar_tasks.analysis.run_descriptions import RunDescription
 from radar_tasks.analysis.run_factors import Configuration, configurations
 from radar_tasks.errors import ResultsError
 from radar_tasks.results import CheckpointResult, TrainingRun
-from radar_tasks.results.metrics import available
+from radar_tasks.results.metrics import available_everywhere
 
 COMPARED_METRICS = ("sds", "sds_logit", "acc", "acc_logit", "margin", "brier", "nll")
 DECIDING_METRICS = ("sds", "sds_pmi", "acc", "margin", "nll")
@@ -230,8 +230,9 @@ def _decisions(
 
 def _held(runs: Sequence[TrainingRun]) -> list[str]:
     """The deciding metrics whose scores all runs hold."""
-    parts = [result.sources[source] for run in runs for result in run.results for source in run.sources]
-    return [metric for metric in DECIDING_METRICS if all(available(samples, metric) for samples in parts)]
+    return available_everywhere(
+        DECIDING_METRICS, (result.sources[source] for run in runs for result in run.results for source in run.sources)
+    )
 
 
 def _factors(
