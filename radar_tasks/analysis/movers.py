@@ -61,10 +61,7 @@ def movers(
     by_bytes = any(run.sources[source].logprob is None for run in (first, second) for source in chosen)
     found = [mover for source in chosen for mover in _of_source(first, second, source, by_bytes) if mover.change]
     found.sort(key=lambda mover: (-abs(mover.change), mover.source, mover.q_id))
-    metric = (
-        "sds" if all(run.sources[s].logprob is not None for run in (first, second) for s in chosen) else "sds_bytes"
-    )
-    return metric, found[:count]
+    return "sds_bytes" if by_bytes else "sds", found[:count]
 
 
 def _of_source(first: CheckpointResult, second: CheckpointResult, source: str, by_bytes: bool) -> Iterator[Mover]:
