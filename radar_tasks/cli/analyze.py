@@ -53,7 +53,10 @@ def command(
 
 
 def show(made: Development, screen: Console) -> None:
-    """Print every table that is not empty, then the notes."""
+    """Print every table that is not empty, then the notes.
+
+    Of many runs abilities and what stands out are printed, not every source: nobody would read it.
+    """
     from rich.markup import escape
 
     _growth(made, screen)
@@ -69,19 +72,14 @@ def show(made: Development, screen: Console) -> None:
     _onsets(made, screen)
     for note in made.notes:
         screen.print(f"note: {escape(note)}")
-    if _many(made):
+    if made.has_many_runs:
         screen.print("Every source of every run: one run at a time, --json FILE, or `radar report`.")
-
-
-def _many(made: Development) -> bool:
-    """Then abilities and what stands out are printed, not every source: nobody would read it."""
-    return made.has_many_runs
 
 
 def _growth(made: Development, screen: Console) -> None:
     from radar_tasks.report.wording import emergence_words, fall_words, saturation_words
 
-    shown = [row for row in made.growth if row.of_ability or not _many(made)]
+    shown = [row for row in made.growth if row.of_ability or not made.has_many_runs]
     bold = [row.of_ability for row in shown]
     head = ["run", "source", "first", "last", "emerges", "saturates", "fell on the way, at steps"]
     rows = [
@@ -118,7 +116,7 @@ def _prior(made: Development, screen: Console) -> None:
             _interval(point.sight),
         ]
         for point in made.prior
-        if point.of_ability and (not _many(made) or point.step == last[point.run])
+        if point.of_ability and (not made.has_many_runs or point.step == last[point.run])
     ]
     _print("What the text alone gives, and what the picture adds (SDS, 95% intervals)", head, rows, screen)
     head = ["run", "source", "fell by", "from", "to", "without the text's prior", "cause"]
@@ -133,7 +131,7 @@ def _prior(made: Development, screen: Console) -> None:
             {"prior": "prior drifted", "sight": "sight lost", "both": "both"}[cause.cause],
         ]
         for cause in made.falls
-        if not _many(made) or cause.source == cause.ability
+        if not made.has_many_runs or cause.source == cause.ability
     ]
     _print("Falls told apart", head, rows, screen)
 
@@ -180,7 +178,7 @@ def _bottleneck(made: Development, screen: Console) -> None:
             _number(row.visual_gain),
         ]
         for k, row in enumerate(made.bottleneck)
-        if not _many(made)
+        if not made.has_many_runs
         or k == 0
         or (made.bottleneck[k - 1].run, made.bottleneck[k - 1].ability) != (row.run, row.ability)  # the worst alone
     ]
@@ -189,24 +187,24 @@ def _bottleneck(made: Development, screen: Console) -> None:
 
 def _metrics(made: Development, screen: Console) -> None:
     title = "Which metric tells checkpoints apart: signal to noise within a run (losses count negated)"
-    title += f", {made.metrics[0].run}" if _many(made) and made.metrics else ""
+    title += f", {made.metrics[0].run}" if made.has_many_runs and made.metrics else ""
     head = ["run", "ability", "metric", "growth / noise", "Kendall's tau with training"]
     rows = [
         [row.run, row.name, row.metric, _number(row.growth_to_noise, 1), _number(row.monotonicity, 2)]
         for row in made.metrics
-        if not _many(made) or row.run == made.metrics[0].run
+        if not made.has_many_runs or row.run == made.metrics[0].run
     ]
     _print(title, head, rows, screen)
 
 
 def _stability(made: Development, screen: Console) -> None:
     title = "How many questions are enough: random subsets against all questions"
-    title += f", {made.stability_summary[0].run}" if _many(made) and made.stability_summary else ""
+    title += f", {made.stability_summary[0].run}" if made.has_many_runs and made.stability_summary else ""
     head = ["run", "ability", "questions", "sd between subsets", "order agreement"]
     rows = [
         [row.run, row.ability, f"{row.size:,}", _number(row.spread, 4), _number(row.agreement, 2)]
         for row in made.stability_summary
-        if not _many(made) or row.run == made.stability_summary[0].run
+        if not made.has_many_runs or row.run == made.stability_summary[0].run
     ]
     _print(title, head, rows, screen)
 

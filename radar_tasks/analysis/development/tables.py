@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -117,7 +118,7 @@ class Development:
     leaderboard: list[AbilityAverage] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    @property
+    @cached_property
     def has_many_runs(self) -> bool:
         """Whether there are more training runs than are told one by one."""
         return len({point.run for point in self.abilities}) > FEW_RUNS
