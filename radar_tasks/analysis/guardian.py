@@ -10,6 +10,7 @@ tolerances are there for it.
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -177,6 +178,9 @@ class Guardian:
             self.nearest = Dip(name, fall.before.step, now.step, -fall.change, fall.error or math.nan, part)
 
 
+_Pairs = Mapping[str, tuple[SourceSamples, SourceSamples]]
+
+
 @dataclass(frozen=True, eq=False)
 class _Change:
     """What became of a source: differences (N,) of a metric on the questions `asked` that two measurements hold."""
@@ -202,8 +206,7 @@ class _Earlier:
 
     @classmethod
     def of(cls, before: Measurement, now: Measurement) -> _Earlier:
-        found = {name: _change(before, now, name, "sds") for name in now.sources}
-        return cls(before, {name: change for name, change in found.items() if change is not None})
+        return cls(before, _changes(_pairs(before, now, now.sources), "sds"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -264,22 +267,24 @@ def _names(now: Measurement) -> dict[str, list[str]]:
     return {name: members for name, members in of_abilities.items() if members} | {name: [name] for name in now.sources}
 
 
-def _change(before: Measurement, now: Measurement, source: str, metric: str) -> _Change | None:
-    """Change of a source's metric on the questions that both hold; None where there are none or it is not known."""
-    pair = _paired(before, now, source)
-    if pair is None:
-        return None
-    old, new = per_question(pair[0], metric), per_question(pair[1], metric)
-    return None if old is None or new is None else _Change(pair[1], new - old)
+def _pairs(before: Measurement, now: Measurement, sources: Iterable[str]) -> _Pairs:
+    """By source the questions that both measurements hold, where there are any."""
+    found = {}
+    for source in sources:
+        if source in before.sources and source in now.sources:
+            with contextlib.suppress(ResultsError):  # no question in common
+                found[source] = paired(before.sources[source], now.sources[source])
+    return found
 
 
-def _paired(before: Measurement, now: Measurement, source: str) -> tuple[SourceSamples, SourceSamples] | None:
-    if source not in before.sources or source not in now.sources:
-        return None
-    try:
-        return paired(before.sources[source], now.sources[source])
-    except ResultsError:  # no question in common
-        return None
+def _changes(pairs: _Pairs, metric: str) -> dict[str, _Change]:
+    """By source the change of a metric, where it is known."""
+    found = {}
+    for source, pair in pairs.items():
+        old, new = (per_question(samples, metric) for samples in pair)
+        if old is not None and new is not None:
+            found[source] = _Change(pair[1], new - old)
+    return found
 
 
 def cause_of(before: Measurement, now: Measurement, members: Sequence[str]) -> tuple[Cause, str]:
@@ -292,7 +297,7 @@ def cause_of(before: Measurement, now: Measurement, members: Sequence[str]) -> t
     """
     ability = now.sources[members[0]].ability
     beside = [name for name, samples in now.sources.items() if samples.ability == ability]
-    paired_beside = {name: pair for name in beside if (pair := _paired(before, now, name)) is not None}
+    paired_beside = _pairs(before, now, beside)
     pairs = {name: pair for name, pair in paired_beside.items() if name in members}
     if (found := _settings_changed(before, now, pairs)) is not None:
         return found
@@ -300,7 +305,7 @@ def cause_of(before: Measurement, now: Measurement, members: Sequence[str]) -> t
     lost = float(np.median([_text_loss(*pair) for pair in paired_beside.values()]))
     if lost > TEXT_LOST:
         return "text", f"The text ability fell: the options' texts, right or wrong, lost {lost:.2f} nats a token."
-    changes = {name: change.mean for name in beside if (change := _change(before, now, name, "sds")) is not None}
+    changes = {name: change.mean for name, change in _changes(paired_beside, "sds").items()}
     total = sum(changes.values())
     worst = min(changes, key=lambda name: changes[name])
     others_stood = any(_centred(pair[0]) >= NEAR_CHANCE for name, pair in paired_beside.items() if name != worst)
@@ -309,12 +314,10 @@ def cause_of(before: Measurement, now: Measurement, members: Sequence[str]) -> t
             "source",
             f"It is {worst} alone: {changes[worst]:+.3f}, of {total:+.3f} summed over sources of {ability}.",
         )
-    return _prior_or_sight(before, now, pairs, {name: changes[name] for name in pairs if name in changes})
+    return _prior_or_sight(pairs, {name: changes[name] for name in pairs if name in changes})
 
 
-def _settings_changed(
-    before: Measurement, now: Measurement, pairs: Mapping[str, tuple[SourceSamples, SourceSamples]]
-) -> tuple[Cause, str] | None:
+def _settings_changed(before: Measurement, now: Measurement, pairs: _Pairs) -> tuple[Cause, str] | None:
     if changed := _differing(_OF_NUMERICS, before, now):
         said = ", ".join(f"{name}: {before.scoring.get(name)} before, {now.scoring.get(name)} now" for name in changed)
         return "numerics", f"Numerics changed: {said}."
@@ -360,17 +363,12 @@ def _together(scores: Ragged) -> FloatArray:
     return np.asarray(np.logaddexp.reduceat(scores.values, scores.offsets[:-1]))
 
 
-def _prior_or_sight(
-    before: Measurement,
-    now: Measurement,
-    pairs: Mapping[str, tuple[SourceSamples, SourceSamples]],
-    changes: Mapping[str, float],
-) -> tuple[Cause, str]:
+def _prior_or_sight(pairs: _Pairs, changes: Mapping[str, float]) -> tuple[Cause, str]:
     fell = float(np.mean(list(changes.values())))
-    gain = _mean_change(before, now, pairs, "visual_gain")
+    gain = _mean_change(pairs, "visual_gain")
     # The prior first: one that drifted hides what is seen, and then the picture adds less, too.
     for metric in ("sds_free", "sds_pmi"):
-        free = _mean_change(before, now, pairs, metric)
+        free = _mean_change(pairs, metric)
         if free is not None and free[0] + 2.0 * free[1] >= 0 and free[0] > SIGHTS_PART * fell:
             return "prior", f"The text's prior drifted: without it ({metric}) the change is {free[0]:+.3f} only."
     # One that drifted so far that nothing is seen beside it shows where the picture is withheld.
@@ -404,16 +402,13 @@ def _moved(old: SourceSamples, new: SourceSamples) -> float:
     return float(np.mean(np.add.reduceat(moved, old.logprob_blind.offsets[:-1]) / 2.0))
 
 
-def _mean_change(
-    before: Measurement, now: Measurement, sources: Iterable[str], metric: str
-) -> tuple[float, float] | None:
+def _mean_change(pairs: _Pairs, metric: str) -> tuple[float, float] | None:
     """Mean change over sources and its standard error; None where a source has no such metric."""
-    changes = [_change(before, now, name, metric) for name in sources]
-    known = [change for change in changes if change is not None]
-    error = error_of_mean([change.error for change in known])
-    if not known or len(known) < len(changes) or error is None:
+    changes = _changes(pairs, metric).values()
+    error = error_of_mean([change.error for change in changes])
+    if not changes or len(changes) < len(pairs) or error is None:
         return None
-    return float(np.mean([change.mean for change in known])), error
+    return float(np.mean([change.mean for change in changes])), error
 
 
 def _centred(samples: SourceSamples) -> float:
