@@ -51,7 +51,7 @@ def question_bars(of_bytes: bool = False) -> Iterator[progress.Progress]:
     )
     screen = Console(stderr=True)
     with progress.Progress(
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         *rate,
         progress.TimeRemainingColumn(),

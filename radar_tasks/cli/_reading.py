@@ -63,7 +63,8 @@ class _Bar:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-        columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+        what = TextColumn("{task.description}", markup=False)
+        columns = (what, BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
         shown = Progress(*columns, console=Console(stderr=True), transient=True)
         self._task = shown.add_task("reading", total=total)
         shown.start()

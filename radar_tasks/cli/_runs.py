@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from radar_tasks.results import CheckpointResult
 
 
-def console() -> Console:
-    """The terminal; a table that goes to a file or a pipe is not squeezed into 80 columns."""
-    return Console(highlight=False) if sys.stdout.isatty() else Console(highlight=False, width=240)
+def console(width: int = 240) -> Console:
+    """The terminal; a table that goes to a file or a pipe has this width, and is not squeezed into 80 columns.
+
+    Names are the user's: `:x:` in one is no emoji.
+    """
+    return Console(highlight=False, emoji=False, width=None if sys.stdout.isatty() else width)
 
 
 def runs_of(paths: Sequence[str]) -> list[CheckpointResult]:

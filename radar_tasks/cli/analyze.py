@@ -11,6 +11,7 @@ import typer
 from radar_tasks.cli._development import develop
 from radar_tasks.cli._json import to_json
 from radar_tasks.cli._options import CurveMetric, Descriptions, JsonFile, Parting, Results, Seed
+from radar_tasks.cli._runs import console
 from radar_tasks.cli._tables import terminal_table
 
 if TYPE_CHECKING:
@@ -35,18 +36,13 @@ def command(
     seed: Seed = 0,
 ) -> None:
     """Say when abilities emerge, saturate and diverge over the checkpoints of training runs, and what limits them."""
-    import sys
-
-    from rich.console import Console
-
     from radar_tasks.errors import ResultsError
     from radar_tasks.files import write_whole
 
     made = develop(results, runs, metric, parting, seed, onsets).tables
     if not made.abilities:
         raise ResultsError("; ".join(made.notes))
-    screen = Console(highlight=False, width=None if sys.stdout.isatty() else _WIDTH)
-    show(made, screen)
+    show(made, console(_WIDTH))
     if json_file is not None:
         write_whole(json_file, to_json(made))
         print(json_file)

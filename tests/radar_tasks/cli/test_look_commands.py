@@ -216,6 +216,16 @@ def test_brackets_in_what_users_call_things_are_shown_to_the_letter(curve, tmp_p
     assert re.search(r"(?m)^ *\[/tok\] +perception", compared)
 
 
+def test_colons_in_what_users_call_things_are_no_emoji(curve, tmp_path):
+    other = tmp_path / "a:100:b"
+    write_curve(other, [100, 200], {"mini_colour": [0, 1], "mini_shape": [0, 1], "mini_sum": [0, 0.2]}, n=60)
+    (tmp_path / "runs.csv").write_text("run,factor,level\nexp1,size:x:,1\na:100:b,size:x:,2\n")
+    analysed = call(analyze, other, curve, "--runs", tmp_path / "runs.csv").stdout
+    assert "Training against a:100:b at shared steps" in analysed
+    assert "Perception's lead by size:x: at step 200" in analysed
+    assert "a:100:b" in call(compare, curve, other, "--resamples", "100").stdout
+
+
 def test_analyze_judges_metrics_by_onsets_that_are_known(curve, tmp_path):
     (tmp_path / "onsets.csv").write_text("run,source,onset\nexp1,mini_colour,100\nexp1,mini_sum,never\n")
     result = call(analyze, curve, "--onsets", tmp_path / "onsets.csv", "--json", tmp_path / "all.json")
