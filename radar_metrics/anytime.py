@@ -193,7 +193,8 @@ def decide_change(
         delta: what counts as no change, above 0 and below 1.
         strata: of the same units; None for a single one.
         level: the chance that the verdict is right is at least this, whatever rule says when to stop; of a hundred
-            measurements together with `shared_level`. The ends of `anytime_interval` at the level 1 - 2a agree with it.
+            measurements together with `shared_level`. After the draw that decides, `anytime_interval` of the level
+            1 - 2a lies within +-delta (`no change`), or does not hold 0.
 
     Raises:
         MetricError: no draws, such as cannot be, or an impossible delta or level.

@@ -9,12 +9,12 @@ caller passes (T_j tokens in option j, means over them as in Eq. 3):
 metric         score s_j of option j                      properties
 =============  =========================================  =======================================================
 ``sds``        mean log-probability, (1/T_j) sum log p    unchanged when a constant is added to all logits of a
-               (nats per token)                             position; comparable across models; the default here.
+               (nats per token)                           position; comparable across models; the default here.
                                                           allenai's DataDecide: norm_correct_prob_per_token
 ``sds_logit``  mean raw logit, (1/T_j) sum F              the paper's; moves when a constant is added to all logits
                                                           of one option's position
 ``sds_sum``    summed log-probability                     favours short options
-``sds_bytes``  log-probability per UTF-8 byte               comparable across tokenizers
+``sds_bytes``  log-probability per UTF-8 byte             comparable across tokenizers
 =============  =========================================  =======================================================
 
 When every option is one token, ``sds`` equals ``sds_logit``: both options are read from the same position, whose

@@ -6,7 +6,8 @@
 
 Each row is about one checkpoint or about one experiment, by its name or the end of its path. Columns other than `run`,
 `experiment`, `step`, `group`, `factor` and `level` are amounts that abilities are drawn against; an empty cell says
-nothing. What two rows say otherwise of one thing is refused.
+nothing. Two rows of one name that contradict each other are refused, and two steps or experiments of one checkpoint,
+by whatever names.
 
     run,factor,level
     base-1,width,128

@@ -1,4 +1,4 @@
-"""The table of a run's growth: a row per checkpoint, a column per ability or a source."""
+"""The table of a run's growth: a row per checkpoint, a column per ability or source."""
 
 from __future__ import annotations
 
