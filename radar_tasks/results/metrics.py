@@ -119,10 +119,15 @@ def metric_tables(training: TrainingRun) -> list[dict[str, SourceMetrics]]:
 
 def question_matrix(training: TrainingRun, source: str, metric: str) -> FloatArray | None:
     """(S, N) numbers of single questions; None for a pooled metric or where a checkpoint lacks the scores."""
-    samples = [result.sources[source] for result in training.results]
-    if METRICS[metric].per_question is None or not all(available(part, metric) for part in samples):
+    if METRICS[metric].per_question is None:
         return None
-    return np.stack([np.asarray(per_question(part, metric)) for part in samples])
+    rows = []
+    for result in training.results:
+        numbers = per_question(result.sources[source], metric)
+        if numbers is None:
+            return None
+        rows.append(numbers)
+    return np.stack(rows)
 
 
 def per_question(samples: SourceSamples, metric: str) -> FloatArray | None:
