@@ -11,24 +11,19 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from packed_study import TUNED, Study, study_of
 from pretrain import PLAN, read_plan
+from tables import can_be_made
 
-from radar_tasks.analysis.outside_column import read_outside
-from radar_tasks.analysis.outside_correlations import outside_correlations
-from radar_tasks.analysis.training_runs import training_runs
 from radar_tasks.cli._development import develop
 from radar_tasks.errors import ResultsError
 from radar_tasks.report.chart_files import save
 from radar_tasks.report.charts.correlations import correlation_chart
 from radar_tasks.report.charts.training_axis import TrainingAxis
 from radar_tasks.report.figures import figure
-from radar_tasks.results import find_runs
 
 CHARTS = {"phase": 460, "factors": 300, "scaling": 400, "bottleneck": 620, "decisions": 300}
 """Names of `radar plot --chart`, with the width of a panel in pixels."""
-DECIDING = ("sds", "sds_pmi", "acc", "margin", "nll")
-FREE = "free"
-"""The column of answers without options: letters were not learnt, so that nothing goes with them."""
 
 
 def draw_development(results: Path, output: Path) -> None:
@@ -43,15 +38,11 @@ def draw_development(results: Path, output: Path) -> None:
         save(drawn, output / f"{name}.svg", width=width)
 
 
-def draw_fine_tuning(results: Path, finetuned: Path, output: Path) -> None:
+def draw_fine_tuning(study: Study, output: Path) -> None:
     """What goes with accuracy after fine-tuning."""
-    files = [results / f"{name}.parquet" for name in read_plan(PLAN)["fine_tuning"]["configurations"]]
-    found = [result for file in files if file.is_file() for result in find_runs([file])]
-    if not found:
-        return
-    after, mir, losses = (read_outside(finetuned / name, found) for name in ("accuracy.csv", "mir.csv", "losses.csv"))
-    rows = outside_correlations(training_runs(found)[0], after, DECIDING, [mir, losses])
-    save(correlation_chart([row for row in rows if row.column == FREE]), output / "fine_tuning.svg", width=210)
+    if can_be_made(study, "fine_tuning"):
+        rows = [row for row in study.tuned if row.column == TUNED]
+        save(correlation_chart(rows), output / "fine_tuning.svg", width=210)
 
 
 def main() -> None:
@@ -62,7 +53,7 @@ def main() -> None:
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     draw_development(options.results, options.output)
-    draw_fine_tuning(options.results, options.finetuned, options.output)
+    draw_fine_tuning(study_of(options.results, options.finetuned, read_plan(PLAN)), options.output)
 
 
 if __name__ == "__main__":

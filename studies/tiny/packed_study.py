@@ -19,7 +19,7 @@ from pretrain import kept_steps
 from radar_tasks.analysis.compare_trainings import TrainingComparison, compare_trainings, training_sides
 from radar_tasks.analysis.decisions import DecisionStudy, decisions
 from radar_tasks.analysis.development.asymmetry import Lead, asymmetry_of, lead_of
-from radar_tasks.analysis.development.curves import DevelopmentCurve, TrainingCurves, training_curves
+from radar_tasks.analysis.development.curves import TrainingCurves, training_curves
 from radar_tasks.analysis.development.factor_effects import FactorEffect, FactorLevel, factor_effects
 from radar_tasks.analysis.development.growth import Growth, growth_of
 from radar_tasks.analysis.development.onsets import OnsetDetection, emerging_metrics, onset_detections
@@ -41,7 +41,8 @@ PAIRED = ("tiny_larger_near", "tiny_larger_far", "tiny_sum_without_carry", "tiny
 BASE = ("base-1", "base-2", "base-3")
 """The seeds of the base configuration, which the others are compared with."""
 TUNED = "free"
-"""The form of fine-tuning that was learnt, whose accuracy decisions are held against."""
+"""The form of fine-tuning that was learnt, whose accuracy decisions are held against; with letters, which were not,
+nothing goes."""
 
 
 @dataclass(frozen=True)
@@ -192,12 +193,6 @@ def study_of(results: Path, finetuned: Path, plan: Mapping[str, Any]) -> Study:
     """The runs of a plan that are packed in a folder."""
     files = {name: results / f"{name}.parquet" for name in plan["runs"]}
     return Study({name: file for name, file in files.items() if file.is_file()}, finetuned, plan)
-
-
-def end_interval(curve: DevelopmentCurve) -> tuple[float, float]:
-    """95 % interval at the last checkpoint."""
-    low, high = np.quantile(curve.curve.replicates[:, -1], (0.025, 0.975))
-    return float(low), float(high)
 
 
 def documents_of(plan: Mapping[str, Any], run: Mapping[str, Any]) -> int:

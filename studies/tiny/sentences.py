@@ -50,7 +50,7 @@ def in_short(study: Study) -> str:
         "decisions": [_decisions],
         "emergence": [_onsets],
         "fine_tuning": [_fine_tuning],
-        "forecast": [_forecast],
+        "forecast": [forecast_said],
     }
     made = [say(study) for table, of in said.items() if can_be_made(study, table) for say in of]
     return "\n".join(f"- {text}" for text in made if text)
@@ -76,11 +76,6 @@ def which_metric_said(study: Study) -> str:
         f"Log step alone has an r of {step} where SDS has {sds}. Of {qualities['sds'].controls} runs that leave the "
         f"leaf `side` at or near chance, SDS says of {of_sds} that it has been learnt, accuracy of {of_accuracy}."
     )
-
-
-def forecast_said(study: Study) -> str:
-    """The forecasts in sentences."""
-    return _forecast(study)
 
 
 def _order(study: Study) -> str:
@@ -151,11 +146,10 @@ def _decisions(study: Study) -> str:
     def told(metric: str) -> int:
         return sum(rows[metric, kind].pairs for kind in KINDS)
 
-    best = max(DECIDING, key=told)
     order = sorted(DECIDING, key=told, reverse=True)
     counts = [f"{CALLED[metric]} {_pairs([rows[metric, kind] for kind in KINDS])}" for metric in order]
     return (
-        f"**{_capital(CALLED[best])} tells most recipes apart.** Pairs of configurations told apart at the end, of "
+        f"**{_capital(CALLED[order[0]])} tells most recipes apart.** Pairs of configurations told apart at the end, of "
         f"{pairs}, by perception and by reasoning: {'; '.join(counts)}."
     )
 
@@ -204,7 +198,8 @@ def _fine_tuning(study: Study) -> str:
     )
 
 
-def _forecast(study: Study) -> str:
+def forecast_said(study: Study) -> str:
+    """The forecasts in sentences."""
     rows = {(row.held_out, row.ability): row for row in study.forecasts if row.metric == "sds" and row.of_ability}
 
     def told(held_out: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from abilities import ABILITIES, CONTROL
-from packed_study import DECIDING, PAIRED, TUNED, Study, end_interval
+from packed_study import DECIDING, PAIRED, TUNED, Study
 
+from radar_metrics.curves import pointwise_band
 from radar_metrics.panel_correlation import Kind
 from radar_tasks.analysis.decisions import ITSELF
 from radar_tasks.analysis.development.curves import DevelopmentCurve
@@ -276,8 +277,8 @@ def can_be_made(study: Study, name: str) -> bool:
 
 def last_words(curve: DevelopmentCurve) -> str:
     """The last value of a curve with its interval."""
-    low, high = end_interval(curve)
-    return f"{curve.curve.values[-1]:.3f} [{low:.3f}, {high:.3f}]"
+    band = pointwise_band(curve.curve)
+    return f"{curve.curve.values[-1]:.3f} [{band.low[-1]:.3f}, {band.high[-1]:.3f}]"
 
 
 def _back_test(rows: Sequence[BackTest], names: Sequence[str]) -> str:
