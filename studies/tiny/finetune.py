@@ -50,7 +50,7 @@ sys.path[:0] = [str(HERE), str(HERE.parents[1] / "examples" / "tiny_pretraining"
 from abilities import ABILITIES, questions_of  # noqa: E402
 from documents import IMAGE  # noqa: E402
 from model import WIDTH  # noqa: E402
-from pretrain import PLAN, kept_steps, read_plan  # noqa: E402
+from pretrain import PLAN, fine_tuned, read_plan  # noqa: E402
 from train import IGNORED  # noqa: E402
 
 FORMS = ("letter", "free")
@@ -110,16 +110,9 @@ class FineTuning:
 
 
 def fine_tunings(plan: Mapping[str, Any]) -> list[FineTuning]:
-    """Those of a plan: every checkpoint kept of its configurations but the untrained one, with each seed."""
-    asked = plan["fine_tuning"]
+    """Those of a plan."""
     questions = min(QUESTIONS, plan.get("questions_each", QUESTIONS))
-    return [
-        FineTuning(run, step, seed, asked["steps"], questions)
-        for run in asked["configurations"]
-        for seed in asked["seeds"][run]
-        for step in kept_steps(plan, run)
-        if step > 0
-    ]
+    return [FineTuning(*one, plan["fine_tuning"]["steps"], questions) for one in fine_tuned(plan)]
 
 
 def put(question: str, options: Sequence[str], form: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from abilities import CONTROL
-from pretrain import kept_steps
+from pretrain import fine_tuned, kept_steps
 
 from radar_tasks.analysis.compare_trainings import TrainingComparison, compare_trainings, training_sides
 from radar_tasks.analysis.decisions import DecisionStudy, decisions
@@ -71,6 +71,14 @@ class Study:
         found = training_runs([result for of in self.results.values() for result in of], at_least=2)[0]
         by_name = {training.name: training for training in found}
         return {name: by_name[name] for name in self.files if name in by_name}
+
+    @cached_property
+    def fine_tunings_here(self) -> int:
+        """How many fine-tunings of the plan have rows in the table."""
+        file = self.finetuned / "finetuned.csv"
+        rows = csv.DictReader(file.read_text(encoding="utf-8").splitlines()) if file.is_file() else ()
+        made = {(row["run"], int(row["step"]), int(row["seed"])) for row in rows}
+        return len(made.intersection(fine_tuned(self.plan)))
 
     @property
     def alike(self) -> list[str]:

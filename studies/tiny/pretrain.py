@@ -57,6 +57,19 @@ def kept_steps(plan: Mapping[str, Any], name: str) -> list[int]:
     return list(plan["runs"][name].get("kept", plan["kept"]))
 
 
+def fine_tuned(plan: Mapping[str, Any]) -> list[tuple[str, int, int]]:
+    """Run, step and seed of each fine-tuning of a plan: every checkpoint kept of its configurations but the untrained
+    one, with each seed."""
+    asked = plan["fine_tuning"]
+    return [
+        (run, step, seed)
+        for run in asked["configurations"]
+        for seed in asked["seeds"][run]
+        for step in kept_steps(plan, run)
+        if step > 0
+    ]
+
+
 def train_all(out: Path, names: list[str], plan_file: Path = PLAN) -> None:
     """Train runs two at a time, each in a process with one thread; its log lies beside its checkpoints."""
     plan = read_plan(plan_file)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from abilities import ABILITIES
 from packed_study import DECIDING, PAIRED, TUNED, Study
+from pretrain import fine_tuned
 from tables import can_be_made
 
 from radar_metrics.panel_correlation import Kind
@@ -35,7 +36,9 @@ def runs_here(study: Study) -> str:
     names = list(study.plan["runs"])
     missing = [f"`{name}`" for name in names if name not in study.files]
     if not missing:
-        return f"All {len(names)} runs of the plan are here, and all fine-tunings."
+        planned = len(fine_tuned(study.plan))
+        tuned = "all" if study.fine_tunings_here == planned else f"{study.fine_tunings_here} of {planned}"
+        return f"All {len(names)} runs of the plan are here, and {tuned} fine-tunings."
     return (
         f"**{len(study.files)} of the plan's {len(names)} runs are here so far.** Still to come: {_all_of(missing)}. "
         "`make study` makes them."

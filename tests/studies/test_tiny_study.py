@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,10 @@ sys.path[:0] = [str(TINY)]
 from abilities import ABILITIES, questions_of  # noqa: E402
 from cards import cards  # noqa: E402
 from packed_study import PARAMETERS, runs_file, study_of  # noqa: E402
-from pretrain import read_plan  # noqa: E402
+from pretrain import fine_tuned, read_plan  # noqa: E402
 from prior import score  # noqa: E402
 from report import PAGES, folded, made_parts, renewed  # noqa: E402
+from sentences import runs_here  # noqa: E402
 from study import QUICK_RUNS, make_study, quick_plan  # noqa: E402
 
 from radar_tasks.sources.sample import QUESTIONS  # noqa: E402
@@ -190,6 +192,13 @@ def test_runs_that_differ_in_their_seed_alone_are_one_configuration(shipped):
     assert of["width-064"] == ["width-064"]
     assert "side-wide" not in of  # measured at other steps
     assert set(shipped.alike) - set(shipped.full_length) <= {"projector-only", "unfrozen"}
+
+
+def test_all_fine_tunings_are_claimed_where_all_of_them_have_rows(shipped, tmp_path):
+    every = [",".join(map(str, one)) for one in fine_tuned(read_plan())]
+    for kept, said in ((every, "and all fine-tunings."), (every[1:], "and 54 of 55"), ([], "and 0 of 55")):
+        (tmp_path / "finetuned.csv").write_text("\n".join(["run,step,seed", *kept]), encoding="utf-8")
+        assert said in runs_here(replace(shipped, finetuned=tmp_path))
 
 
 def test_what_pages_say_of_the_study_is_what_its_results_give(shipped):
