@@ -114,8 +114,9 @@ def is_path(value: Any) -> TypeGuard[str]:
 def picture_key(value: Any) -> str:
     """What stands for a picture in `Question.image_id`: its path if it has one, else a digest of what is given.
 
-    However a path is written (`./a.png`, `x/../a.png`), it is one picture. Of one that names a place of this machine
-    the last part is kept, with a digest: results hold these names and are published.
+    A relative path is one picture however it is written (`./a.png`, `x/../a.png`), and so is an absolute one. Of that
+    the last part is kept, with a digest, since results hold these names and are published: a table that names one file
+    in both ways has two pictures.
     """
     if is_path(value):
         path = Path(os.path.normpath(value))
