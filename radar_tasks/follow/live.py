@@ -97,8 +97,9 @@ class LiveEvaluator:
 
     The model is given as the loop calls it: bare, or wrapped by DistributedDataParallel, FSDP (`fully_shard` or
     FullyShardedDataParallel), DeepSpeed ZeRO, torch.compile, PEFT, tensor parallelism, or several of these. How its
-    weights are spread is found out, and no rank ever holds all of them. Every rank makes an evaluator and measures at
-    the same steps; questions are shared among the ranks that do not see the same data anyway.
+    weights are spread is found out, and no rank holds all of them at once unless training gives all to each (DDP) or
+    wraps the model as one unit. Every rank makes an evaluator and measures at the same steps; questions are shared
+    among the ranks that do not see the same data anyway.
 
     Weights, gradients, optimizer, modes, random states and compiled graphs are as before afterwards.
 
@@ -108,8 +109,8 @@ class LiveEvaluator:
         sources: of the store or the embedded sample, e.g. `["mmbench", "mini_sum"]`.
         questions: questions a source, a stratified part, the same at every step; None for all.
         until: ask of these questions only as many as it takes to tell whether each ability rose, fell, or changed by no
-            more than this SDS since the last measurement, also one of an earlier process in `output`; see
-            `radar_tasks.follow.until`. None asks all of them.
+            more than this SDS since the last measurement, also one of an earlier process in `output` with the same
+            `questions`; see `radar_tasks.follow.until`. None asks all of them.
         every, first, per_doubling: the schedule, see `Schedule`; every 500 steps where nothing is said.
         output: folder for the results, one a measurement (`step-000100`), which `radar analyze`, `compare` and `report`
             read; None for none.
@@ -133,8 +134,8 @@ class LiveEvaluator:
     Raises:
         RadarError: an impossible schedule, an `until` that is not between 0 and 1, or a `guard` that is none.
         DataError: a source is missing, or not the same on all ranks.
-        CheckpointError: no transformers model, a processor that does not fit, or no question that can be asked; also
-            where another rank has failed.
+        CheckpointError: no transformers model, a processor that does not fit, a `prior` where pictures are withheld, or
+            a source of which no question can be asked; also where another rank has failed.
     """
 
     def __init__(
