@@ -314,15 +314,14 @@ def write_mir(runs: Path, out: Path, wanted: Sequence[FineTuning]) -> None:
         with file.open(encoding="utf-8", newline="") as lines:
             rows = [[row["checkpoint"], row["mir"]] for row in csv.DictReader(lines)]
     made = {name for name, _ in rows}
-    pairs = pairs_of_sources([], MIR_PAIRS)
-    folders = dict.fromkeys(one.checkpoint(runs) for one in wanted)
-    todo = {f"{folder.parent.name}/{folder.name}": folder for folder in folders if folder.is_dir()}
-    for name, folder in todo.items():
-        if name not in made:
-            found = modality_integration(load(checkpoint_options({"pretrained": str(folder)})), pairs)
-            rows.append([name, repr(found.mir)])
-            write_whole(file, comma_separated(["checkpoint", "mir"], rows))
-            print(f"{name}: MIR {found.mir:.4f}; {len(todo) - len(rows)} to go", flush=True)
+    folders = {f"{one.run}/step-{one.step:05d}": one.checkpoint(runs) for one in wanted}
+    todo = {name: folder for name, folder in folders.items() if name not in made and folder.is_dir()}
+    pairs = pairs_of_sources([], MIR_PAIRS) if todo else []
+    for done, (name, folder) in enumerate(todo.items(), 1):
+        found = modality_integration(load(checkpoint_options({"pretrained": str(folder)})), pairs)
+        rows.append([name, repr(found.mir)])
+        write_whole(file, comma_separated(["checkpoint", "mir"], rows))
+        print(f"{name}: MIR {found.mir:.4f}; {len(todo) - done} to go", flush=True)
 
 
 def run_all(runs: Path, out: Path, wanted: Sequence[FineTuning]) -> int:
