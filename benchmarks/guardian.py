@@ -423,7 +423,7 @@ def _sds(runs: Sequence[Judged], ability: str) -> str:
 def main() -> None:
     """Run what is missing, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="folder for the trainings' measurements and alarms")
+    parser.add_argument("out", type=Path, help="folder for the trainings' measurements")
     shipped = paths.checkpoints() / "step-01600"
     parser.add_argument("--start", type=Path, nargs="+", default=[shipped], help="checkpoints, which take turns")
     parser.add_argument("--first-seed", type=int, default=0)
