@@ -28,7 +28,7 @@ import io
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -67,25 +67,20 @@ class Planted:
         return set().union(*self.faults.values())
 
 
-@dataclass
 class Counts:
-    """By run and source: of each fault how many were planted, looked at and found; of each list how many it named, of
-    which right, and with no fault at all."""
+    """By run and source, an array (R, S) each.
 
-    runs: int
-    sources: int
-    planted: dict[str, np.ndarray] = field(init=False)
-    looked: dict[str, np.ndarray] = field(init=False)
-    found: dict[str, np.ndarray] = field(init=False)
-    named: dict[str, np.ndarray] = field(init=False)
-    right: dict[str, np.ndarray] = field(init=False)
-    sound: dict[str, np.ndarray] = field(init=False)
+    Attributes:
+        planted, looked, found: of each fault how many were planted, looked at and found.
+        named, right, sound: of each list how many it named, of which right, and with no fault at all.
+    """
 
-    def __post_init__(self) -> None:
-        for name in ("planted", "looked", "found"):
-            setattr(self, name, {fault: np.zeros((self.runs, self.sources)) for fault in (*OF_SCORES, *OF_TEXTS)})
-        for name in ("named", "right", "sound"):
-            setattr(self, name, {kind: np.zeros((self.runs, self.sources)) for kind in LISTS})
+    def __init__(self, runs: int, sources: int) -> None:
+        def zeros(names: Sequence[str]) -> dict[str, np.ndarray]:
+            return {name: np.zeros((runs, sources)) for name in names}
+
+        self.planted, self.looked, self.found = (zeros((*OF_SCORES, *OF_TEXTS)) for _ in range(3))
+        self.named, self.right, self.sound = (zeros(LISTS) for _ in range(3))
 
     def add(self, at: tuple[int, int], planted: Planted, made: QuestionAudit) -> None:
         """Count what an audit says of a source."""
