@@ -16,6 +16,7 @@ from radar_tasks.report.charts.run_curves import (
     MEAN_OF_SEEDS,
     are_joined,
     by_configuration,
+    crowd_lines,
     curve_groups,
     under_pointer,
 )
@@ -62,7 +63,8 @@ def _both(points: Sequence[CurvePoint], configurations: Sequence[Configuration])
 def _panel(data: Sequence[Datum], groups: Mapping[str, str]) -> Panel:
     drawn = [{**datum, "group": groups[datum["series"]]} for datum in data]
     kinds = list(dict.fromkeys(groups.values()))
-    low, high = padded(*_ends([datum[side] for datum in drawn for side in ("perception", "reasoning")] + [0.0]))
+    values = [datum[side] for datum in drawn for side in ("perception", "reasoning")] + [0.0]
+    low, high = padded(min(values), max(values))
     scale = alt.Scale(domain=[low, high], nice=False)
     hovered = under_pointer("")
     base = alt.Chart(inline(drawn)).encode(
@@ -76,10 +78,7 @@ def _panel(data: Sequence[Datum], groups: Mapping[str, str]) -> Panel:
     diagonal = alt.Chart(inline([{"low": low, "high": high}])).mark_rule(style="chance")
     layers: list[Any] = [
         diagonal.encode(x="low:Q", x2="high:Q", y="low:Q", y2="high:Q"),
-        base.mark_line(style="crowd-line").encode(
-            strokeWidth=alt.condition(hovered, alt.value(4), alt.value(1.6)),
-            opacity=alt.condition(hovered, alt.value(1.0), alt.value(0.8)),
-        ),
+        crowd_lines(base, hovered),
         base.mark_point(style="phase-point")
         .encode(
             shape=shape(kinds, "group"), tooltip=[alt.Tooltip("run:N"), alt.Tooltip("step:Q", format=","), *numbers]
@@ -87,7 +86,3 @@ def _panel(data: Sequence[Datum], groups: Mapping[str, str]) -> Panel:
         .add_params(hovered),
     ]
     return Panel("", alt.layer(*layers), drawn, _SIDE)
-
-
-def _ends(values: Sequence[float]) -> tuple[float, float]:
-    return min(values), max(values)

@@ -146,6 +146,15 @@ def under_pointer(panel: str) -> alt.Parameter:
     return alt.selection_point(name, fields=["series"], on="pointerover", nearest=True, empty=False, clear="pointerout")
 
 
+def crowd_lines(base: alt.Chart, hovered: alt.Parameter) -> alt.Chart:
+    """Thin lines, of which the one under the pointer stands out."""
+    lines: alt.Chart = base.mark_line(style="crowd-line").encode(
+        strokeWidth=alt.condition(hovered, alt.value(4), alt.value(1.6)),
+        opacity=alt.condition(hovered, alt.value(1.0), alt.value(0.8)),
+    )
+    return lines
+
+
 def _crowd_panel(
     title: str, data: Sequence[Datum], groups: Mapping[str, str], style: CurveStyle, axis: TrainingAxis
 ) -> Panel:
@@ -172,11 +181,7 @@ def _crowd_panel(
             y2="high:Q",
             opacity=alt.condition(hovered, alt.value(0.25), alt.value(0.0)),
         ),
-        base.mark_line(style="crowd-line").encode(
-            y=y,
-            strokeWidth=alt.condition(hovered, alt.value(4), alt.value(1.6)),
-            opacity=alt.condition(hovered, alt.value(1.0), alt.value(0.8)),
-        ),
+        crowd_lines(base.encode(y=y), hovered),
         base.mark_point(style="crowd-point")
         .encode(y=y, shape=shape(kinds, "group"), tooltip=tooltip(drawn))
         .add_params(hovered),
