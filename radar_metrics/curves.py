@@ -11,6 +11,9 @@ from radar_metrics.errors import MetricError
 from radar_metrics.options import FloatArray
 from radar_metrics.uncertainty import Interval, tail_probability
 
+ROUNDING = 1e-12
+"""What lies closer together may differ by rounding alone: a mean of many halves is one half but for 1e-16 or so."""
+
 
 @dataclass(frozen=True)
 class Curve:
@@ -117,7 +120,7 @@ def percentile_interval(estimate: float, replicates: FloatArray, level: float) -
 def standardised(curve: Curve) -> FloatArray:
     """(B, S) deviations of the replicates in standard errors; 0 where a step has no spread beyond rounding."""
     errors = curve.standard_errors
-    spread = errors > 1e-12 * np.maximum(np.abs(curve.values), 1.0)
+    spread = errors > ROUNDING * np.maximum(np.abs(curve.values), 1.0)
     deviation = curve.replicates - curve.values
     return np.divide(deviation, errors, out=np.zeros_like(deviation), where=spread)
 

@@ -15,7 +15,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from radar_metrics.curves import Band, Curve, critical_value, percentile_interval, simultaneous_band, standardised
+from radar_metrics.curves import (
+    ROUNDING,
+    Band,
+    Curve,
+    critical_value,
+    percentile_interval,
+    simultaneous_band,
+    standardised,
+)
 from radar_metrics.discrimination import chance_centred
 from radar_metrics.errors import MetricError
 from radar_metrics.options import BoolArray, FloatArray
@@ -147,7 +155,7 @@ def saturation(curve: Curve, level: float = 0.95, changes: Changes | None = None
     if len(curve.steps) < 2:
         raise MetricError("saturation needs at least two checkpoints")
     changes = changes or changes_of(curve)
-    told = changes.values - critical_value(changes.largest_gain[:, None], level) * changes.errors > 0
+    told = changes.values - critical_value(changes.largest_gain[:, None], level) * changes.errors > ROUNDING
     for i in range(len(curve.steps) - 1):
         if not told[i, i + 1 :].any():
             return float(curve.steps[i])
@@ -175,7 +183,7 @@ def fall(curve: Curve, chance: float, level: float = 0.95, changes: Changes | No
     if len(curve.steps) < 2:
         return None
     changes = changes or changes_of(curve)
-    told = changes.values + critical_value(changes.largest_fall[:, None], level) * changes.errors < 0
+    told = changes.values + critical_value(changes.largest_fall[:, None], level) * changes.errors < -ROUNDING
     told &= np.triu(np.ones_like(told), k=1) & _above(curve, chance, level)[:, None]
     if not told.any():
         return None
@@ -299,7 +307,9 @@ def intervention(difference: Curve, parting: float, level: float = 0.95) -> Inte
 
 def _above(curve: Curve, chance: float, level: float) -> BoolArray:
     """(S,) where the one-sided simultaneous lower bound lies above chance."""
-    return curve.values - critical_value(standardised(curve), level) * curve.standard_errors > chance
+    bound = curve.values - critical_value(standardised(curve), level) * curve.standard_errors
+    # Accuracy of pairs with opposite answers is one half without any spread where a model says one thing always.
+    return bound > chance + ROUNDING
 
 
 def _first_lasting(steps: FloatArray, holds: BoolArray) -> float | None:

@@ -51,6 +51,19 @@ def test_a_metric_at_chance_rarely_emerges():
     assert false <= 0.05 * 300
 
 
+def test_rounding_is_no_evidence():
+    """Pairs of questions on one picture with opposite answers, which a model answers alike: one half without spread."""
+    scores, pictures = np.tile([0.0, 1.0], (8, 100)), np.repeat(np.arange(100), 2)
+    pairs = bootstrap_curve(STEPS, scores, pictures, np.random.default_rng(0))
+    beside = [0.5 + 1e-16 * k for k in range(8)]
+    assert beside[-1] > 0.5
+    for curve in (pairs, exact(beside)):
+        assert emergence(curve, 0.5) is None
+    perfect = [0.25, 0.5, *(1.0 - 1e-15 * k for k in (3, 0, 4, 1, 2, 0))]
+    assert saturation(exact(perfect)) == 200.0
+    assert fall(exact(perfect), 0.25) is None
+
+
 def test_saturation_is_where_the_true_curve_goes_flat():
     curve = simulate([0.5, 0.5, 0.55, 0.65, 0.75, 0.85, 0.85, 0.85], np.random.default_rng(3))
     assert saturation(curve) == 1600.0
